@@ -1,0 +1,324 @@
+"""Every kind of event in the ledger. An event's docstring is its documentation for people.
+
+What is stored carries a stable ``kind`` and only ever gains fields, each new one with a default.
+Times are aware UTC; ids are those of the entities.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened. ``kind`` is its stable name."""
+
+    kind: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyActivated(Event):
+    """A version of the policy (interlock.yaml and the Cedar files beside it) took effect."""
+
+    kind: ClassVar[str] = "policy.activated"
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonAdded(Event):
+    """A person came to be known."""
+
+    kind: ClassVar[str] = "person.added"
+    person: str
+    vendor: str | None
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonChanged(Event):
+    """A person's vendor or groups changed."""
+
+    kind: ClassVar[str] = "person.changed"
+    person: str
+    vendor: str | None
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonEnded(Event):
+    """A person left: everything that rests on the person ended in the same moment."""
+
+    kind: ClassVar[str] = "person.ended"
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityLinked(Event):
+    """An identity (an e-mail address, an IdP subject, a key) was linked to a person."""
+
+    kind: ClassVar[str] = "identity.linked"
+    person: str
+    identity_kind: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorAdded(Event):
+    """A vendor came to be known."""
+
+    kind: ClassVar[str] = "vendor.added"
+    vendor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractAdded(Event):
+    """A contract was written: vendor, sponsor, window and scope."""
+
+    kind: ClassVar[str] = "contract.added"
+    contract: str
+    vendor: str
+    sponsor: str
+    start: datetime
+    end: datetime
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractChanged(Event):
+    """A contract's sponsor, window or scope changed."""
+
+    kind: ClassVar[str] = "contract.changed"
+    contract: str
+    vendor: str
+    sponsor: str
+    start: datetime
+    end: datetime
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractEnded(Event):
+    """A contract ended before or at its time; grants and logins that rest on it ended with it."""
+
+    kind: ClassVar[str] = "contract.ended"
+    contract: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOpened(Event):
+    """Somebody asked for a grant or for one held statement; ``digest`` binds every approval to the content."""
+
+    kind: ClassVar[str] = "request.opened"
+    request: str
+    request_kind: str
+    person: str
+    resource: str
+    role: str
+    digest: str
+    reason: str
+    content: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGiven(Event):
+    """A person said yes to exactly this content; ``counts`` names the rules it was then counted for."""
+
+    kind: ClassVar[str] = "approval.given"
+    request: str
+    person: str
+    digest: str
+    present_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEnded(Event):
+    """A request was approved, denied, withdrawn, expired or (a held statement) used; ``by`` is who did it."""
+
+    kind: ClassVar[str] = "request.ended"
+    request: str
+    state: str
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantStarted(Event):
+    """A role was lent: the window starts here and never again."""
+
+    kind: ClassVar[str] = "grant.started"
+    grant: str
+    request: str
+    person: str
+    role: str
+    resource: str
+    key: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantEnded(Event):
+    """A grant ended before its time; live sessions that rest on it are cut."""
+
+    kind: ClassVar[str] = "grant.ended"
+    grant: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentIssued(Event):
+    """A one-time code was made with which a person can set a password and a TOTP secret."""
+
+    kind: ClassVar[str] = "enrolment.issued"
+    person: str
+    by: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentUsed(Event):
+    """A person set a password and a TOTP secret with a one-time code; earlier ones no longer work."""
+
+    kind: ClassVar[str] = "enrolment.used"
+    person: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginStarted(Event):
+    """A person signed in with a key; the certificate and the tokens are bound to it."""
+
+    kind: ClassVar[str] = "login.started"
+    login: str
+    person: str
+    key: str
+    ends_at: datetime
+    present_at: datetime | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginStepped(Event):
+    """A person gave a fresh proof of presence within a login."""
+
+    kind: ClassVar[str] = "login.stepped-up"
+    login: str
+    person: str
+    present_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginEnded(Event):
+    """A login ended before its time; its certificate and tokens no longer work."""
+
+    kind: ClassVar[str] = "login.ended"
+    login: str
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRefused(Event):
+    """A sign-in failed. ``blocked_until`` is set when further tries have to wait."""
+
+    kind: ClassVar[str] = "sign-in.refused"
+    person: str
+    address: str
+    reason: str
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordIssued(Event):
+    """A password for one connection within 60 s was made."""
+
+    kind: ClassVar[str] = "password.issued"
+    person: str
+    login: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordUsed(Event):
+    """A password for one connection was used; it cannot be used again."""
+
+    kind: ClassVar[str] = "password.used"
+    person: str
+    login: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened(Event):
+    """A session through a gateway began, on these grants."""
+
+    kind: ClassVar[str] = "session.opened"
+    session: str
+    person: str
+    resource: str
+    login: str
+    grants: tuple[str, ...]
+    gateway: str
+    address: str
+    client: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCut(Event):
+    """A person asked for a live session to be cut."""
+
+    kind: ClassVar[str] = "session.cut"
+    session: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClosed(Event):
+    """A session ended. ``recording`` is the SHA-256 (hex) of its sealed recording."""
+
+    kind: ClassVar[str] = "session.closed"
+    session: str
+    person: str
+    resource: str
+    closed_at: datetime
+    why: str
+    statements: int
+    recording: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRead(Event):
+    """A person watched or replayed a session's recording."""
+
+    kind: ClassVar[str] = "recording.read"
+    session: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayJoined(Event):
+    """A gateway host was allowed to follow the feed."""
+
+    kind: ClassVar[str] = "gateway.joined"
+    gateway: str
+    key: str
+
+
+def _all_kinds() -> dict[str, type[Event]]:
+    kinds: dict[str, type[Event]] = {}
+    for cls in Event.__subclasses__():
+        if cls.kind in kinds or not cls.kind:
+            raise TypeError(f"the event kind {cls.kind!r} of {cls.__name__} is taken or empty")
+        kinds[cls.kind] = cls
+    return kinds
+
+
+EVENTS: Mapping[str, type[Event]] = _all_kinds()
+"""Every event class by its stable kind."""

@@ -1,0 +1,65 @@
+"""Roles: named sets of actions on sets of resources, with the conditions under which they are lent."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from interlock.domain.actions import Action
+from interlock.domain.resources import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """``count`` persons out of those described; all that is given must hold for each of them.
+
+    ``sponsor`` means the sponsor of the contract under which the requester works.
+    ``same_vendor`` lifts, for this rule alone, the ban on approvers from the requester's own vendor.
+    """
+
+    count: int
+    group: str | None = None
+    sponsor: bool = False
+    people: frozenset[str] = field(default_factory=frozenset)
+    same_vendor: bool = False
+
+    def __str__(self) -> str:
+        who = []
+        if self.group is not None:
+            who.append(f"of the group {self.group}")
+        if self.sponsor:
+            who.append("who sponsors the contract")
+        if self.people:
+            who.append("among " + ", ".join(sorted(self.people)))
+        noun = "person" if self.count == 1 else "persons"
+        return f"{self.count} {noun} {' and '.join(who)}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Lending:
+    """The conditions of a role: the longest window, who must approve (all rules, AND), whether MFA is asked."""
+
+    longest: timedelta
+    approvals: tuple[ApprovalRule, ...]
+    mfa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Actions that run only when another person approves the very statement.
+
+    ``approvals`` empty means: one person who could approve the role itself.
+    """
+
+    actions: frozenset[Action]
+    approvals: tuple[ApprovalRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named set of actions on a set of resources. ``fence_rows`` bounds what one write may touch."""
+
+    name: str
+    on: Selector
+    allow: frozenset[Action]
+    lending: Lending
+    hold: Hold | None = None
+    fence_rows: int | None = None

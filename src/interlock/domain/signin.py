@@ -1,0 +1,63 @@
+"""What sign-in keeps: secrets as hashes, enrolments, failed attempts, passwords for one connection."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCredential:
+    """A person's local password (Argon2id, PHC string) and TOTP secret (base32), with the last step used."""
+
+    person: str
+    password_hash: str = field(repr=False)
+    totp_secret: str | None = field(default=None, repr=False)
+    totp_last_step: int = 0
+    set_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A code, good once until ``expires_at``, with which a person sets a password and a TOTP secret.
+
+    ``code_hash`` is SHA-256 (hex) of the code, which has 128 random bits.
+    """
+
+    code_hash: str
+    person: str
+    issued_by: str
+    issued_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Failed sign-ins of one subject (``person:NAME`` and address together, or ``address:IP``)."""
+
+    subject: str
+    failures: int
+    last_at: datetime
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPassword:
+    """A password for one connection to one resource within 60 s; ``hash`` is SHA-256 (hex) of 128 random bits."""
+
+    hash: str
+    person: str
+    login: str
+    resource: str
+    issued_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayIdentity:
+    """A gateway host that may follow the feed; ``key`` is its RFC 7638 thumbprint."""
+
+    name: str
+    key: str
+    joined_at: datetime
+    ended_at: datetime | None = None

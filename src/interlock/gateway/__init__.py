@@ -1,0 +1,1 @@
+"""The gateway: listeners, workers, sessions, recorder."""

@@ -1,0 +1,1 @@
+"""Keys, certificates, proofs of possession, passwords and one-time codes."""

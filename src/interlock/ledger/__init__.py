@@ -1,0 +1,1 @@
+"""What happened: canonical bytes, links, verification."""

@@ -1,0 +1,1 @@
+"""What the layers above need from the world, as typing.Protocols."""

@@ -1,0 +1,94 @@
+"""What a gateway worker needs from the control plane: the feed, and the few calls that are not a decision.
+
+Deciding a statement never calls. The feed's messages are JSON objects, one a line, each with a ``type``:
+
+``snapshot``  ``{"type", "lease_s", "snapshot": Snapshot}``: first, and whenever the follower must start again
+``change``    ``{"type", "version", "at", "put": {map: {key: row}}, "drop": {map: [key]}, "policy"?: PolicyText}``
+              where ``map`` is a mapping of Snapshot (people, contracts, grants, logins, credentials, held, cuts)
+``beat``      ``{"type", "version", "at"}``: at least three times in a lease
+``watch``     ``{"type", "session", "ticket"}``: stream this session's records to ``watched`` until it says stop
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from interlock.domain.actions import Need
+from interlock.ports.protocol import Impact
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStart:
+    id: str
+    person: str
+    resource: str
+    login: str
+    grants: tuple[str, ...]
+    address: str
+    client: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    id: str
+    closed_at: datetime
+    why: str
+    statements: int
+    recording: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOpening:
+    """A held statement, exactly as approvers will decide on it. ``parameters`` are shown as text, NULL as None."""
+
+    session: str
+    number: int
+    person: str
+    resource: str
+    roles: tuple[str, ...]
+    text: str
+    parameters: tuple[str | None, ...]
+    needs: tuple[Need, ...]
+    impact: Impact
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOpened:
+    """``who`` says in words who may approve: 'one of lead@example.com, dba2@example.com'."""
+
+    request: str
+    digest: str
+    who: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHolder:
+    """Whom a password for one connection stood for."""
+
+    person: str
+    login: str
+
+
+class ControlPlane(Protocol):
+    """Each call raises ``Refusal`` for a no and ``Failure`` when the control plane cannot be reached in time."""
+
+    def feed(self) -> AsyncIterator[Mapping[str, Any]]: ...
+
+    async def take_password(self, password: str, resource: str) -> PasswordHolder: ...
+
+    async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:
+        """Idempotent: a start or end that is known already changes nothing."""
+
+    async def open_hold(self, opening: HoldOpening) -> HoldOpened: ...
+
+    async def take_hold(self, request: str, digest: str) -> None:
+        """Use the approval of a held statement: succeeds once, and only for the approved content."""
+
+    async def withdraw_hold(self, request: str, reason: str) -> None: ...
+
+    async def watched(self, ticket: str, records: Sequence[Mapping[str, Any]], *, ended: bool) -> bool:
+        """Hand over records for a watcher. False: nobody watches any more."""

@@ -1,0 +1,118 @@
+"""What the services need from the state: consistent reads, and one unit of work that can change it.
+
+Every change happens inside ``State.changing``; leaving the block commits it together with the events recorded in
+it, or, on any exception, nothing at all. Saving without recording an event is refused at the commit, by the unit
+of work and by the database itself.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from interlock.domain.events import Event
+from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.snapshot import PolicyText
+
+Entity = (
+    Person
+    | Identity
+    | Vendor
+    | Contract
+    | Request
+    | Approval
+    | Grant
+    | Login
+    | Activity
+    | LocalCredential
+    | Enrolment
+    | Attempts
+    | ConnectionPassword
+    | GatewayIdentity
+    | PolicyText
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One event in its place. ``body`` is the canonical JSON (RFC 8785) that was hashed, as it was hashed.
+
+    ``link`` is SHA-256 (hex) over the previous entry's link (32 bytes) and ``body``.
+    """
+
+    position: int
+    at: datetime
+    actor: str
+    kind: str
+    body: bytes
+    link: str
+
+
+class Reading(Protocol):
+    """Reads of one consistent state. A missing entity is None, never an exception."""
+
+    async def person(self, name: str) -> Person | None: ...
+    async def people(self) -> Sequence[Person]: ...
+    async def identity(self, kind: str, subject: str) -> Identity | None: ...
+    async def vendors(self) -> Sequence[Vendor]: ...
+    async def contract(self, name: str) -> Contract | None: ...
+    async def contracts(self) -> Sequence[Contract]: ...
+    async def request(self, request_id: str) -> Request | None: ...
+    async def requests(
+        self, *, state: str | None = None, person: str | None = None, limit: int = 200
+    ) -> Sequence[Request]: ...
+    async def approvals(self, request_id: str) -> Sequence[Approval]: ...
+    async def grant(self, grant_id: str) -> Grant | None: ...
+    async def grants(
+        self, *, active_at: datetime | None = None, person: str | None = None, limit: int = 5000
+    ) -> Sequence[Grant]: ...
+    async def login(self, login_id: str) -> Login | None: ...
+    async def logins(self, *, active_at: datetime | None = None, person: str | None = None) -> Sequence[Login]: ...
+    async def activity(self, session_id: str) -> Activity | None: ...
+    async def activities(
+        self, *, live: bool = False, person: str | None = None, limit: int = 200
+    ) -> Sequence[Activity]: ...
+    async def local_credential(self, person: str) -> LocalCredential | None: ...
+    async def enrolment(self, code_hash: str) -> Enrolment | None: ...
+    async def attempts(self, subject: str) -> Attempts | None: ...
+    async def connection_password(self, hash_hex: str) -> ConnectionPassword | None: ...
+    async def gateway(self, key: str) -> GatewayIdentity | None: ...
+    async def policy(self) -> PolicyText | None: ...
+    async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...
+    async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]: ...
+    async def ledger_head(self) -> int: ...
+
+
+class UnitOfWork(Reading, Protocol):
+    """Reads see what was saved; ``lock`` makes a read-decide-save on one entity safe against others."""
+
+    async def lock(self, entity_type: type, key: str) -> None:
+        """Nobody else can lock (type, key) until this unit of work ends. Taken before the read that decides."""
+
+    async def save(self, entity: Entity) -> None:
+        """Insert or replace, by the entity's key."""
+
+    def record(self, event: Event) -> None:
+        """The event that this unit of work writes with its changes. At least one is needed for each commit."""
+
+
+class State(Protocol):
+    def reading(self) -> AbstractAsyncContextManager[Reading]: ...
+
+    def changing(self, actor: str) -> AbstractAsyncContextManager[UnitOfWork]:
+        """``actor`` is the person's name, ``gateway:NAME`` or ``system``."""
+
+    def changes(self, after: int) -> AsyncIterator[tuple[int, Sequence[Entity]]]:
+        """The feed's source: (ledger position, the entities as they now are that changed), from ``after`` on.
+
+        First yields at once (possibly with nothing), then whenever something was committed; ends with ``Failure``
+        when the database is lost.
+        """
+
+
+class ReplayCache(Protocol):
+    async def first_use(self, jkt: str, jti: str, until: datetime) -> bool:
+        """Whether (jkt, jti) was never seen before; remembers it until ``until``. Shared by all control planes."""

@@ -1,0 +1,1 @@
+"""The state in PostgreSQL: the embedded server, the schema, the one unit of work."""

@@ -1,0 +1,1 @@
+"""Where secrets are kept. One file a vault, each exporting VAULT."""

@@ -1,0 +1,1 @@
+"""Bytes: buffers and record framing, without sockets."""
