@@ -10,6 +10,7 @@ demo: $(STAMP)
 	$(BIN)/interlock demo $(if $(TOUR),--tour,)
 
 test: $(STAMP)
+	tools/debian-packages
 	$(BIN)/pytest
 
 check: $(STAMP)
