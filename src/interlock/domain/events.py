@@ -135,6 +135,16 @@ class ApprovalGiven(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalVoided(Event):
+    """An approval that was not used yet no longer counts, because the person who gave it left."""
+
+    kind: ClassVar[str] = "approval.voided"
+    request: str
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEnded(Event):
     """A request was approved, denied, withdrawn, expired or (a held statement) used; ``by`` is who did it."""
 
