@@ -1,0 +1,123 @@
+"""The configuration as it was understood: every name in it stands for something, every rule can be met.
+
+Made by :func:`interlock.policy.load.load_configuration` and by nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.resources import Resource
+from interlock.domain.roles import Role
+
+ADMINISTRATORS = "administrators"
+"""The reserved group of those who may end things and read ledger and recordings. They can never give anything."""
+
+CONSOLE = "console"
+"""The name under ``listen`` of the console and the API; every other name there is a protocol's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or to connect. Port 0 means any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things last.
+
+    ``lease``: a gateway that has not heard for so long decides nothing. ``hold``: a held statement waits so long for
+    its approval. ``login``: the longest login. ``presence``: how fresh an approver's proof of presence must be.
+    ``request``: how long a request for a grant stays open. ``measure``, ``lock_wait``: the limits under which the
+    impact of a held statement is measured.
+    """
+
+    lease: timedelta = timedelta(seconds=10)
+    hold: timedelta = timedelta(minutes=10)
+    login: timedelta = timedelta(hours=8)
+    presence: timedelta = timedelta(minutes=5)
+    request: timedelta = timedelta(hours=24)
+    measure: timedelta = timedelta(seconds=15)
+    lock_wait: timedelta = timedelta(seconds=2)
+
+
+class SeparationKind(StrEnum):
+    SEPARATE = "separate"
+    BIND = "bind"
+    INDEPENDENT = "independent"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """A constraint over roles (``conflict``) or over the duties of a chain (all others).
+
+    ``names`` are the roles or duties it speaks of. ``count`` is the number of persons of ``at_least`` and ``at_most``;
+    ``by`` is what differs in ``independent``: ``vendor`` or ``team``.
+    """
+
+    kind: SeparationKind
+    names: tuple[str, ...]
+    count: int | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a chain is said to withstand; ``interlock prove`` says whether it is true."""
+
+    min_persons: int = 1
+    min_vendors: int = 1
+    survives_absences: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The ordered duties over one artifact, and the separations that hold between them."""
+
+    name: str
+    duties: tuple[str, ...]
+    separations: tuple[Separation, ...] = ()
+    claims: Claims | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that ``interlock.yaml`` and the Cedar files beside it say.
+
+    ``state`` is ``embedded``, a PostgreSQL URL or ``env:NAME``. ``listen`` has what was written, and always
+    ``console``. ``cedar`` maps file names to Cedar text. ``text`` is the YAML as written and ``digest`` the SHA-256
+    (hex) over it and the Cedar files. ``warnings`` are what is allowed and yet hardly meant, as
+    ``file:line: sentence``.
+    """
+
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    vendors: Mapping[str, Vendor] = field(default_factory=dict)
+    people: Mapping[str, Person] = field(default_factory=dict)
+    identities: tuple[Identity, ...] = ()
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    separations: tuple[Separation, ...] = ()
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    listen: Mapping[str, Address] = field(default_factory=dict)
+    timing: Timing = field(default_factory=Timing)
+    state: str = "embedded"
+    cedar: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    digest: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def conflicts(self) -> tuple[frozenset[str], ...]:
+        """The sets of roles of which a person may hold only one at a time."""
+        return tuple(frozenset(s.names) for s in self.separations if s.kind is SeparationKind.CONFLICT)
