@@ -6,6 +6,9 @@ Separation is counted in persons, never in identities.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+ADMINISTRATORS = "administrators"
+"""The reserved group of those who may end things and read ledger and recordings. They can never give anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -13,6 +13,7 @@ class ApprovalRule:
 
     ``sponsor`` means the sponsor of the contract under which the requester works.
     ``same_vendor`` lifts, for this rule alone, the ban on approvers from the requester's own vendor.
+    ``any_of`` describes alternatives: who meets one of them (apart from its count) meets the rule.
     """
 
     count: int
@@ -20,8 +21,15 @@ class ApprovalRule:
     sponsor: bool = False
     people: frozenset[str] = field(default_factory=frozenset)
     same_vendor: bool = False
+    any_of: tuple["ApprovalRule", ...] = ()
 
     def __str__(self) -> str:
+        noun = "person" if self.count == 1 else "persons"
+        return f"{self.count} {noun} {self.who}".rstrip()
+
+    @property
+    def who(self) -> str:
+        """Whom the rule describes: 'of the group dba', 'who sponsors the contract or among …'."""
         who = []
         if self.group is not None:
             who.append(f"of the group {self.group}")
@@ -29,8 +37,9 @@ class ApprovalRule:
             who.append("who sponsors the contract")
         if self.people:
             who.append("among " + ", ".join(sorted(self.people)))
-        noun = "person" if self.count == 1 else "persons"
-        return f"{self.count} {noun} {' and '.join(who)}".rstrip()
+        if self.any_of:
+            who.append(" or ".join(dict.fromkeys(rule.who for rule in self.any_of)))
+        return " and ".join(who)
 
 
 @dataclass(frozen=True, slots=True)

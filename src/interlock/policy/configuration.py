@@ -12,9 +12,6 @@ from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
 from interlock.domain.roles import Role
 
-ADMINISTRATORS = "administrators"
-"""The reserved group of those who may end things and read ledger and recordings. They can never give anything."""
-
 CONSOLE = "console"
 """The name under ``listen`` of the console and the API; every other name there is a protocol's."""
 

@@ -1,0 +1,217 @@
+"""Who may say yes to a request, and when the yeses are enough.
+
+The rules that hold for every approval, whatever the policy says:
+
+* never the requester, never the same person twice;
+* never somebody who has ended, never a contractor whose contract does not run;
+* never somebody of the requester's vendor, unless that one rule says ``same_vendor``;
+* nobody gives by being one of the ``administrators``;
+* several rules are joined by AND, and one person counts for only one of them;
+* groups, contracts and sponsors are looked at as they are now, not as they were when the request was opened.
+
+Everything here is pure: the caller reads people and contracts and the clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from interlock.domain.people import ADMINISTRATORS, Contract, Person
+from interlock.domain.roles import ApprovalRule, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """Nothing stands against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """It may not be: a stable ``code``, the ``reason`` as a sentence, and what to do next (may be empty)."""
+
+    code: str
+    reason: str
+    remedy: str = ""
+
+
+Answer = Yes | No
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What approvers are asked: that ``requester`` may have, or act under, ``roles``."""
+
+    requester: Person
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far the approvals go. ``counted`` says for which rule (its place) each person counts.
+
+    ``open`` holds the rules that are not yet met, with the number of persons each still needs. No rules at all are
+    never met: an empty combination fails.
+    """
+
+    counted: Mapping[str, int]
+    open: tuple[tuple[ApprovalRule, int], ...]
+    rules: int
+
+    @property
+    def complete(self) -> bool:
+        return self.rules > 0 and not self.open
+
+    @property
+    def missing(self) -> int:
+        """How many persons are still needed."""
+        return sum(count for _, count in self.open)
+
+
+def may_approve(
+    ask: Ask, approver: Person, rule: ApprovalRule, contracts: Iterable[Contract], at: datetime
+) -> Yes | No:
+    """Whether a yes of ``approver`` counts for ``rule``."""
+    if approver.name == ask.requester.name:
+        return No("self-approval", "Nobody approves their own request.", "Ask somebody else to look at it.")
+    if not approver.active:
+        return No("person-ended", f"{approver.name} has left, so their approval counts for nothing.")
+    contracts = tuple(contracts)
+    if approver.vendor is not None and not any(c.covers(approver) and c.running(at) for c in contracts):
+        return No("contract-ended", f"{approver.name} works under no running contract, so they approve nothing.")
+    return _meets(ask, approver, rule, contracts, at)
+
+
+def _meets(ask: Ask, approver: Person, rule: ApprovalRule, contracts: Sequence[Contract], at: datetime) -> Yes | No:
+    """Whether ``rule`` itself describes ``approver``, who is somebody else, active and under contract."""
+    vendor = ask.requester.vendor
+    if vendor is not None and approver.vendor == vendor and not rule.same_vendor and not rule.any_of:
+        return No(
+            "same-vendor",
+            f"{approver.name} comes from {vendor}, as {ask.requester.name} does; somebody from elsewhere is needed.",
+        )
+    if not (rule.group or rule.sponsor or rule.people or rule.any_of):
+        return No("empty-rule", "The rule describes nobody, so nobody can meet it.")
+    if rule.group == ADMINISTRATORS:
+        return No("administrators", f"{ADMINISTRATORS} may end things; they never give anything.")
+    if rule.group is not None and rule.group not in approver.groups:
+        return No("not-in-group", f"{approver.name} is not in the group {rule.group}.")
+    if rule.people and approver.name not in rule.people:
+        return No("not-named", f"{approver.name} is not among {', '.join(sorted(rule.people))}.")
+    if rule.sponsor and approver.name not in sponsors_of(ask, contracts, at):
+        return No(
+            "not-sponsor",
+            f"{approver.name} sponsors no running contract under which {ask.requester.name} may have "
+            f"{' and '.join(sorted(ask.roles))}.",
+        )
+    if rule.any_of:
+        return _meets_any(ask, approver, rule.any_of, contracts, at)
+    return Yes()
+
+
+def _meets_any(
+    ask: Ask, approver: Person, rules: Sequence[ApprovalRule], contracts: Sequence[Contract], at: datetime
+) -> Yes | No:
+    noes = []
+    for rule in rules:
+        answer = _meets(ask, approver, rule, contracts, at)
+        if isinstance(answer, Yes):
+            return answer
+        noes.append(answer)
+    return noes[0]
+
+
+def may_approve_any(
+    ask: Ask, approver: Person, rules: Sequence[ApprovalRule], contracts: Iterable[Contract], at: datetime
+) -> Yes | No:
+    """Whether a yes of ``approver`` counts for at least one of ``rules``; the first rule's reason when for none."""
+    contracts = tuple(contracts)
+    noes = []
+    for rule in rules:
+        answer = may_approve(ask, approver, rule, contracts, at)
+        if isinstance(answer, Yes):
+            return answer
+        noes.append(answer)
+    return noes[0] if noes else No("no-rules", "The request has no approval rule, so nothing can approve it.")
+
+
+def sponsors_of(ask: Ask, contracts: Iterable[Contract], at: datetime) -> frozenset[str]:
+    """The sponsors of contracts that run now, cover the requester and have every one of the roles in scope."""
+    return frozenset(
+        contract.sponsor
+        for contract in contracts
+        if contract.running(at) and contract.covers(ask.requester) and ask.roles <= contract.roles
+    )
+
+
+def count_approvals(
+    ask: Ask, rules: Sequence[ApprovalRule], approvers: Iterable[Person], contracts: Iterable[Contract], at: datetime
+) -> Tally:
+    """Which rules the approvals of ``approvers`` meet when each person counts for one rule at most.
+
+    A maximum matching of persons to the places that the rules ask for, by augmenting paths: as many places are
+    filled as any assignment could fill, so nobody has to say yes in a special order. Who cannot approve counts for
+    nothing; a person who is named twice counts once.
+    """
+    contracts = tuple(contracts)
+    persons = {person.name: person for person in approvers}
+    fits = {
+        name: [
+            place for place, rule in enumerate(rules) if isinstance(may_approve(ask, person, rule, contracts, at), Yes)
+        ]
+        for name, person in sorted(persons.items())
+    }
+    room = [max(1, rule.count) for rule in rules]
+    seated: list[list[str]] = [[] for _ in rules]
+    for name in fits:
+        _seat(name, fits, room, seated, set())
+    return Tally(
+        counted={name: place for place, names in enumerate(seated) for name in names},
+        open=tuple(
+            (rule, places - len(names))
+            for rule, places, names in zip(rules, room, seated, strict=True)
+            if len(names) < places
+        ),
+        rules=len(rules),
+    )
+
+
+def _seat(
+    name: str, fits: Mapping[str, Sequence[int]], room: Sequence[int], seated: list[list[str]], tried: set[int]
+) -> bool:
+    """Find ``name`` a place, moving others to places that suit them as well. False leaves everything as it was."""
+    for place in fits[name]:
+        if place in tried:
+            continue
+        tried.add(place)
+        if len(seated[place]) < room[place]:
+            seated[place].append(name)
+            return True
+        for number, other in enumerate(seated[place]):
+            if _seat(other, fits, room, seated, tried):
+                seated[place][number] = name
+                return True
+    return False
+
+
+def who_may(
+    ask: Ask, rules: Sequence[ApprovalRule], people: Iterable[Person], contracts: Iterable[Contract], at: datetime
+) -> tuple[str, ...]:
+    """The names of those whose yes would count for at least one of ``rules``, sorted."""
+    contracts = tuple(contracts)
+    return tuple(sorted(p.name for p in people if isinstance(may_approve_any(ask, p, rules, contracts, at), Yes)))
+
+
+def rules_for_hold(roles: Iterable[Role]) -> tuple[ApprovalRule, ...]:
+    """The rules under which a statement held by ``roles`` may run.
+
+    A role's own ``hold.approvals``; without them one person who could approve the role itself. Rules that several
+    roles share are asked once.
+    """
+    rules: dict[ApprovalRule, None] = {}
+    for role in roles:
+        if role.hold is not None and role.hold.approvals:
+            rules.update(dict.fromkeys(role.hold.approvals))
+            continue
+        lending = tuple(dict.fromkeys(replace(rule, count=1) for rule in role.lending.approvals))
+        rules[lending[0] if len(lending) == 1 else ApprovalRule(count=1, any_of=lending)] = None
+    return tuple(rules)
