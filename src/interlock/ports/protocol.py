@@ -192,8 +192,11 @@ class Outlet(Protocol):
 
     def to_upstream(self, payload: bytes | bytearray | memoryview) -> None: ...
 
-    def secure_client(self, after: bytes = b"", rest: bytes = b"") -> None:
-        """Start TLS as the server. ``after`` is sent in plain first; ``rest`` was already read and is TLS's."""
+    def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:
+        """Start TLS as the server. ``after`` is sent in plain first; ``rest`` was already read and is TLS's.
+
+        ``alpn`` are the application protocol names (RFC 7301) to choose from when the client offers some.
+        """
 
     def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
         """Start TLS as the client. ``mode`` is ``verify-full``, ``verify-ca`` or ``require``; ``trust`` a PEM file."""
