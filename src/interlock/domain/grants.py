@@ -37,6 +37,7 @@ class Request:
     resource, session, statement number, text, parameters, impact.
     ``key`` is the RFC 7638 thumbprint of the requester's key, to which a grant is bound.
     ``rules`` were read from the policy when the request was opened and are part of the content's digest.
+    ``decided_by`` and ``decided_reason`` say who ended it and why, for the person who waits.
     """
 
     id: str
@@ -55,6 +56,8 @@ class Request:
     decided_at: datetime | None = None
     session: str | None = None
     duration: timedelta | None = None
+    decided_by: str | None = None
+    decided_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
