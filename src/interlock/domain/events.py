@@ -324,6 +324,8 @@ class GatewayJoined(Event):
 def _all_kinds() -> dict[str, type[Event]]:
     kinds: dict[str, type[Event]] = {}
     for cls in Event.__subclasses__():
+        if globals().get(cls.__name__) is not cls:
+            continue  # the class that the decorator replaced by one with slots, not collected yet
         if cls.kind in kinds or not cls.kind:
             raise TypeError(f"the event kind {cls.kind!r} of {cls.__name__} is taken or empty")
         kinds[cls.kind] = cls

@@ -16,6 +16,7 @@ from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
+from interlock.errors import Failure
 
 Entity = (
     Person
@@ -34,6 +35,10 @@ Entity = (
     | GatewayIdentity
     | PolicyText
 )
+
+
+class Contended(Failure):
+    """Another change stood in the way (a deadlock, a lock not had in time). Nothing was written: it may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
