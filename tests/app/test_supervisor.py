@@ -1,6 +1,7 @@
 """The supervisor: stages, first failures told, accidents mended, nothing left behind."""
 
 import asyncio
+import functools
 import os
 import signal
 import subprocess
@@ -37,6 +38,10 @@ async def _until(met: Callable[[], bool]) -> None:
             if met():
                 return
             await asyncio.sleep(0.02)
+
+
+def _replaced(supervisor: Supervisor, old: int) -> bool:
+    return supervisor.pids.get("worker", old) != old
 
 
 async def test_starts_in_stages_and_stops_in_the_opposite_order(tmp_path: Path) -> None:
@@ -79,7 +84,13 @@ async def test_a_silent_end_points_to_the_log(tmp_path: Path) -> None:
 
 async def test_a_program_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     supervisor = Supervisor([[Program("ghost", ("/nowhere/ghost",), tmp_path / "ghost.log")]])
-    with pytest.raises(Failure, match="ghost cannot be started"):
+    with pytest.raises(Failure, match=r"ghost ended \(code 1\) before it was ready"):
+        await supervisor.start()
+
+
+async def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    supervisor = Supervisor([[Program("mute", (sys.executable, "-c", "pass"), tmp_path / "no" / "mute.log")]])
+    with pytest.raises(Failure, match="The process mute cannot be started: No such file or directory"):
         await supervisor.start()
 
 
@@ -90,7 +101,7 @@ async def test_an_accident_is_mended(tmp_path: Path) -> None:
         for _ in range(2):
             before = supervisor.pids["worker"]
             os.kill(before, signal.SIGKILL)
-            await _until(lambda old=before: supervisor.pids.get("worker", old) != old)
+            await _until(functools.partial(_replaced, supervisor, before))
     finally:
         await supervisor.stop()
 

@@ -6,27 +6,26 @@ outlives a ``kill -9`` of the supervisor.
 """
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from interlock.errors import Failure, InterlockError
+from interlock.store import launch
 
 READY_FD = "INTERLOCK_READY_FD"
-_PR_SET_PDEATHSIG = 1
 _LOG_KEPT_BYTES = 20 * 1024 * 1024
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run. ``probe`` answers whether it is ready, for programs that know nothing of the pipe."""
+    """What to run; ``command`` starts with an absolute path."""
 
     name: str
     command: tuple[str, ...]
@@ -34,10 +33,6 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 10.0
-    user: int | None = None
-    group: int | None = None
-    probe: Callable[[], Awaitable[bool]] | None = None
-    before: Callable[[], None] | None = None
 
 
 class Child:
@@ -52,7 +47,7 @@ class Child:
         except OSError as error:
             os.close(self._ready_end)
             raise Failure(
-                f"{program.name} cannot be started: {program.command[0]}: {error.strerror or error}.",
+                f"The process {program.name} cannot be started: {error.strerror or error}.",
                 "Check the installation with: interlock doctor",
             ) from error
         finally:
@@ -67,7 +62,7 @@ class Child:
 
     async def ready(self, within_s: float) -> None:
         """Return when it answers. Raises Failure, with its own sentence if it left one, when it does not."""
-        report = asyncio.create_task(self._probe_until() if self.program.probe else self._read_report())
+        report = asyncio.create_task(self._read_report())
         try:
             either: set[asyncio.Future[Any]] = {report, self.ended}
             await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -113,13 +108,6 @@ class Child:
         if not self.ended.done():
             self.ended.set_result(code)
 
-    async def _probe_until(self) -> bool:
-        while self.program.probe is not None and not self.ended.done():
-            if await self.program.probe():
-                return True
-            await asyncio.sleep(0.05)
-        return False
-
     async def _read_report(self) -> bool:
         received = b""
         while b"\n" not in received:
@@ -156,34 +144,24 @@ def _report(told: Mapping[str, object]) -> None:
 
 
 def _spawn(program: Program, ready_fd: int) -> subprocess.Popen[bytes]:
-    if program.before is not None:
-        program.before()
     environment = {**os.environ, **program.environment, READY_FD: str(ready_fd)}
     with _open_log(program.log) as log:
         return subprocess.Popen(
-            program.command,
+            _tied(program.command),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            pass_fds=() if program.probe else (ready_fd,),
+            pass_fds=(ready_fd,),
+            # A group of its own: Ctrl-C on a terminal is for us, who stop the children in their order.
             process_group=0,
-            user=program.user,
-            group=program.group,
-            extra_groups=[] if program.user is not None else None,
-            # The supervisor has one thread; and where an account is changed, only the child itself can set the tie.
-            preexec_fn=_tie(os.getpid()),  # noqa: PLW1509
         )
 
 
-def _tie(parent: int) -> Callable[[], None]:
-    # Called between fork and exec, after the change of account (which would clear the signal).
-    def tie() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return tie
+def _tied(command: tuple[str, ...]) -> list[str]:
+    # The launcher ties itself to our life and then becomes the program. Called in the main thread, which lives longest.
+    launcher = (sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-", "--")
+    return [*launcher, *command]
 
 
 def _open_log(path: Path) -> "_Log":
