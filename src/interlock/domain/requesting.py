@@ -63,14 +63,13 @@ def refuse_at_once(wish: Wish, now: Circumstances) -> tuple[No, ...]:
         remedy = f"The roles on {resource.name} are {', '.join(fitting)}." if fitting else "No role is lent on it."
         noes.append(No("role-not-on-resource", f"The role {role.name} does not concern {resource.name}.", remedy))
     contracts = tuple(now.contracts)
-    for objection in (
+    objections = (
         _too_long(wish, role),
         _outside_contract(wish, person, contracts, now.at),
         find_conflict(wish.role, now.grants, now.conflicts, now.at),
         _nobody_to_approve(person, role, now, contracts),
-    ):
-        if objection is not None:
-            noes.append(objection)
+    )
+    noes.extend(objection for objection in objections if objection is not None)
     return tuple(noes)
 
 

@@ -1,0 +1,41 @@
+"""Every key that the configuration knows, by where it stands. docs/configuration.md documents each one.
+
+``NAME`` stands for a name that people choose, ``[]`` for the items of a list. Where names of people's own choosing
+are allowed beside the known ones (labels in ``on``, a protocol's own settings in a resource), the reader says so.
+"""
+
+from collections.abc import Mapping
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "": (
+        "resources",
+        "vendors",
+        "people",
+        "contracts",
+        "roles",
+        "separations",
+        "chains",
+        "cedar",
+        "listen",
+        "timing",
+        "state",
+    ),
+    "resources.NAME": ("kind", "address", "credential", "labels"),
+    "resources.NAME.credential": ("user", "secret"),
+    "vendors.NAME": (),
+    "people.NAME": ("vendor", "groups", "identities"),
+    "contracts.NAME": ("vendor", "sponsor", "start", "end", "roles", "people"),
+    "roles.NAME": ("on", "allow", "hold", "fence", "lend"),
+    "roles.NAME.on": ("kind", "resources"),
+    "roles.NAME.hold": ("actions", "approvals"),
+    "roles.NAME.fence": ("rows",),
+    "roles.NAME.lend": ("longest", "approvals", "mfa"),
+    "approvals[]": ("from", "count", "same_vendor"),
+    "approvals[].from": ("group", "sponsor", "people"),
+    "separations[]": ("conflict",),
+    "chains.NAME": ("duties", "separate", "bind", "independent", "at_least", "at_most", "claims"),
+    "chains.NAME.at_least": ("persons", "duties"),
+    "chains.NAME.at_most": ("persons", "duties"),
+    "chains.NAME.claims": ("min_persons", "min_vendors", "survives_absences"),
+    "timing": ("lease", "hold", "login", "presence", "request", "measure", "lock_wait"),
+}

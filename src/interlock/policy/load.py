@@ -1,0 +1,126 @@
+"""Reads ``interlock.yaml`` and the Cedar files beside it; says every mistake at once, with file and line."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from interlock.domain.people import ADMINISTRATORS, Person
+from interlock.errors import ConfigurationError
+from interlock.policy.checks import Parts, check_together
+from interlock.policy.configuration import Configuration
+from interlock.policy.draft import Draft, Section
+from interlock.policy.mistakes import Mistakes
+from interlock.policy.nodes import Scalar, read_tree
+from interlock.policy.read_chains import read_chains, read_separations
+from interlock.policy.read_people import read_contracts, read_people, read_vendors
+from interlock.policy.read_resources import SettingsCheck, read_resources
+from interlock.policy.read_roles import read_roles
+from interlock.policy.read_running import read_listen, read_state, read_timing
+from interlock.policy.scalars import read_text
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_CHECKS: Mapping[str, SettingsCheck] = MappingProxyType({})
+SCHEMES = ("env", "file", "openbao")
+
+
+def load_configuration(
+    text: str,
+    source: str,
+    *,
+    cedar: Mapping[str, str] = NOTHING,
+    check_settings: Mapping[str, SettingsCheck] = NO_CHECKS,
+    schemes: Collection[str] = SCHEMES,
+) -> Configuration:
+    """The configuration that ``text`` says.
+
+    ``source`` is the file's name for messages, ``cedar`` the Cedar files by name. ``check_settings`` has, for each
+    kind of resource there is, the check of its own settings; when it is empty any kind is taken. ``schemes`` are the
+    known places for secrets. Raises ConfigurationError with every mistake as ``file:line: sentence; what is right``.
+    """
+    mistakes = Mistakes(source)
+    tree = read_tree(text, mistakes)
+    if tree is None:
+        mistakes.check()
+        raise ConfigurationError((f"{source}:1: the file says nothing",))
+    draft = Draft(tree, mistakes)
+    top = Section(draft, tree, (), "", "the configuration")
+    resources = read_resources(draft, check_settings, schemes)
+    vendors = read_vendors(draft)
+    people, identities = read_people(draft)
+    contracts = read_contracts(draft, people)
+    roles = read_roles(draft, _groups(people))
+    separations = read_separations(draft)
+    chains = read_chains(draft)
+    listen = read_listen(draft, frozenset(check_settings))
+    timing = read_timing(draft)
+    state = read_state(draft)
+    if (node := top.get("cedar")) is not None:
+        read_text(draft, node, ("cedar",), "cedar")
+    check_together(draft, Parts(resources, people, contracts, roles))
+    mistakes.check()
+    return Configuration(
+        resources=resources,
+        vendors=vendors,
+        people=people,
+        identities=identities,
+        contracts=contracts,
+        roles=roles,
+        separations=separations,
+        chains=chains,
+        listen=listen,
+        timing=timing,
+        state=state,
+        cedar=dict(cedar),
+        text=text,
+        digest=digest_of(text, cedar),
+        warnings=mistakes.warnings,
+    )
+
+
+def digest_of(text: str, cedar: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over the YAML and the Cedar files with their names: what an approver of a policy approves."""
+    content = json.dumps([text, sorted(cedar.items())], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _groups(people: Mapping[str, Person]) -> frozenset[str]:
+    return frozenset({ADMINISTRATORS}).union(*(person.groups for person in people.values()))
+
+
+def load_configuration_file(
+    path: Path, *, check_settings: Mapping[str, SettingsCheck] = NO_CHECKS, schemes: Collection[str] = SCHEMES
+) -> Configuration:
+    """As :func:`load_configuration`, from a file and the ``*.cedar`` files in the folder that its ``cedar`` names."""
+    source = path.name
+    text = _read(path, source)
+    return load_configuration(
+        text, source, cedar=_read_cedar(path, text, source), check_settings=check_settings, schemes=schemes
+    )
+
+
+def _read(path: Path, source: str) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError((f"{source}:{line}: this is not UTF-8 text; save the file as UTF-8",)) from error
+    except FileNotFoundError as error:
+        raise ConfigurationError((f"{source}:1: there is no file {path}; name it with --config",)) from error
+    except OSError as error:
+        raise ConfigurationError((f"{source}:1: {path} cannot be read: {error.strerror}",)) from error
+
+
+def _read_cedar(path: Path, text: str, source: str) -> dict[str, str]:
+    """The Cedar files by name. Whatever is wrong with the YAML itself is left for the load to say."""
+    tree = read_tree(text, Mistakes(source))
+    entry = next(((key, value) for key, value in tree.entries if key.text == "cedar"), None) if tree else None
+    if entry is None or not isinstance(entry[1], Scalar) or entry[1].empty:
+        return {}
+    folder = path.parent / entry[1].text
+    files = sorted(folder.glob("*.cedar")) if folder.is_dir() else []
+    if not files:
+        problem = "has no file *.cedar in it" if folder.is_dir() else "is no folder"
+        raise ConfigurationError((f"{source}:{entry[0].line}: {folder} {problem}; name the folder of the Cedar files",))
+    return {file.name: _read(file, file.name) for file in files}

@@ -1,0 +1,87 @@
+"""The sections ``listen``, ``timing`` and ``state``: how Interlock itself runs."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from interlock.policy.configuration import CONSOLE, Address, Timing
+from interlock.policy.draft import Draft, Section, named_entries, shown
+from interlock.policy.mistakes import did_you_mean
+from interlock.policy.nodes import Scalar
+from interlock.policy.scalars import read_address, read_duration, read_text
+
+_LONGEST = {
+    "lease": timedelta(minutes=5),
+    "hold": timedelta(days=1),
+    "login": timedelta(hours=8),
+    "presence": timedelta(hours=1),
+    "request": timedelta(days=30),
+    "measure": timedelta(minutes=10),
+    "lock_wait": timedelta(minutes=1),
+}
+"""The most that each timing can be; a login of more than a working day would outlive its reason."""
+
+
+def read_listen(draft: Draft, kinds: Collection[str]) -> dict[str, Address]:
+    """Where each listener listens. ``kinds`` are the protocols there are; empty when they are not known."""
+    listen = {CONSOLE: Address("127.0.0.1", 8443)}
+    taken: dict[Address, str] = {}
+    for key, node in named_entries(draft, "listen", "listener"):
+        path = ("listen", key.text)
+        if kinds and key.text not in {CONSOLE, *kinds}:
+            draft.add(path, f"nothing called {shown(key.text)} listens", did_you_mean(key.text, {CONSOLE, *kinds}))
+            continue
+        address = read_address(draft, node, path, f"the address of {key.text}", any_port=True)
+        if address is None:
+            continue
+        if address.port and address in taken:
+            draft.add(path, f"{key.text} and {taken[address]} listen at the same {address}", "give each its own port")
+        taken[address] = key.text
+        listen[key.text] = address
+    return listen
+
+
+def read_timing(draft: Draft) -> Timing:
+    node = next((value for key, value in draft.tree.entries if key.text == "timing"), None)
+    if node is None:
+        return Timing()
+    section = Section(draft, node, ("timing",), "timing", "timing")
+    found: dict[str, timedelta] = {}
+    for key, most in _LONGEST.items():
+        value = section.get(key)
+        duration = None if value is None else read_duration(draft, value, section.at(key), f"timing {key}", most=most)
+        if duration is not None:
+            found[key] = duration
+    timing = Timing(**found)
+    if timing.presence > timing.login:
+        draft.add(section.at("presence"), "presence lasts longer than a login", "make it shorter than login")
+    return timing
+
+
+def read_state(draft: Draft) -> str:
+    node = next((value for key, value in draft.tree.entries if key.text == "state"), None)
+    if node is None or (isinstance(node, Scalar) and node.empty):
+        return "embedded"
+    text = read_text(draft, node, ("state",), "state")
+    if text is None or text == "embedded":
+        return "embedded"
+    scheme, _, rest = text.partition(":")
+    if scheme == "env" and rest.isidentifier() and rest.isascii():
+        return text
+    if scheme == "postgresql" and _is_database_url(text):
+        return text
+    # What stands there is not quoted back: a URL may hold a password.
+    draft.add(
+        ("state",),
+        "state is no database that can be reached",
+        "write embedded, postgresql://user:password@host/database or env:NAME",
+    )
+    return "embedded"
+
+
+def _is_database_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.path.strip("/")) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
