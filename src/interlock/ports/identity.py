@@ -1,0 +1,54 @@
+"""What the sign-in use cases need: password hashes, one-time codes, certificates, tokens."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from interlock.domain.grants import Login
+
+
+class PasswordHashing(Protocol):
+    async def hash(self, password: str) -> str:
+        """What to keep of ``password``. Raises Refusal (``weak-password``)."""
+
+    async def verify(self, password: str, kept: str | None) -> bool:
+        """Whether ``kept`` was made from ``password``. With None: the same work, and always False."""
+
+
+class OneTimeCodes(Protocol):
+    def new_secret(self) -> str: ...
+
+    def uri(self, secret: str, person: str) -> str: ...
+
+    def step_of(self, secret: str, code: str, *, at: datetime, after: int) -> int | None:
+        """The time step for which ``code`` is right and which is later than ``after``, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token bound to a key; ``ends_at`` is the first moment at which it no longer works."""
+
+    text: str = field(repr=False)
+    ends_at: datetime
+
+
+class TokenSigning(Protocol):
+    def issue_for_login(self, login: Login) -> IssuedToken: ...
+
+    def issue_for_gateway(self, name: str, key: str, at: datetime) -> IssuedToken: ...
+
+
+class CertificateIssuing(Protocol):
+    @property
+    def pem(self) -> str:
+        """The authority's own certificate."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What a person compares, or a code carries, to know the authority at first contact."""
+
+    def key_of_request(self, csr_pem: str) -> str:
+        """The thumbprint of the key that signed the certificate request. Raises Refusal (``bad-csr``)."""
+
+    def issue_client(self, csr_pem: str, *, login: Login, at: datetime) -> str:
+        """A client certificate (PEM) for the login: CN the person, SAN ``urn:interlock:login:ID``, until its end."""
