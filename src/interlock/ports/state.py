@@ -38,7 +38,7 @@ Entity = (
 
 
 class Contended(Failure):
-    """Another change stood in the way (a deadlock, a lock not had in time). Nothing was written: it may be tried again."""
+    """Another change stood in the way (a deadlock, a lock not had in time). Nothing was written: try again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""Connections to PostgreSQL: one reading of URLs for the pool, the listener and the migrations."""
+
+import json
+from urllib.parse import urlsplit
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from interlock.errors import Failure
+from interlock.ledger.canonical import canonical
+
+APPLICATION_ROLE = "interlock_application"
+"""The role whose rights the control plane works with: it owns nothing, and can neither delete nor truncate."""
+
+_CONNECT_S = 10.0
+_COMMAND_S = 90.0
+
+# The role is only taken when it is there and may be taken: a database whose operator gave Interlock one plain role
+# works as well, held by the triggers alone.
+_SET_UP = """
+SELECT set_config('application_name', 'interlock', false),
+       set_config('timezone', 'UTC', false),
+       set_config('lock_timeout', '20s', false),
+       set_config('statement_timeout', '60s', false),
+       set_config('idle_in_transaction_session_timeout', '60s', false),
+       CASE WHEN $1 AND to_regrole($2) IS NOT NULL AND pg_has_role(session_user, $2, 'MEMBER')
+            THEN set_config('role', $2, false) END
+"""
+
+
+def driver_url(url: str) -> str:
+    """``url`` as the driver reads it. Raises Failure when it is not one of PostgreSQL's."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.partition("+")[0]
+    if scheme not in {"postgresql", "postgres"}:
+        raise Failure(
+            f"The state cannot be kept in {scheme or 'this'!r}: Interlock keeps it in PostgreSQL.",
+            "Give `state: embedded` or `state: postgresql://user:password@host/database`.",
+        )
+
+    return f"postgresql{url[len(parts.scheme) :]}"
+
+
+async def connect(url: str, *, as_application: bool = True) -> asyncpg.Connection:
+    """One connection, set up as all of Interlock's are. Raises what asyncpg raises."""
+    connection = await asyncpg.connect(driver_url(url), timeout=_CONNECT_S, command_timeout=_COMMAND_S)
+    try:
+        await connection.fetchrow(_SET_UP, as_application, APPLICATION_ROLE)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def open_engine(url: str, *, connections: int = 20) -> AsyncEngine:
+    """A pool of connections that are tested before each use, so that a restarted server is found again."""
+    driver_url(url)
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: connect(url),
+        pool_size=connections // 2,
+        max_overflow=connections - connections // 2,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        json_serializer=lambda value: canonical(value).decode(),
+        json_deserializer=json.loads,
+    )

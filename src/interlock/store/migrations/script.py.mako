@@ -1,0 +1,15 @@
+"""${message}"""
+
+from interlock.store.migrations import run_script
+
+revision: str = ${repr(up_revision)}
+down_revision: str | None = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    run_script(__file__)
+
+
+def downgrade() -> None:
+    """There is no way back: a ledger is never undone. Restore a backup instead."""
+    raise NotImplementedError("the schema only goes forward; restore a backup to go back")

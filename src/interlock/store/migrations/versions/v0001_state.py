@@ -1,0 +1,15 @@
+"""The first schema: the state, the ledger, and the guards that tie them together."""
+
+from interlock.store.migrations import run_script
+
+revision: str = "0001"
+down_revision: str | None = None
+
+
+def upgrade() -> None:
+    run_script(__file__)
+
+
+def downgrade() -> None:
+    """There is no way back: a ledger is never undone. Restore a backup instead."""
+    raise NotImplementedError("the schema only goes forward; restore a backup to go back")

@@ -1,0 +1,212 @@
+"""Reads of one consistent state."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.snapshot import PolicyText
+from interlock.errors import Misuse
+from interlock.ledger.canonical import canonical
+from interlock.ports.state import Entity, LedgerEntry
+from interlock.store import tables
+from interlock.store.failures import as_failures
+from interlock.store.rows import form_of, form_of_table
+
+E = TypeVar("E", bound=Entity)
+AnyRow = Row[*tuple[Any, ...]]
+
+
+class PostgresReading:
+    """Implements :class:`interlock.ports.state.Reading` on one connection, for as long as its block lasts."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._over = False
+
+    def end(self) -> None:
+        """Nothing can be asked from here on."""
+        self._over = True
+
+    async def person(self, name: str) -> Person | None:
+        return await self._one(Person, name=name)
+
+    async def people(self) -> Sequence[Person]:
+        return await self._all(Person, select(tables.people).order_by(tables.people.c.name))
+
+    async def identity(self, kind: str, subject: str) -> Identity | None:
+        return await self._one(Identity, kind=kind, subject=subject)
+
+    async def vendors(self) -> Sequence[Vendor]:
+        return await self._all(Vendor, select(tables.vendors).order_by(tables.vendors.c.name))
+
+    async def contract(self, name: str) -> Contract | None:
+        return await self._one(Contract, name=name)
+
+    async def contracts(self) -> Sequence[Contract]:
+        return await self._all(Contract, select(tables.contracts).order_by(tables.contracts.c.name))
+
+    async def request(self, request_id: str) -> Request | None:
+        return await self._one(Request, id=request_id)
+
+    async def requests(
+        self, *, state: str | None = None, person: str | None = None, limit: int = 200
+    ) -> Sequence[Request]:
+        """The newest first."""
+        table = tables.requests
+        query = select(table).order_by(table.c.opened_at.desc(), table.c.id).limit(limit)
+        if state is not None:
+            query = query.where(table.c.state == state)
+        if person is not None:
+            query = query.where(table.c.person == person)
+        return await self._all(Request, query)
+
+    async def approvals(self, request_id: str) -> Sequence[Approval]:
+        """The first given first."""
+        table = tables.approvals
+        query = select(table).where(table.c.request == request_id).order_by(table.c.at, table.c.person)
+        return await self._all(Approval, query)
+
+    async def grant(self, grant_id: str) -> Grant | None:
+        return await self._one(Grant, id=grant_id)
+
+    async def grants(
+        self, *, active_at: datetime | None = None, person: str | None = None, limit: int = 5000
+    ) -> Sequence[Grant]:
+        """The newest first."""
+        table = tables.grants
+        query = select(table).order_by(table.c.starts_at.desc(), table.c.id).limit(limit)
+        if active_at is not None:
+            query = query.where(table.c.ended_at.is_(None), table.c.starts_at <= active_at, active_at < table.c.ends_at)
+        if person is not None:
+            query = query.where(table.c.person == person)
+        return await self._all(Grant, query)
+
+    async def login(self, login_id: str) -> Login | None:
+        return await self._one(Login, id=login_id)
+
+    async def logins(self, *, active_at: datetime | None = None, person: str | None = None) -> Sequence[Login]:
+        """The newest first."""
+        table = tables.logins
+        query = select(table).order_by(table.c.signed_in_at.desc(), table.c.id)
+        if active_at is not None:
+            query = query.where(
+                table.c.ended_at.is_(None), table.c.signed_in_at <= active_at, active_at < table.c.ends_at
+            )
+        if person is not None:
+            query = query.where(table.c.person == person)
+        return await self._all(Login, query)
+
+    async def activity(self, session_id: str) -> Activity | None:
+        return await self._one(Activity, id=session_id)
+
+    async def activities(
+        self, *, live: bool = False, person: str | None = None, limit: int = 200
+    ) -> Sequence[Activity]:
+        """The newest first."""
+        table = tables.activities
+        query = select(table).order_by(table.c.opened_at.desc(), table.c.id).limit(limit)
+        if live:
+            query = query.where(table.c.closed_at.is_(None))
+        if person is not None:
+            query = query.where(table.c.person == person)
+        return await self._all(Activity, query)
+
+    async def local_credential(self, person: str) -> LocalCredential | None:
+        return await self._one(LocalCredential, person=person)
+
+    async def enrolment(self, code_hash: str) -> Enrolment | None:
+        return await self._one(Enrolment, code_hash=code_hash)
+
+    async def attempts(self, subject: str) -> Attempts | None:
+        return await self._one(Attempts, subject=subject)
+
+    async def connection_password(self, hash_hex: str) -> ConnectionPassword | None:
+        return await self._one(ConnectionPassword, hash=hash_hex)
+
+    async def gateway(self, key: str) -> GatewayIdentity | None:
+        return await self._one(GatewayIdentity, key=key)
+
+    async def policy(self) -> PolicyText | None:
+        """The version that was activated last."""
+        table = tables.policies
+        found = await self._all(PolicyText, select(table).order_by(table.c.version.desc()).limit(1))
+        return found[0] if found else None
+
+    async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
+        table = tables.ledger
+        query = select(table).where(table.c.position > after).order_by(table.c.position).limit(limit)
+        return [_entry(row) for row in await self._rows(query)]
+
+    async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]:
+        """The newest ``limit`` entries whose body has ``text`` in it (letter case aside), in their order."""
+        table = tables.ledger
+        # as it stands in the body: within quotes, escaped as JSON escapes
+        written = canonical(text).decode()[1:-1]
+        holds = func.convert_from(table.c.body, "UTF8").icontains(written, autoescape=True)
+        query = select(table).where(holds).order_by(table.c.position.desc()).limit(limit)
+        return [_entry(row) for row in reversed(await self._rows(query))]
+
+    async def ledger_head(self) -> int:
+        """The last entry's position, 0 when there is none."""
+        rows = await self._rows(select(func.max(tables.ledger.c.position)))
+        return rows[0][0] or 0
+
+    async def changed(self, after: int, *, limit: int) -> tuple[int, Sequence[Entity]]:
+        """What changed after a position, as it now is, and the position up to which that is all.
+
+        ``limit`` bounds how many keys are looked at; a unit of work is never divided.
+        """
+        table = tables.changes
+        page = select(table.c.position).where(table.c.position > after).order_by(table.c.position)
+        full = await self._rows(page.offset(limit - 1).limit(1))
+        upto = full[0][0] if full else max(await self.ledger_head(), after)
+        touched = select(table.c.entity, table.c.key).distinct()
+        touched = touched.where(table.c.position > after, table.c.position <= upto)
+        keys: dict[str, list[tuple[str, ...]]] = {}
+        for name, key in await self._rows(touched):
+            keys.setdefault(name, []).append(tuple(key))
+        entities: list[Entity] = []
+        for name in sorted(keys):
+            entities += await self._by_keys(name, keys[name])
+        return upto, entities
+
+    async def _by_keys(self, name: str, keys: Sequence[tuple[str, ...]]) -> Sequence[Entity]:
+        form = form_of_table(name)
+        matches = or_(*(and_(*_equals(form.table, form.key_values(key))) for key in keys))
+        return [form.read(row._mapping) for row in await self._rows(select(form.table).where(matches))]
+
+    async def _one(self, entity: type[E], **key: str) -> E | None:
+        form = form_of(entity)
+        found = await self._all(entity, select(form.table).where(*_equals(form.table, key)))
+        return found[0] if found else None
+
+    async def _all(self, entity: type[E], query: Select[*tuple[Any, ...]]) -> Sequence[E]:
+        form = form_of(entity)
+        return [form.read(row._mapping) for row in await self._rows(query)]
+
+    async def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
+        if self._over:
+            raise Misuse("the state was read after its block ended")
+        with as_failures():
+            return (await self._connection.execute(query)).all()
+
+
+def _equals(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _entry(row: AnyRow) -> LedgerEntry:
+    return LedgerEntry(
+        position=row.position,
+        at=row.at,
+        actor=row.actor,
+        kind=row.kind,
+        body=bytes(row.body),
+        link=bytes(row.link).hex(),
+    )

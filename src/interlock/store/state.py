@@ -1,0 +1,97 @@
+"""The state in PostgreSQL. Implements :class:`interlock.ports.state.State`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from interlock.errors import Misuse
+from interlock.ports.clock import Clock, SystemClock
+from interlock.ports.state import Entity, Reading, UnitOfWork
+from interlock.store.connecting import open_engine
+from interlock.store.failures import as_failures
+from interlock.store.listening import Bell
+from interlock.store.reading import PostgresReading
+from interlock.store.unit_of_work import PostgresUnitOfWork
+
+_KEYS_AT_ONCE = 1000
+
+
+class PostgresState:
+    """``url`` names a database whose schema :func:`interlock.store.migrate.migrate` has made.
+
+    Opens its connections as they are needed, on the event loop that uses it; ``close`` gives them back. A database
+    that goes away is a ``Failure`` for whoever asks meanwhile; when it is back, everything works again.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, connections: int = 20) -> None:
+        self._engine = open_engine(url, connections=connections)
+        self._clock = clock or SystemClock()
+        self._bell = Bell(url)
+        self._closed = False
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._bell.close()
+        await self._engine.dispose()
+
+    def reading(self) -> AbstractAsyncContextManager[Reading]:
+        return self._reading()
+
+    def changing(self, actor: str) -> AbstractAsyncContextManager[UnitOfWork]:
+        if not actor:
+            raise Misuse("a change has an actor")
+        return self._changing(actor)
+
+    async def changes(self, after: int) -> AsyncIterator[tuple[int, Sequence[Entity]]]:
+        async with self._bell.hearing() as heard:
+            first = True
+            while True:
+                # INVARIANT: the bell is cleared before the read, so that a commit during the read rings it again.
+                heard.clear()
+                async with self._reading() as reading:
+                    upto, entities = await reading.changed(after, limit=_KEYS_AT_ONCE)
+                if first or upto > after:
+                    first, more = False, upto > after
+                    after = upto
+                    yield upto, entities
+                    if more:
+                        continue
+                await heard.wait()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[PostgresReading]:
+        async with self._connection() as connection:
+            with as_failures():
+                # One snapshot for all reads of the block, which the server itself keeps from writing.
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            reading = PostgresReading(connection)
+            try:
+                yield reading
+            finally:
+                reading.end()
+
+    @asynccontextmanager
+    async def _changing(self, actor: str) -> AsyncIterator[PostgresUnitOfWork]:
+        async with self._connection() as connection:
+            unit = PostgresUnitOfWork(connection, actor, self._clock)
+            try:
+                yield unit
+                await unit.commit()
+            finally:
+                unit.end()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool; what was not committed when it is given back is rolled back."""
+        if self._closed:
+            raise Misuse("the state was used after it was closed")
+        connection = self._engine.connect()
+        with as_failures():
+            await connection.start()
+        try:
+            yield connection
+        finally:
+            # Shielded, so that a cancelled caller's locks are not held until the server notices.
+            await asyncio.shield(connection.close())

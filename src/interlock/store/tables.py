@@ -1,0 +1,302 @@
+"""The tables of the state, in the schema ``interlock``.
+
+Columns carry the names of the entities' fields. Times are ``timestamptz``, sets and lists of names ``text[]`` (sets
+sorted), durations ``interval``. ``json`` is used where the content is not ours to have columns for: what a request
+asks (as it was digested, hence ``json`` and not ``jsonb``), its rules, and the Cedar files of a policy.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import UserDefinedType
+
+SCHEMA = "interlock"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+
+class TransactionId(UserDefinedType[int]):
+    """PostgreSQL's ``xid8``: a transaction's number, never used again."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _maybe_text(name: str) -> Column[str | None]:
+    return Column(name, Text, nullable=True)
+
+
+def _names(name: str) -> Column[Any]:
+    return Column(name, ARRAY(Text), nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _time(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=False)
+
+
+def _maybe_time(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=True)
+
+
+def _refers(name: str, to: str, *, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
+    # Deferred: one unit of work may save a thing before what it refers to.
+    reference = ForeignKey(f"{SCHEMA}.{to}", deferrable=True, initially="DEFERRED")
+    return Column(name, Text, reference, primary_key=primary_key, nullable=nullable)
+
+
+vendors = Table("vendors", metadata, _key("name"))
+
+people = Table(
+    "people",
+    metadata,
+    _key("name"),
+    _refers("vendor", "vendors.name", nullable=True),
+    _names("groups"),
+    _maybe_time("ended_at"),
+)
+
+identities = Table("identities", metadata, _key("kind"), _key("subject"), _refers("person", "people.name"))
+
+contracts = Table(
+    "contracts",
+    metadata,
+    _key("name"),
+    _refers("vendor", "vendors.name"),
+    _refers("sponsor", "people.name"),
+    _time("start"),
+    _time("end"),
+    _names("roles"),
+    _names("people"),
+    _maybe_time("ended_at"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    _key("id"),
+    _text("kind"),
+    _refers("person", "people.name"),
+    _text("resource"),
+    _text("role"),
+    Column("content", JSON, nullable=False),
+    _text("digest"),
+    Column("rules", JSON, nullable=False),
+    _text("reason"),
+    _text("key"),
+    _time("opened_at"),
+    _time("expires_at"),
+    _text("state"),
+    _maybe_time("decided_at"),
+    _maybe_text("session"),
+    Column("duration", Interval, nullable=True),
+    _maybe_text("decided_by"),
+    _text("decided_reason"),
+    Index(None, "opened_at"),
+    Index(None, "person", "opened_at"),
+    Index(None, "state", "opened_at"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    _refers("request", "requests.id", primary_key=True),
+    _refers("person", "people.name", primary_key=True),
+    _text("digest"),
+    _time("at"),
+    _maybe_time("present_at"),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    _key("id"),
+    _refers("request", "requests.id"),
+    _refers("person", "people.name"),
+    _text("role"),
+    _text("resource"),
+    _text("key"),
+    _time("starts_at"),
+    _time("ends_at"),
+    _refers("contract", "contracts.name", nullable=True),
+    _maybe_time("ended_at"),
+    _maybe_text("ended_by"),
+    _text("ended_reason"),
+    Index(None, "ends_at"),
+    Index(None, "person", "ends_at"),
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    _key("id"),
+    _refers("person", "people.name"),
+    _text("key"),
+    _time("signed_in_at"),
+    _time("ends_at"),
+    _maybe_time("present_at"),
+    _maybe_time("ended_at"),
+    Index(None, "ends_at"),
+    Index(None, "person", "ends_at"),
+)
+
+activities = Table(
+    "activities",
+    metadata,
+    _key("id"),
+    _refers("person", "people.name"),
+    _text("resource"),
+    _refers("login", "logins.id"),
+    _names("grants"),
+    _text("gateway"),
+    _text("address"),
+    _text("client"),
+    _time("opened_at"),
+    _maybe_time("closed_at"),
+    _text("closed_why"),
+    _number("statements"),
+    _text("cut_why"),
+    _text("recording"),
+    Index(None, "opened_at"),
+    Index(None, "person", "opened_at"),
+    Index("ix_activities_live", "opened_at", postgresql_where=text("closed_at IS NULL")),
+)
+
+local_credentials = Table(
+    "local_credentials",
+    metadata,
+    _refers("person", "people.name", primary_key=True),
+    _text("password_hash"),
+    _maybe_text("totp_secret"),
+    _number("totp_last_step"),
+    _maybe_time("set_at"),
+)
+
+enrolments = Table(
+    "enrolments",
+    metadata,
+    _key("code_hash"),
+    _refers("person", "people.name"),
+    _text("issued_by"),
+    _time("issued_at"),
+    _time("expires_at"),
+    _maybe_time("used_at"),
+)
+
+attempts = Table(
+    "attempts", metadata, _key("subject"), _number("failures"), _time("last_at"), _maybe_time("blocked_until")
+)
+
+connection_passwords = Table(
+    "connection_passwords",
+    metadata,
+    _key("hash"),
+    _refers("person", "people.name"),
+    _refers("login", "logins.id"),
+    _text("resource"),
+    _time("issued_at"),
+    _time("expires_at"),
+    _maybe_time("used_at"),
+)
+
+gateways = Table(
+    "gateways",
+    metadata,
+    _key("name"),
+    Column("key", Text, nullable=False, unique=True),
+    _time("joined_at"),
+    _maybe_time("ended_at"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    _text("digest"),
+    _text("yaml"),
+    Column("cedar", JSON, nullable=False),
+)
+
+STATE_TABLES = (
+    vendors,
+    people,
+    identities,
+    contracts,
+    requests,
+    approvals,
+    grants,
+    logins,
+    activities,
+    local_credentials,
+    enrolments,
+    attempts,
+    connection_passwords,
+    gateways,
+    policies,
+)
+"""Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    _text("actor"),
+    _text("kind"),
+    Column("body", LargeBinary, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    Column("transaction", TransactionId, nullable=False, index=True),
+)
+"""The events in their places. ``transaction`` is set by the database and is no part of an entry."""
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("position", BigInteger, ForeignKey(ledger.c.position), primary_key=True, autoincrement=False),
+    Column("entity", Text, primary_key=True),
+    Column("key", ARRAY(Text), primary_key=True),
+)
+"""Which entities a unit of work touched, at the position of its last event: what the feed reads."""
+
+seen_proofs = Table(
+    "seen_proofs",
+    metadata,
+    Column("proof", LargeBinary, primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False, index=True),
+)
+"""DPoP proofs that were used. A cache, not state: it says nothing that the ledger should."""

@@ -1,0 +1,130 @@
+"""The one unit of work: the only code that writes the state.
+
+A block of :meth:`interlock.store.state.PostgresState.changing` is one transaction. What is saved is written at once,
+so that reads see it; at its end the recorded events take their places in the ledger and everything commits, or nothing
+does. The database holds to the same rule by itself (see ``docs/decisions/one-unit-of-work.md``).
+
+Isolation is READ COMMITTED on purpose: a read that follows ``lock`` must see what the last holder of the lock
+committed, and a snapshot taken before the wait would not.
+"""
+
+import hashlib
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, cast, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from interlock.domain.events import EVENTS, Event
+from interlock.errors import Misuse, Refusal
+from interlock.ledger.canonical import NotCanonical
+from interlock.ledger.entries import Recorded, body_of
+from interlock.ledger.links import GENESIS, link
+from interlock.ports.clock import Clock
+from interlock.ports.state import Entity
+from interlock.store import tables
+from interlock.store.failures import as_failures
+from interlock.store.reading import PostgresReading
+from interlock.store.rows import form_of
+
+LEDGER_LOCK = (18764, 1)
+"""The advisory lock under which entries get their places; the ledger's own trigger takes the same."""
+
+
+class PostgresUnitOfWork(PostgresReading):
+    """Implements :class:`interlock.ports.state.UnitOfWork`."""
+
+    def __init__(self, connection: AsyncConnection, actor: str, clock: Clock) -> None:
+        super().__init__(connection)
+        self._actor = actor
+        self._clock = clock
+        self._events: list[Event] = []
+        self._touched: set[tuple[str, tuple[str, ...]]] = set()
+
+    async def lock(self, entity_type: type, key: str) -> None:
+        self._check_open()
+        digest = hashlib.sha256(f"{entity_type.__name__}\0{key}".encode(errors="surrogatepass")).digest()
+        number = int.from_bytes(digest[:8], signed=True)
+        await self._execute(select(func.pg_advisory_xact_lock(cast(number, BigInteger))))
+
+    async def save(self, entity: Entity) -> None:
+        self._check_open()
+        form = form_of(type(entity))
+        try:
+            row = form.row(entity)
+            statement = upsert(form.table).values(row)
+            rest = {name: statement.excluded[name] for name in row if name not in form.key}
+            # A row that is all key is saved already when it is there; it counts as touched all the same.
+            written = (
+                statement.on_conflict_do_update(index_elements=form.key, set_=rest)
+                if rest
+                else statement.on_conflict_do_nothing(index_elements=form.key)
+            )
+            self._touched.add((form.table.name, form.key_of(entity)))
+            await self._execute(written)
+        except NotCanonical as error:
+            raise _unkeepable(str(error)) from error
+
+    def record(self, event: Event) -> None:
+        self._check_open()
+        if EVENTS.get(event.kind) is not type(event):
+            raise Misuse(f"{type(event).__name__} is not one of the ledger's kinds of event")
+        self._events.append(event)
+
+    async def commit(self) -> None:
+        """Give the events their places and commit. Raises Misuse when something was saved and nothing recorded."""
+        self._check_open()
+        self.end()
+        if not self._events:
+            if self._touched:
+                raise Misuse("a unit of work saved something and recorded no event; nothing was written")
+            return
+        # Last of all locks, so that nobody waits for another's whole unit of work, and no two can wait for each other.
+        await self._execute(select(func.pg_advisory_xact_lock(*(cast(part, Integer) for part in LEDGER_LOCK))))
+        position = await self._append()
+        if self._touched:
+            rows = [{"position": position, "entity": name, "key": list(key)} for name, key in sorted(self._touched)]
+            await self._execute(insert(tables.changes), rows)
+        with as_failures():
+            await self._connection.commit()
+
+    async def _append(self) -> int:
+        """Write the events after the last entry; the position of the last of them."""
+        table = tables.ledger
+        query = select(table.c.position, table.c.link).order_by(table.c.position.desc()).limit(1)
+        with as_failures():
+            last = (await self._connection.execute(query)).one_or_none()
+        position, head = (last.position, bytes(last.link)) if last else (0, GENESIS)
+        at = self._clock.now()
+        rows: list[dict[str, Any]] = []
+        for event in self._events:
+            position += 1
+            try:
+                body = body_of(Recorded(position, at, self._actor, event))
+            except NotCanonical as error:
+                raise _unkeepable(str(error)) from error
+            head = link(head, body)
+            rows.append(
+                {
+                    "position": position,
+                    "at": at,
+                    "actor": self._actor,
+                    "kind": event.kind,
+                    "body": body,
+                    "link": head,
+                }
+            )
+        await self._execute(insert(table), rows)
+        return position
+
+    async def _execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> None:
+        with as_failures():
+            await self._connection.execute(statement, rows)
+
+    def _check_open(self) -> None:
+        if self._over:
+            raise Misuse("a unit of work was used after its block ended")
+
+
+def _unkeepable(why: str) -> Refusal:
+    return Refusal("unkeepable-text", f"This cannot be kept as it is: {why}.", "Send it as ordinary text.")
