@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -165,7 +166,7 @@ def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def create_once(path: Path, make: Callable[[], bytes]) -> None:
     """Put what ``make`` gives at ``path``, whole, unless something is there already. Raises Failure."""
-    if path.exists():
+    if os.path.lexists(path):
         return
     fresh = _write_beside(path, make())
     try:
@@ -187,7 +188,8 @@ def _write_beside(path: Path, content: bytes) -> Path:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
         raise Failure(
             f"{path} cannot be written ({error.strerror}).", "Check the folder's owner and free space."
         ) from error

@@ -42,6 +42,7 @@ class AccessToken:
     scope: Scope
     login: str
     key: str
+    issued_at: datetime
     ends_at: datetime
     present_at: datetime | None
 
@@ -96,7 +97,7 @@ class Tokens:
         # Signing libraries check a signature, not the time: exp is ours to check.
         if now >= token.ends_at:
             raise TokenRefused("token-over", "The access token is over.", _AGAIN)
-        if datetime.fromtimestamp(claims["iat"], UTC) > now + _SKEW:
+        if token.issued_at > now + _SKEW:
             raise TokenRefused("bad-token", "The access token is from the future.", "Check the server's clock.")
         return token
 
@@ -110,10 +111,10 @@ def _token(claims: dict[str, Any]) -> AccessToken:
             scope=scope,
             login=_text(claims["login"]) if scope is Scope.PERSON else "",
             key=_text(claims["cnf"]["jkt"]),
+            issued_at=datetime.fromtimestamp(_whole(claims["iat"]), UTC),
             ends_at=datetime.fromtimestamp(_whole(claims["exp"]), UTC),
             present_at=None if present is None else datetime.fromtimestamp(_whole(present), UTC),
         )
-        _whole(claims["iat"])
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise TokenRefused("bad-token", "The access token lacks what it must say.", _AGAIN) from error
     return token
