@@ -1,0 +1,172 @@
+"""The configuration's people, vendors, contracts and policy become the state's, when a control plane starts.
+
+Holds to:
+
+* idempotent, also for two control planes that start at once: what is there already is not written again
+* nothing that was ended is revived: a person or contract stays ended, whatever the file says; it is reported
+* who or what is gone from the file is ended, like an offboarding or the end of a contract, with all that rests on it
+* a change of vendor, contract, role or resource ends the grants that could not be given that way any more
+* the activation of a changed policy is an event with its digest; the whole of it is one unit of work, or nothing is
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interlock.domain.events import (
+    ContractAdded,
+    ContractChanged,
+    IdentityLinked,
+    PersonAdded,
+    PersonChanged,
+    PolicyActivated,
+    VendorAdded,
+)
+from interlock.domain.people import Contract, Person
+from interlock.domain.snapshot import PolicyText
+from interlock.policy.configuration import Configuration
+from interlock.ports.state import UnitOfWork
+from interlock.services.desk import SYSTEM, Desk
+from interlock.services.endings import MANY, Ended, Endings
+from interlock.services.resting import why_grant_fell
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """``changed`` says whether anything was written. ``not_revived`` names persons and contracts that stay ended."""
+
+    changed: bool
+    policy: PolicyText
+    ended: tuple[Ended, ...]
+    not_revived: tuple[str, ...]
+
+
+async def apply_configuration(desk: Desk) -> Applied:
+    """Make ``desk.configuration`` the active one."""
+    try:
+        return await _apply(desk)
+    except _NothingNewError as nothing:
+        return nothing.applied
+
+
+class _NothingNewError(Exception):
+    """The state says all of it already: there is nothing to commit."""
+
+    def __init__(self, applied: Applied) -> None:
+        super().__init__()
+        self.applied = applied
+
+
+async def _apply(desk: Desk) -> Applied:
+    configuration = desk.configuration
+    async with desk.ending(SYSTEM) as work:
+        endings = Endings(work, by=SYSTEM, reason="gone from the configuration", at=desk.clock.now())
+        news = [
+            await _vendors(work, configuration),
+            await _people(work, configuration, endings),
+            await _identities(work, configuration),
+            await _contracts(work, configuration, endings),
+        ]
+        activated, policy = await _activate(work, configuration)
+        await _end_what_fell(desk, work, endings)
+        applied = Applied(
+            changed=any(news) or activated or bool(endings.ended),
+            policy=policy,
+            ended=tuple(item for item, _ in endings.ended),
+            not_revived=await _not_revived(work, configuration),
+        )
+        if not applied.changed:
+            raise _NothingNewError(applied)
+        return applied
+
+
+async def _vendors(work: UnitOfWork, configuration: Configuration) -> bool:
+    known = {vendor.name for vendor in await work.vendors()}
+    new = [vendor for name, vendor in sorted(configuration.vendors.items()) if name not in known]
+    for vendor in new:
+        await work.save(vendor)
+        work.record(VendorAdded(vendor=vendor.name))
+    return bool(new)
+
+
+async def _people(work: UnitOfWork, configuration: Configuration, endings: Endings) -> bool:
+    changed = False
+    known = {person.name: person for person in await work.people()}
+    for name, person in sorted(configuration.people.items()):
+        before = known.get(name)
+        if before is not None and (not before.active or before == person):
+            continue
+        await work.lock(Person, name)
+        await work.save(person)
+        groups = tuple(sorted(person.groups))
+        kind = PersonAdded if before is None else PersonChanged
+        work.record(kind(person=name, vendor=person.vendor, groups=groups))
+        changed = True
+    for name in sorted(known.keys() - configuration.people.keys()):
+        await endings.person(known[name])
+    return changed
+
+
+async def _identities(work: UnitOfWork, configuration: Configuration) -> bool:
+    changed = False
+    for identity in configuration.identities:
+        if await work.identity(identity.kind, identity.subject) == identity:
+            continue
+        await work.save(identity)
+        work.record(IdentityLinked(person=identity.person, identity_kind=identity.kind, subject=identity.subject))
+        changed = True
+    return changed
+
+
+async def _contracts(work: UnitOfWork, configuration: Configuration, endings: Endings) -> bool:
+    changed = False
+    known = {contract.name: contract for contract in await work.contracts()}
+    for name, contract in sorted(configuration.contracts.items()):
+        before = known.get(name)
+        if before is not None and (before.ended_at is not None or before == contract):
+            continue
+        await work.save(contract)
+        kind = ContractAdded if before is None else ContractChanged
+        work.record(
+            kind(
+                contract=name,
+                vendor=contract.vendor,
+                sponsor=contract.sponsor,
+                start=contract.start,
+                end=contract.end,
+                roles=tuple(sorted(contract.roles)),
+            )
+        )
+        changed = True
+    for name in sorted(known.keys() - configuration.contracts.keys()):
+        await endings.contract(known[name])
+    return changed
+
+
+async def _activate(work: UnitOfWork, configuration: Configuration) -> tuple[bool, PolicyText]:
+    active = await work.policy()
+    if active is not None and active.digest == configuration.digest:
+        return False, active
+    version = active.version + 1 if active is not None else 1
+    policy = PolicyText(version, configuration.digest, configuration.text, configuration.cedar)
+    await work.save(policy)
+    work.record(PolicyActivated(version=version, digest=configuration.digest))
+    return True, policy
+
+
+async def _end_what_fell(desk: Desk, work: UnitOfWork, endings: Endings) -> None:
+    """The grants and logins that the people, contracts and roles of now would no longer carry."""
+    people = {person.name: person for person in await work.people()}
+    contracts = {contract.name: contract for contract in await work.contracts()}
+    for grant in await work.grants(active_at=endings.at, limit=MANY):
+        why = why_grant_fell(grant, people, contracts, desk.configuration, endings.at)
+        if why is not None:
+            await endings.because(why).grant(grant)
+    await endings.because("no running contract covers the person").stranded_logins()
+
+
+async def _not_revived(work: UnitOfWork, configuration: Configuration) -> tuple[str, ...]:
+    ended: Sequence[Person | Contract] = [
+        *(person for person in await work.people() if not person.active and person.name in configuration.people),
+        *(c for c in await work.contracts() if c.ended_at is not None and c.name in configuration.contracts),
+    ]
+    return tuple(sorted(entity.name for entity in ended))

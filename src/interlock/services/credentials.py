@@ -1,0 +1,59 @@
+"""The credentials of the resources, fetched from the vaults that keep them.
+
+Holds to:
+
+* a secret is fetched by the vault whose scheme stands before the colon (``env:NAME``), within five seconds
+* one that cannot be fetched is left out and told to the operator, by the resource's name and never with the secret;
+  the others are there
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from interlock.domain.resources import CredentialSource, Resource
+from interlock.domain.snapshot import UpstreamCredential
+from interlock.errors import Failure
+from interlock.ports.vault import Vault
+
+_FETCH_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """``vaults`` are keyed by their scheme."""
+
+    resources: Mapping[str, Resource]
+    vaults: Mapping[str, Vault]
+
+    async def fetch_all(self) -> dict[str, UpstreamCredential]:
+        """The credentials by resource, without those that cannot be fetched now. Never raises for one of them."""
+        sources = {r.name: r.credential for r in self.resources.values() if r.credential is not None}
+        fetched = await asyncio.gather(*(self._fetch_or_tell(name, source) for name, source in sources.items()))
+        return {name: one for name, one in zip(sources, fetched, strict=True) if one is not None}
+
+    async def fetch(self, source: CredentialSource) -> UpstreamCredential:
+        """Raises Failure when the secret cannot be had."""
+        if source.secret is None:
+            return UpstreamCredential(source.user)
+        scheme, _, reference = source.secret.partition(":")
+        vault = self.vaults.get(scheme)
+        if vault is None:
+            raise Failure(
+                f"No vault is known for secrets that start with {scheme}:.",
+                f"Known are {', '.join(f'{name}:' for name in sorted(self.vaults)) or 'none'}.",
+            )
+        try:
+            async with asyncio.timeout(_FETCH_S):
+                return UpstreamCredential(source.user, await vault.fetch(reference))
+        except TimeoutError as error:
+            raise Failure(f"The vault {scheme}: did not answer within {_FETCH_S:.0f} s.") from error
+
+    async def _fetch_or_tell(self, resource: str, source: CredentialSource) -> UpstreamCredential | None:
+        try:
+            return await self.fetch(source)
+        except Failure as failure:
+            _log.error("The credential of %s cannot be fetched, so nobody can open it: %s", resource, failure)
+            return None

@@ -1,0 +1,176 @@
+"""How things end, and what ends with them. Every use case that ends something does it through here.
+
+* a person: the grants, the logins, the open requests, and the voice in requests that are not used yet
+* a contract: the grants that rest on it, the open requests that rest on it, and the logins of persons whom no
+  running contract covers any more
+* a grant, a login, a request: itself; the gateways cut the sessions that rest on it
+
+Nothing that has ended is ever ended again or comes back: each end is written once.
+
+INVARIANT: a person is locked before their logins are listed, and a login before it is read and saved. Whoever signs a
+person in, or writes a login anew, takes the same locks in the same order, so that no login slips past an end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from interlock.domain.events import (
+    ApprovalVoided,
+    ContractEnded,
+    Event,
+    GrantEnded,
+    LoginEnded,
+    PersonEnded,
+    RequestEnded,
+)
+from interlock.domain.grants import Grant, Login, Request, RequestState
+from interlock.domain.people import Contract, Person
+from interlock.ledger.entries import read_body
+from interlock.ports.state import State, UnitOfWork
+
+MANY = 1_000_000
+"""A limit for reads that must see everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One thing that ended: ``what`` (person, contract, grant, login, request, approval), its id, whose it was.
+
+    ``position`` is its place in the ledger, 0 when it is not known yet.
+    """
+
+    what: str
+    id: str
+    person: str
+    position: int = 0
+
+
+@dataclass(slots=True)
+class Endings:
+    """Ends things within one unit of work, for one reason, at one moment, and keeps the list of what ended."""
+
+    work: UnitOfWork
+    by: str
+    reason: str
+    at: datetime
+    ended: list[tuple[Ended, Event]] = field(default_factory=list)
+
+    def because(self, reason: str) -> "Endings":
+        """The same, for another reason; what it ends is in the same list."""
+        return replace(self, reason=reason)
+
+    async def person(self, person: Person) -> None:
+        await self.work.lock(Person, person.name)
+        if not person.active:
+            return
+        await self.work.save(replace(person, ended_at=self.at))
+        self._note("person", person.name, person.name, PersonEnded(person=person.name, reason=self.reason))
+        for grant in await self.work.grants(active_at=self.at, person=person.name, limit=MANY):
+            await self.grant(grant)
+        for login in await self.work.logins(active_at=self.at, person=person.name):
+            await self.login(login)
+        for request in await self.work.requests(state=RequestState.OPEN, person=person.name, limit=MANY):
+            await self.request(request, RequestState.WITHDRAWN)
+        await self._void_approvals(person)
+
+    async def contract(self, contract: Contract) -> None:
+        if contract.ended_at is not None:
+            return
+        await self.work.save(replace(contract, ended_at=self.at))
+        self._note("contract", contract.name, "", ContractEnded(contract=contract.name, reason=self.reason))
+        await self.resting_on(contract)
+
+    async def resting_on(self, contract: Contract) -> None:
+        """What rests on ``contract``, which is over."""
+        for grant in await self.work.grants(active_at=self.at, limit=MANY):
+            if grant.contract == contract.name:
+                await self.grant(grant)
+        for request in await self.work.requests(state=RequestState.OPEN, limit=MANY):
+            if request.content.get("contract") == contract.name:
+                await self.request(request, RequestState.WITHDRAWN)
+        await self.stranded_logins()
+
+    async def stranded_logins(self) -> None:
+        """The logins of contractors whom no running contract covers."""
+        contracts = await self.work.contracts()
+        people = {person.name: person for person in await self.work.people()}
+        for name in sorted(people):
+            if not may_be_signed_in(people[name], contracts, self.at):
+                await self.work.lock(Person, name)
+        for login in await self.work.logins(active_at=self.at):
+            person = people.get(login.person)
+            if person is None or not may_be_signed_in(person, contracts, self.at):
+                await self.login(login)
+
+    async def grant(self, grant: Grant) -> Grant:
+        """The grant as it then is; one that is over already stays as it is."""
+        if grant.ended_at is not None or self.at >= grant.ends_at:
+            return grant
+        ended = replace(grant, ended_at=self.at, ended_by=self.by, ended_reason=self.reason)
+        await self.work.save(ended)
+        self._note("grant", grant.id, grant.person, GrantEnded(grant=grant.id, by=self.by, reason=self.reason))
+        return ended
+
+    async def login(self, login: Login) -> None:
+        await self.work.lock(Login, login.id)
+        login = await self.work.login(login.id) or login
+        if login.ended_at is not None or self.at >= login.ends_at:
+            return
+        await self.work.save(replace(login, ended_at=self.at))
+        event = LoginEnded(login=login.id, person=login.person, reason=self.reason)
+        self._note("login", login.id, login.person, event)
+
+    async def request(self, request: Request, state: RequestState) -> Request:
+        """The request as it then is: ``open`` moves to one of the others, ``approved`` to ``used``, else it stays."""
+        if not may_become(request.state, state):
+            return request
+        moved = replace(request, state=state, decided_at=self.at, decided_by=self.by, decided_reason=self.reason)
+        await self.work.save(moved)
+        event = RequestEnded(request=request.id, state=state.value, by=self.by, reason=self.reason)
+        self._note("request", request.id, request.person, event)
+        return moved
+
+    async def _void_approvals(self, person: Person) -> None:
+        for state in (RequestState.OPEN, RequestState.APPROVED):
+            for request in await self.work.requests(state=state, limit=MANY):
+                if request.expires_at <= self.at or (state is RequestState.APPROVED and request.session is None):
+                    continue
+                for approval in await self.work.approvals(request.id):
+                    if approval.person == person.name:
+                        event = ApprovalVoided(request=request.id, person=person.name, reason=self.reason)
+                        self._note("approval", request.id, person.name, event)
+
+    def _note(self, what: str, entity_id: str, person: str, event: Event) -> None:
+        self.work.record(event)
+        self.ended.append((Ended(what, entity_id, person), event))
+
+
+def may_become(before: RequestState, after: RequestState) -> bool:
+    """The whole life of a request: see :class:`RequestState`."""
+    if before is RequestState.OPEN:
+        return after not in (RequestState.OPEN, RequestState.USED)
+    return before is RequestState.APPROVED and after is RequestState.USED
+
+
+def may_be_signed_in(person: Person, contracts: Sequence[Contract], at: datetime) -> bool:
+    """An employee while employed, a contractor while some contract runs."""
+    if not person.active:
+        return False
+    return person.is_employee or any(c.covers(person) and c.running(at) for c in contracts)
+
+
+async def with_positions(state: State, after: int, ended: Sequence[tuple[Ended, Event]]) -> tuple[Ended, ...]:
+    """The endings with their places in the ledger, after the commit. ``after`` is the head before it."""
+    waiting = list(ended)
+    placed: list[Ended] = []
+    async with state.reading() as reading:
+        while waiting:
+            entries = await reading.ledger(after=after)
+            if not entries:
+                break
+            for entry in entries:
+                after = entry.position
+                if waiting and entry.kind == waiting[0][1].kind and read_body(entry.body).event == waiting[0][1]:
+                    placed.append(replace(waiting.pop(0)[0], position=entry.position))
+    return tuple(placed) + tuple(item for item, _ in waiting)

@@ -1,0 +1,164 @@
+"""What a gateway worker is told: everything once, then each change, and a beat in between.
+
+Holds to:
+
+* the first message is a snapshot of one consistent state, and what follows starts exactly behind it
+* only what is not over is in it; what ends leaves by a ``drop``. The end of a window needs no message: every row
+  carries its window, and the worker's own clock reads it
+* a beat says that the worker has everything up to ``version``. INVARIANT: it is sent only after the state was asked
+  and had nothing newer, so that a worker that is not being told of changes loses its lease
+* secrets are fetched from their vaults, kept in memory, and sent to gateways only; they are fetched anew every minute.
+  One that cannot be fetched at first is left out, so that its resource cannot be opened, and one that cannot be
+  fetched any more stays as it was last known
+* a control plane whose policy is no longer the active one ends its feeds
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from interlock.domain.codec import to_plain
+from interlock.domain.grants import RequestKind, RequestState
+from interlock.domain.snapshot import HeldRequest, PolicyText, Snapshot, UpstreamCredential
+from interlock.errors import Failure
+from interlock.ports.state import Entity, Reading
+from interlock.services.credentials import Credentials
+from interlock.services.desk import Desk
+from interlock.services.endings import MANY
+from interlock.services.feed_changes import Translation, credentials_message, held_request
+
+Message = Mapping[str, Any]
+
+_BEATS_IN_A_LEASE = 4
+_REFRESH_S = 60.0
+_RECENTLY_DECIDED = 500
+
+
+async def follow(desk: Desk, credentials: Credentials) -> AsyncGenerator[Message, None]:
+    """The feed's messages (``ports.control``), in JSON's own types, without an end of its own.
+
+    Raises Failure when the state is lost or another policy became active. ``watch`` messages are the caller's to add.
+    """
+    follower = _Follower(desk, credentials)
+    yield await follower.start()
+    async with aclosing(follower.messages()) as messages:
+        async for message in messages:
+            yield message
+
+
+async def take_snapshot(desk: Desk, reading: Reading, secrets: Mapping[str, UpstreamCredential]) -> Snapshot:
+    """Everything that is not over, as it is in ``reading``. ``secrets`` are the credentials by resource."""
+    now = desk.clock.now()
+    policy = await reading.policy()
+    if policy is None:
+        raise Failure("No policy is active yet.", "Start the control plane with an interlock.yaml.")
+    return Snapshot(
+        version=await reading.ledger_head(),
+        at=now,
+        policy=policy,
+        people={person.name: person for person in await reading.people() if person.active},
+        contracts={c.name: c for c in await reading.contracts() if c.ended_at is None and now < c.end},
+        grants={grant.id: grant for grant in await reading.grants(active_at=now, limit=MANY)},
+        logins={login.id: login for login in await reading.logins(active_at=now)},
+        credentials=secrets,
+        held=await _held(desk, reading),
+        cuts={a.id: a.cut_why for a in await reading.activities(live=True, limit=MANY) if a.cut_why},
+    )
+
+
+async def _held(desk: Desk, reading: Reading) -> dict[str, HeldRequest]:
+    """Holds that wait or may run, and those ended so lately that a worker may not have heard it."""
+    now, hold = desk.clock.now(), desk.configuration.timing.hold
+    held = {}
+    for state in RequestState:
+        if state is RequestState.USED:
+            continue
+        for request in await reading.requests(
+            state=state, limit=MANY if state is RequestState.OPEN else _RECENTLY_DECIDED
+        ):
+            until = (
+                request.expires_at if request.decided_at is None else max(request.expires_at, request.decided_at + hold)
+            )
+            if request.kind is RequestKind.STATEMENT and now < until:
+                held[request.id] = held_request(request)
+    return held
+
+
+class _Follower:
+    """One worker's feed."""
+
+    def __init__(self, desk: Desk, credentials: Credentials) -> None:
+        self._desk = desk
+        self._credentials = credentials
+        self._secrets: dict[str, UpstreamCredential] = {}
+        self._version = 0
+        self._translation = Translation()
+        self._lease_s = desk.configuration.timing.lease.total_seconds()
+
+    async def start(self) -> Message:
+        self._secrets = await self._credentials.fetch_all()
+        async with self._desk.state.reading() as reading:
+            await self._desk.check_policy(reading)
+            snapshot = await take_snapshot(self._desk, reading, self._secrets)
+        self._version = snapshot.version
+        return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": to_plain(snapshot)}
+
+    async def messages(self) -> AsyncGenerator[Message, None]:
+        """Whatever comes first of a change, a beat and fresh credentials, for ever."""
+        changes = self._desk.state.changes(self._version)
+        coming = asyncio.ensure_future(_next(changes))
+        beating = asyncio.ensure_future(asyncio.sleep(0))
+        fetching = asyncio.ensure_future(self._fetch_later())
+        try:
+            while True:
+                await asyncio.wait({coming, beating, fetching}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    message = self._changed(*coming.result())
+                    coming = asyncio.ensure_future(_next(changes))
+                    if message is not None:
+                        yield message
+                if beating.done():
+                    beating = asyncio.ensure_future(asyncio.sleep(self._lease_s / _BEATS_IN_A_LEASE))
+                    if await self._has_everything():
+                        yield {"type": "beat", "version": self._version, "at": to_plain(self._desk.clock.now())}
+                if fetching.done():
+                    message = self._fetched(fetching.result())
+                    fetching = asyncio.ensure_future(self._fetch_later())
+                    if message is not None:
+                        yield message
+        finally:
+            for task in (coming, beating, fetching):
+                task.cancel()
+            await asyncio.gather(coming, beating, fetching, return_exceptions=True)
+            if isinstance(changes, AsyncGenerator):
+                await changes.aclose()
+
+    def _changed(self, version: int, entities: Sequence[Entity]) -> Message | None:
+        self._version = version
+        digest = self._desk.configuration.digest
+        if any(isinstance(entity, PolicyText) and entity.digest != digest for entity in entities):
+            raise Failure(
+                "Another control plane activated another policy.",
+                "Start this one again with the active interlock.yaml.",
+            )
+        return self._translation.message(version, self._desk.clock.now(), entities)
+
+    async def _has_everything(self) -> bool:
+        async with self._desk.state.reading() as reading:
+            return await reading.ledger_head() <= self._version
+
+    async def _fetch_later(self) -> dict[str, UpstreamCredential]:
+        await asyncio.sleep(_REFRESH_S)
+        return await self._credentials.fetch_all()
+
+    def _fetched(self, fresh: dict[str, UpstreamCredential]) -> Message | None:
+        before, self._secrets = self._secrets, {**self._secrets, **fresh}
+        return credentials_message(self._version, self._desk.clock.now(), before, self._secrets)
+
+
+async def _next(changes: AsyncIterator[tuple[int, Sequence[Entity]]]) -> tuple[int, Sequence[Entity]]:
+    try:
+        return await anext(changes)
+    except StopAsyncIteration as end:
+        raise Failure("The state tells of no more changes.", "Start the control plane again.") from end

@@ -1,0 +1,145 @@
+"""A person says yes to a request; with the last yes that is needed it takes effect.
+
+Holds to, in this order:
+
+1. the approver acts in an active login and has not left; the request is open and its time is not over
+2. never the requester, in whichever login; never from the requester's own key
+3. never somebody whom no rule describes, or of the requester's vendor (unless the rule says so)
+4. the digest that the approver saw is the request's: a yes to something else is no yes; never the same person twice
+5. the approver's proof of presence is younger than ``timing.presence``, always
+6. when the yes would be the last: every approver is judged again as they are now, and who no longer may does not count;
+   the requester, the contract, the role and, for a statement, the session are looked at again
+7. a grant starts in this same unit of work: its window is now plus the time asked for, or the contract's end if that is
+   sooner, written once; a statement's request becomes ``approved`` and waits for its gateway to use it, once
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from interlock.domain.approving import No, Tally
+from interlock.domain.events import ApprovalGiven, GrantStarted
+from interlock.domain.grants import Approval, Grant, Login, Request, RequestKind, RequestState
+from interlock.domain.requesting import Wish
+from interlock.errors import Misuse, Refusal
+from interlock.ports.state import UnitOfWork
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person
+from interlock.services.endings import Endings
+from interlock.services.holding import refuse_dead_session
+from interlock.services.ids import new_id
+from interlock.services.judging import Case, open_case, refuse
+from interlock.services.logins import active_login, check_presence
+from interlock.services.open_request import contract_of, refuse_hopeless
+from interlock.services.requests import locate_open
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The request as it now is, how far the approvals go, and the grant if it started."""
+
+    request: Request
+    tally: Tally
+    grant: Grant | None = None
+
+
+async def give_approval(desk: Desk, *, login_id: str, request_id: str, digest: str) -> Approved:
+    """``login_id`` is the approver's login. Raises Refusal or NotFound; nothing is kept of an approval refused."""
+    async with desk.state.reading() as reading:
+        actor = (await active_login(reading, login_id, desk.clock.now())).person
+    async with desk.deciding(actor) as work:
+        now = desk.clock.now()
+        login = await active_login(work, login_id, now)
+        await acting_person(work, login.person)
+        request = await locate_open(work, request_id, now)
+        case = await open_case(desk, work, request, now)
+        await _refuse_judge(work, case, login, digest)
+        present_at = check_presence(login, now, desk.configuration.timing.presence)
+        approval = Approval(request.id, login.person, digest, now, present_at)
+        await work.save(approval)
+        work.record(ApprovalGiven(request=request.id, person=login.person, digest=digest, present_at=present_at))
+        tally = case.tally(await work.approvals(request.id))
+        if not tally.complete:
+            return Approved(request, tally)
+        return await _activate(desk, work, case, tally, login)
+
+
+async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str) -> None:
+    request = case.request
+    if login.person == request.person:
+        raise Refusal("self-approval", "Nobody approves their own request.", "Ask somebody else to look at it.")
+    if login.key == request.key:
+        raise Refusal(
+            "same-key",
+            f"This login uses the very key that {request.person} asked with: that is one machine, not two persons.",
+            "Approve from your own machine, with your own key.",
+        )
+    answer = case.may_approve(case.people[login.person])
+    if isinstance(answer, No):
+        raise refuse(answer)
+    if digest != request.digest:
+        raise Refusal(
+            "stale-digest",
+            f"What you were shown is not what {request.id} asks.",
+            f"Look at it again with `interlock show {request.id}`, then approve.",
+        )
+    if any(approval.person == login.person for approval in await work.approvals(request.id)):
+        raise Refusal(
+            "already-approved",
+            f"You have approved {request.id} already; one person counts once.",
+            f"Others who may: {', '.join(case.judges()) or 'nobody'}.",
+        )
+
+
+async def _activate(desk: Desk, work: UnitOfWork, case: Case, tally: Tally, login: Login) -> Approved:
+    request, now = case.request, case.at
+    grant = None
+    if request.kind is RequestKind.GRANT:
+        grant = await _start_grant(desk, work, request, now)
+    else:
+        await refuse_dead_session(work, request, now)
+    endings = Endings(work, by=login.person, reason="the last approval that was needed", at=now)
+    return Approved(await endings.request(request, RequestState.APPROVED), tally, grant)
+
+
+async def _start_grant(desk: Desk, work: UnitOfWork, request: Request, now: datetime) -> Grant:
+    if request.duration is None:
+        raise Misuse(f"the request {request.id} is for a grant and has no duration")
+    contract = await contract_of(work, request.person, request.role, now)
+    ends_at = now + request.duration
+    if contract is not None:
+        ends_at = min(ends_at, contract.end)
+    await refuse_hopeless(desk, work, Wish(request.person, request.resource, request.role, ends_at - now), now)
+    if request.duration > desk.configuration.roles[request.role].lending.longest:
+        raise Refusal("too-long", "The role is no longer lent for so long.", "Its owner must ask again for less.")
+    grant_id = await _unused_grant_id(work)
+    grant = Grant(
+        id=grant_id,
+        request=request.id,
+        person=request.person,
+        role=request.role,
+        resource=request.resource,
+        key=request.key,
+        starts_at=now,
+        ends_at=ends_at,
+        contract=contract.name if contract is not None else None,
+    )
+    await work.save(grant)
+    work.record(
+        GrantStarted(
+            grant=grant.id,
+            request=request.id,
+            person=grant.person,
+            role=grant.role,
+            resource=grant.resource,
+            key=grant.key,
+            starts_at=grant.starts_at,
+            ends_at=grant.ends_at,
+        )
+    )
+    return grant
+
+
+async def _unused_grant_id(work: UnitOfWork) -> str:
+    while await work.grant(grant_id := new_id("g")) is not None:
+        continue
+    return grant_id

@@ -1,0 +1,115 @@
+"""A gateway asks people about one held statement.
+
+Holds to:
+
+* it comes from the gateway that reported the session, for a live session of that person on that resource, whose grants
+  are active: a hold gives nothing that the grants do not
+* the rules are ``hold.approvals`` of the roles that ask for the hold, else one person who could approve the role
+* it is refused at once when nobody could approve it: nobody is left waiting for a yes that cannot come
+* the content is the exact text, parameters, measured impact, session and number; its digest binds every approval
+* it stays open for ``timing.hold``, and an approval that was not used by then is worth nothing
+"""
+
+from datetime import datetime
+
+from interlock.domain.approving import Ask, rules_for_hold
+from interlock.domain.codec import to_plain
+from interlock.domain.events import RequestOpened
+from interlock.domain.grants import Activity, Request, RequestKind
+from interlock.domain.roles import ApprovalRule
+from interlock.errors import Refusal
+from interlock.ports.control import HoldOpened, HoldOpening
+from interlock.ports.state import UnitOfWork
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person
+from interlock.services.holding import refuse_dead_session
+from interlock.services.judging import describe_judges
+from interlock.services.open_request import unused_request_id
+from interlock.services.requests import digest_of
+
+
+async def hold_statement(desk: Desk, *, gateway: str, opening: HoldOpening) -> HoldOpened:
+    """``gateway`` is the gateway's name. Raises Refusal (``not-yours``, ``session-over``, ``nobody-to-approve`` …)."""
+    async with desk.deciding(f"gateway:{gateway}") as work:
+        now = desk.clock.now()
+        activity = await _session_of(work, gateway, opening)
+        person = await acting_person(work, opening.person)
+        rules = _rules(desk, opening)
+        request = await _compose(desk, work, opening, activity, rules, now)
+        await refuse_dead_session(work, request, now)
+        ask = Ask(person, frozenset(opening.roles))
+        who = describe_judges(ask, rules, await work.people(), await work.contracts(), now)
+        await work.save(request)
+        work.record(
+            RequestOpened(
+                request=request.id,
+                request_kind=request.kind.value,
+                person=request.person,
+                resource=request.resource,
+                role=request.role,
+                digest=request.digest,
+                reason=request.reason,
+                content=request.content,
+            )
+        )
+    return HoldOpened(request.id, request.digest, who, request.expires_at)
+
+
+async def _session_of(work: UnitOfWork, gateway: str, opening: HoldOpening) -> Activity:
+    activity = await work.activity(opening.session)
+    if activity is None:
+        raise Refusal("session-over", f"The session {opening.session} has not been reported.", "Connect again.")
+    if (activity.gateway, activity.person, activity.resource) != (gateway, opening.person, opening.resource):
+        raise Refusal(
+            "not-yours", f"{opening.session} is not a session of {opening.person} on {opening.resource} here."
+        )
+    return activity
+
+
+def _rules(desk: Desk, opening: HoldOpening) -> tuple[ApprovalRule, ...]:
+    roles = [desk.configuration.roles.get(name) for name in sorted(set(opening.roles))]
+    known = [role for role in roles if role is not None]
+    if not known or len(known) < len(roles):
+        raise Refusal("unknown-role", "The policy no longer has the roles that hold this statement.", "Connect again.")
+    return rules_for_hold(known)
+
+
+async def _compose(
+    desk: Desk,
+    work: UnitOfWork,
+    opening: HoldOpening,
+    activity: Activity,
+    rules: tuple[ApprovalRule, ...],
+    now: datetime,
+) -> Request:
+    grants = [await work.grant(grant_id) for grant_id in activity.grants]
+    contracts = sorted({grant.contract for grant in grants if grant is not None and grant.contract is not None})
+    login = await work.login(activity.login)
+    content: dict[str, object] = {
+        "person": opening.person,
+        "resource": opening.resource,
+        "roles": sorted(set(opening.roles)),
+        "session": opening.session,
+        "number": opening.number,
+        "text": opening.text,
+        "parameters": list(opening.parameters),
+        "needs": to_plain(opening.needs),
+        "impact": to_plain(opening.impact),
+        "contract": contracts[0] if len(contracts) == 1 else None,
+        "rules": to_plain(rules),
+    }
+    return Request(
+        id=await unused_request_id(work),
+        kind=RequestKind.STATEMENT,
+        person=opening.person,
+        resource=opening.resource,
+        role=", ".join(sorted(set(opening.roles))),
+        content=content,
+        digest=digest_of(content),
+        rules=rules,
+        reason=opening.why,
+        key=login.key if login is not None else "",
+        opened_at=now,
+        expires_at=now + desk.configuration.timing.hold,
+        session=opening.session,
+    )

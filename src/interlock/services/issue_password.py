@@ -1,0 +1,61 @@
+"""A password for one connection, for clients that cannot use certificates.
+
+Holds to:
+
+* it is issued to an active login of an active person who has an active grant on the resource, bound to that login's key
+* it has 128 random bits, is shown once and kept as its SHA-256 only
+* it is good for one connection to that one resource, before 60 seconds have passed
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from interlock.domain.events import PasswordIssued
+from interlock.domain.signin import ConnectionPassword
+from interlock.errors import NotFound, Refusal
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person
+from interlock.services.logins import active_login
+
+LIFETIME = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedPassword:
+    """``expires_at`` is the first moment at which it no longer works."""
+
+    password: str = field(repr=False)
+    person: str
+    resource: str
+    expires_at: datetime
+
+
+async def issue_password(desk: Desk, *, login_id: str, resource: str) -> IssuedPassword:
+    """Raises Refusal (``login-ended``, ``person-ended``, ``no-grant``) or NotFound."""
+    async with desk.state.reading() as reading:
+        actor = (await active_login(reading, login_id, desk.clock.now())).person
+    if resource not in desk.configuration.resources:
+        raise NotFound(f"There is no resource named {resource}.", "See `interlock resources`.")
+    async with desk.state.changing(actor) as work:
+        now = desk.clock.now()
+        login = await active_login(work, login_id, now)
+        await acting_person(work, login.person)
+        grants = await work.grants(active_at=now, person=login.person)
+        if not any(g.resource == resource and g.key == login.key and g.active(now) for g in grants):
+            raise Refusal(
+                "no-grant",
+                f"{login.person} has no active grant on {resource} for this key.",
+                f"Type `interlock request {resource} --role ROLE --for 1h --reason …`.",
+            )
+        password = secrets.token_urlsafe(16)
+        issued = ConnectionPassword(hash_of(password), login.person, login.id, resource, now, now + LIFETIME)
+        await work.save(issued)
+        work.record(PasswordIssued(person=login.person, login=login.id, resource=resource))
+    return IssuedPassword(password, login.person, resource, issued.expires_at)
+
+
+def hash_of(password: str) -> str:
+    """SHA-256 (hex). The password has 128 random bits: a slow hash would protect nothing more."""
+    return hashlib.sha256(password.encode()).hexdigest()

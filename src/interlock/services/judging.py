@@ -1,0 +1,130 @@
+"""One request before its judges: who may say yes to it, and whether those who did are enough.
+
+INVARIANT: approvals must meet the rules that the request was opened with *and* the rules of the policy that is active
+now. A policy that became stricter since counts; one that became looser does not help a request opened before.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from interlock.domain.approving import (
+    Ask,
+    No,
+    Tally,
+    Yes,
+    count_approvals,
+    may_approve_any,
+    rules_for_hold,
+    who_may,
+)
+from interlock.domain.grants import Approval, Request, RequestKind
+from interlock.domain.people import Contract, Person
+from interlock.domain.requesting import explain_shortage
+from interlock.domain.roles import ApprovalRule
+from interlock.errors import Refusal
+from interlock.policy.configuration import Configuration
+from interlock.ports.state import Reading
+from interlock.services.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request with everything that judging it depends on, as it is at ``at``."""
+
+    request: Request
+    ask: Ask
+    rules_now: tuple[ApprovalRule, ...]
+    people: Mapping[str, Person]
+    contracts: Sequence[Contract]
+    at: datetime
+
+    def may_approve(self, person: Person) -> Yes | No:
+        """Whether a yes of ``person`` could count, under the rules of the opening and under those of now."""
+        for rules in (self.request.rules, self.rules_now):
+            answer = may_approve_any(self.ask, person, rules, self.contracts, self.at)
+            if isinstance(answer, No):
+                return answer
+        return answer
+
+    def tally(self, approvals: Iterable[Approval]) -> Tally:
+        """How far ``approvals`` go; of the two sets of rules the one that is further from being met."""
+        persons = [
+            self.people[a.person]
+            for a in approvals
+            if a.request == self.request.id and a.digest == self.request.digest and a.person in self.people
+        ]
+        opening, now = (
+            count_approvals(self.ask, rules, persons, self.contracts, self.at)
+            for rules in (self.request.rules, self.rules_now)
+        )
+        return opening if now.complete or (not opening.complete and opening.missing >= now.missing) else now
+
+    def judges(self) -> tuple[str, ...]:
+        """Who could say yes now, sorted by name."""
+        people = sorted(self.people.values(), key=lambda person: person.name)
+        return tuple(person.name for person in people if isinstance(self.may_approve(person), Yes))
+
+
+async def open_case(desk: Desk, reading: Reading, request: Request, at: datetime) -> Case:
+    (case,) = await open_cases(desk, reading, (request,), at)
+    return case
+
+
+async def open_cases(desk: Desk, reading: Reading, requests: Iterable[Request], at: datetime) -> Sequence[Case]:
+    people = {person.name: person for person in await reading.people()}
+    contracts = await reading.contracts()
+    return [
+        Case(
+            request=request,
+            ask=Ask(people[request.person], roles_of(request)),
+            rules_now=_rules_now(desk.configuration, request),
+            people=people,
+            contracts=contracts,
+            at=at,
+        )
+        for request in requests
+    ]
+
+
+def roles_of(request: Request) -> frozenset[str]:
+    """The roles that a request is about: one for a grant, those that ask for the hold for a statement."""
+    roles = request.content.get("roles")
+    if request.kind is RequestKind.STATEMENT and isinstance(roles, list):
+        return frozenset(str(role) for role in roles)
+    return frozenset({request.role})
+
+
+def _rules_now(configuration: Configuration, request: Request) -> tuple[ApprovalRule, ...]:
+    """The rules of the active policy; none, which nobody can meet, when it no longer has one of the roles."""
+    roles = [configuration.roles.get(name) for name in sorted(roles_of(request))]
+    known = [role for role in roles if role is not None]
+    if len(known) < len(roles):
+        return ()
+    if request.kind is RequestKind.STATEMENT:
+        return rules_for_hold(known)
+    return known[0].lending.approvals
+
+
+def describe_judges(
+    ask: Ask, rules: Sequence[ApprovalRule], people: Iterable[Person], contracts: Iterable[Contract], at: datetime
+) -> str:
+    """Who may approve, in words: ``one of lead@example.com, dba2@example.com``, one such part for each rule.
+
+    Raises Refusal when all of them together could not meet the rules.
+    """
+    people, contracts = tuple(people), tuple(contracts)
+    shortage = explain_shortage(ask, rules, people, contracts, at)
+    if shortage is not None:
+        raise Refusal(shortage.code, shortage.reason, shortage.remedy)
+    parts = []
+    for rule in rules:
+        names = who_may(ask, (rule,), people, contracts, at)
+        count = "one" if rule.count <= 1 else str(rule.count)
+        parts.append(names[0] if len(names) == 1 else f"{count} of {', '.join(names)}")
+    return ", and ".join(parts)
+
+
+def refuse(no: No) -> Refusal:
+    """A pure rule's no as the refusal that a person meets."""
+    return Refusal(no.code, no.reason, no.remedy)

@@ -1,0 +1,54 @@
+"""The sessions that a person may see, and the reading of a recording.
+
+Holds to:
+
+* nobody sees a session that is neither theirs nor theirs to answer for (``reading_rights``)
+* whoever watches or replays a recording is written in the ledger before the first record is shown
+"""
+
+from collections.abc import Sequence
+
+from interlock.domain.events import RecordingRead
+from interlock.domain.grants import Activity
+from interlock.errors import NotFound
+from interlock.ports.state import Reading
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person, is_administrator
+from interlock.services.reading_rights import may_read_session
+
+
+async def list_sessions(desk: Desk, *, person: str, live: bool = False, limit: int = 200) -> Sequence[Activity]:
+    """The newest first."""
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        if is_administrator(reader):
+            return await reading.activities(live=live, limit=limit)
+        contracts = [c for c in await reading.contracts() if c.sponsor == person]
+        theirs = {p.name for p in await reading.people() if any(c.covers(p) for c in contracts)}
+        found: list[Activity] = []
+        for name in sorted(theirs | {person}):
+            activities = await reading.activities(live=live, person=name, limit=limit)
+            found += [activity for activity in activities if await may_read_session(reading, reader, activity)]
+    return sorted(found, key=lambda activity: activity.opened_at, reverse=True)[:limit]
+
+
+async def show_session(desk: Desk, *, person: str, session_id: str) -> Activity:
+    """Raises NotFound for a session that is not there, or that the person may not see."""
+    async with desk.state.reading() as reading:
+        return await _locate(reading, person, session_id)
+
+
+async def read_recording(desk: Desk, *, person: str, session_id: str) -> Activity:
+    """The session whose recording ``person`` may now read, watched live or replayed. Raises NotFound."""
+    async with desk.state.changing(person) as work:
+        activity = await _locate(work, person, session_id)
+        work.record(RecordingRead(session=session_id, by=person))
+    return activity
+
+
+async def _locate(reading: Reading, person: str, session_id: str) -> Activity:
+    reader = await acting_person(reading, person)
+    activity = await reading.activity(session_id)
+    if activity is None or not await may_read_session(reading, reader, activity):
+        raise NotFound(f"There is no session {session_id}.", "See `interlock sessions`.")
+    return activity
