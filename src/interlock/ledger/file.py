@@ -92,7 +92,7 @@ def _read_line(line: bytes, number: int) -> FileEntry | Verified | Broken:
         return Broken(number, f"Line {number} (entry {number}) is damaged: {error}.")
     if not isinstance(plain, dict):
         return Broken(number, f"Line {number} (entry {number}) is not an entry.")
-    if plain.keys() == {"count", "head"} and isinstance(plain["count"], int) and isinstance(plain["head"], str):
+    if plain.keys() == {"count", "head"} and type(plain["count"]) is int and isinstance(plain["head"], str):
         return Verified(plain["count"], plain["head"])
     if plain.keys() != {"body", "link"} or not isinstance(plain["link"], str):
         return Broken(number, f"Line {number} (entry {number}) is not an entry.")

@@ -16,15 +16,19 @@ _CONNECT_S = 10.0
 _COMMAND_S = 90.0
 
 # The role is only taken when it is there and may be taken: a database whose operator gave Interlock one plain role
-# works as well, held by the triggers alone.
+# works as well, held by the triggers alone. Since PostgreSQL 16 a member is not always one who may SET ROLE.
 _SET_UP = """
 SELECT set_config('application_name', 'interlock', false),
        set_config('timezone', 'UTC', false),
        set_config('lock_timeout', '20s', false),
        set_config('statement_timeout', '60s', false),
        set_config('idle_in_transaction_session_timeout', '60s', false),
-       CASE WHEN $1 AND to_regrole($2) IS NOT NULL AND pg_has_role(session_user, $2, 'MEMBER')
-            THEN set_config('role', $2, false) END
+       CASE WHEN $1 AND to_regrole($2) IS NOT NULL THEN
+           CASE WHEN pg_has_role(session_user, to_regrole($2),
+                                 CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER'
+                                      ELSE 'SET' END)
+                THEN set_config('role', $2, false) END
+       END
 """
 
 
@@ -37,7 +41,6 @@ def driver_url(url: str) -> str:
             f"The state cannot be kept in {scheme or 'this'!r}: Interlock keeps it in PostgreSQL.",
             "Give `state: embedded` or `state: postgresql://user:password@host/database`.",
         )
-
     return f"postgresql{url[len(parts.scheme) :]}"
 
 

@@ -116,11 +116,17 @@ class EmbeddedPostgres:
             self._write_access_rules()
             self._keep_running()
         except BaseException:
+            self._stop_keeper()
             self._lock.release()
             raise
 
     def stop(self) -> None:
         """Shut down; what was committed is there at the next start. Does nothing when it is not running."""
+        if self._keeper is not None:
+            self._stop_keeper()
+            self._lock.release()
+
+    def _stop_keeper(self) -> None:
         keeper = self._keeper
         if keeper is None:
             return
@@ -131,7 +137,6 @@ class EmbeddedPostgres:
         keeper.join()
         self._keeper = None
         self._server = None
-        self._lock.release()
 
     def _keep_running(self) -> None:
         self._stopping.clear()
@@ -144,8 +149,6 @@ class EmbeddedPostgres:
         self._ready.wait()
         failure = self._first_failure()
         if failure is not None:
-            self._keeper.join()
-            self._keeper = None
             raise failure
 
     def _first_failure(self) -> BaseException | None:
@@ -163,6 +166,8 @@ class EmbeddedPostgres:
                 if not self._ready.is_set():
                     self._failure = error
                     self._ready.set()
+                    return
+                if self._stopping.is_set():
                     return
                 _log.error("the embedded database cannot be started again: %s", error)
                 pause_s = min(2 * pause_s, _PAUSE_S[1])

@@ -14,6 +14,10 @@ NO_ENTRY = "IL001"
 """The SQLSTATE with which the database refuses a change that has no ledger entry."""
 
 
+class Unreachable(Failure):
+    """The database is not there, or went away."""
+
+
 @contextmanager
 def as_failures() -> Iterator[None]:
     """Turn what the database and its driver raise into Failure, Contended (to be tried again) or Misuse."""
@@ -31,7 +35,7 @@ def as_failures() -> Iterator[None]:
 
 def _lost(error: BaseException) -> Failure:
     why = str(error).strip().splitlines()
-    return Failure(f"The state's database cannot be reached{f' ({why[0]})' if why else ''}.", _START)
+    return Unreachable(f"The state's database cannot be reached{f' ({why[0]})' if why else ''}.", _START)
 
 
 def _translate(error: BaseException, *, lost: bool) -> Failure | Misuse:

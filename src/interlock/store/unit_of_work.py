@@ -23,7 +23,7 @@ from interlock.ledger.links import GENESIS, link
 from interlock.ports.clock import Clock
 from interlock.ports.state import Entity
 from interlock.store import tables
-from interlock.store.failures import as_failures
+from interlock.store.failures import Unreachable, as_failures
 from interlock.store.reading import PostgresReading
 from interlock.store.rows import form_of
 
@@ -85,8 +85,13 @@ class PostgresUnitOfWork(PostgresReading):
         if self._touched:
             rows = [{"position": position, "entity": name, "key": list(key)} for name, key in sorted(self._touched)]
             await self._execute(insert(tables.changes), rows)
-        with as_failures():
-            await self._connection.commit()
+        try:
+            with as_failures():
+                await self._connection.commit()
+        except Unreachable as error:
+            raise Unreachable(
+                f"{error.sentence} A change was being committed: whether it was kept, the ledger says.", error.remedy
+            ) from error
 
     async def _append(self) -> int:
         """Write the events after the last entry; the position of the last of them."""
