@@ -56,7 +56,9 @@ class Draft:
 class Section:
     """One mapping of the configuration: its keys checked against what is known, its values handed out as nodes.
 
-    ``where`` is how people call it ('the role writer'). With ``extra`` keys of people's own are let through.
+    ``where`` is how people call it ('the role writer'). With ``extra`` keys of people's own are let through. A key
+    with nothing behind it is a mistake, since a ``hold`` or ``fence`` that was meant must not get lost; only a
+    section at the top may be empty.
     """
 
     def __init__(self, draft: Draft, node: Node, path: Path, schema: str, where: str, *, extra: bool = False) -> None:
@@ -70,6 +72,9 @@ class Section:
         elif not (isinstance(node, Scalar) and node.empty):
             allowed = ", ".join(self._known) or "nothing (write {})"
             draft.add(path, f"{where} is not a mapping", f"it takes {allowed}")
+        for key, value in self._values.items():
+            if schema and isinstance(value, Scalar) and value.empty:
+                draft.add((*path, key), f"{where} has an empty {shown(key)}", "write a value, or leave the key out")
         if not extra:
             for key in self.extra():
                 draft.add((*path, key), f"{where} has an unknown key {shown(key)}", did_you_mean(key, self._known))
@@ -86,7 +91,7 @@ class Section:
     def need(self, key: str, right: str) -> Node | None:
         """As ``get``, and a missing one is a mistake. ``right`` shows what to write."""
         value = self.get(key)
-        if value is None:
+        if key not in self._values:
             slip = closest(key, self.extra())
             self.draft.add(
                 (*self.path, key), f"{self.where} has no {key}", f"did you mean it by {slip}?" if slip else right

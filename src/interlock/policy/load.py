@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from interlock.domain.people import ADMINISTRATORS, Person
+from interlock.domain.people import ADMINISTRATORS
 from interlock.errors import ConfigurationError
+from interlock.policy.cedar import Names, read_cedar_files
 from interlock.policy.checks import Parts, check_together
 from interlock.policy.configuration import Configuration
 from interlock.policy.draft import Draft, Section
@@ -50,7 +51,8 @@ def load_configuration(
     vendors = read_vendors(draft)
     people, identities = read_people(draft)
     contracts = read_contracts(draft, people)
-    roles = read_roles(draft, _groups(people))
+    groups = frozenset({ADMINISTRATORS}).union(*(person.groups for person in people.values()))
+    roles = read_roles(draft, groups)
     separations = read_separations(draft)
     chains = read_chains(draft)
     listen = read_listen(draft, frozenset(check_settings))
@@ -59,6 +61,8 @@ def load_configuration(
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
     check_together(draft, Parts(resources, people, contracts, roles))
+    names = Names(draft.declared("roles"), draft.declared("people"), draft.declared("resources"), groups)
+    read_cedar_files(cedar, names, mistakes)
     mistakes.check()
     return Configuration(
         resources=resources,
@@ -83,10 +87,6 @@ def digest_of(text: str, cedar: Mapping[str, str]) -> str:
     """SHA-256 (hex) over the YAML and the Cedar files with their names: what an approver of a policy approves."""
     content = json.dumps([text, sorted(cedar.items())], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _groups(people: Mapping[str, Person]) -> frozenset[str]:
-    return frozenset({ADMINISTRATORS}).union(*(person.groups for person in people.values()))
 
 
 def load_configuration_file(

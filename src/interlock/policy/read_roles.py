@@ -43,7 +43,9 @@ def _read_role(section: Section, name: str, groups: frozenset[str]) -> Role:
     lending = None
     if (node := section.need("lend", "write lend: {longest: 8h, approvals: [{from: {group: NAME}}]}")) is not None:
         lending = _read_lending(section, node, groups)
-    if None in (selector, allow, lending) and not section.draft.mistakes.any:
+    lost = None in (selector, allow, lending) or (hold is None) is not (section.get("hold") is None)
+    lost = lost or (fence_rows is None) is not (section.get("fence") is None)
+    if lost and not section.draft.mistakes.any:
         raise Misuse(f"a part of {section.where} was lost without a mistake")
     # With a mistake noted the load fails whatever stands here; these stand-ins let the other checks go on.
     return Role(
@@ -88,11 +90,7 @@ def _read_selector(section: Section) -> Selector | None:
     labels: dict[str, str] = {}
     for key in inner.extra():
         value = inner.get(key)
-        text = None
-        if value is None:
-            draft.add(inner.at(key), f"label {shown(key)} of {inner.where} is empty", "write the value it must have")
-        else:
-            text = read_text(draft, value, inner.at(key), f"label {shown(key)} of {inner.where}")
+        text = None if value is None else read_text(draft, value, inner.at(key), f"label {shown(key)} of {inner.where}")
         if text is None:
             return None
         labels[key] = text
