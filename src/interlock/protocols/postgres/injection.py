@@ -1,0 +1,85 @@
+"""Statements of the machine's own on the client's connection, whose answers the client never sees.
+
+They go by the extended protocol under reserved names, because a simple query would destroy the client's unnamed
+statement and portal. Every name in them is qualified with its schema: the client's search path is not ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from interlock.protocols.postgres import messages
+from interlock.protocols.postgres.names import RESERVED
+
+_NAME = f"{RESERVED}own"
+
+Row = tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement to run. ``statement`` and ``tail`` bind a statement that is already there to given values.
+
+    Rows are discarded as they come unless ``keeps_rows``.
+    """
+
+    text: str = ""
+    statement: str | None = None
+    tail: bytes | None = None
+    keeps_rows: bool = True
+
+    def build(self) -> list[tuple[str, bytes]]:
+        """The messages of the step, each with its type."""
+        statement = _NAME if self.statement is None else self.statement
+        built = [("C", messages.close(b"P", _NAME)), ("C", messages.close(b"S", _NAME))]
+        if self.statement is None:
+            built.append(("P", messages.parse(_NAME, self.text)))
+        bound = messages.bind(_NAME, statement) if self.tail is None else messages.bind(_NAME, statement, self.tail)
+        built += [("B", bound), ("E", messages.execute(_NAME))]
+        built += [("C", messages.close(b"P", _NAME)), ("C", messages.close(b"S", _NAME))]
+        return built
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    rows: list[Row]
+    tag: str
+
+
+@dataclass(slots=True)
+class Injection:
+    """The steps on their way and what came back. ``error`` holds the server's fields when a step failed.
+
+    ``answers`` has one entry for each step that succeeded, in order.
+    """
+
+    steps: Sequence[Step]
+    answers: list[Answer] = field(default_factory=list)
+    error: dict[str, str] | None = None
+    done: bool = False
+    _raw_rows: bytearray = field(default_factory=bytearray)
+
+    @property
+    def succeeded(self) -> bool:
+        return self.error is None and len(self.answers) == len(self.steps)
+
+    @property
+    def sqlstate(self) -> str:
+        return "" if self.error is None else self.error.get("C", "")
+
+    @property
+    def sentence(self) -> str:
+        """What the server said, or nothing."""
+        return "" if self.error is None else self.error.get("M", "")
+
+    def take_rows(self, raw: bytes | memoryview) -> None:
+        if self.steps[len(self.answers)].keeps_rows:
+            self._raw_rows += raw
+
+    def take_end(self, tag: str) -> None:
+        rows = messages.read_rows(bytes(self._raw_rows)) if self._raw_rows else []
+        self._raw_rows.clear()
+        self.answers.append(Answer(rows, tag))
+
+    def take_error(self, fields: dict[str, str]) -> None:
+        if self.error is None:
+            self.error = fields

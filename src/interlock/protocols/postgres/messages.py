@@ -1,0 +1,303 @@
+"""The messages of PostgreSQL's protocol, built and taken apart (PostgreSQL documentation, "Message Formats").
+
+A message that does not follow its format raises :class:`~interlock.errors.PeerError`. Text is decoded as UTF-8;
+what is not UTF-8 keeps its bytes as surrogates (PEP 383), so that nothing is ever silently changed.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from interlock.errors import PeerError
+
+CANCEL_REQUEST_CODE = 80877102
+SSL_REQUEST_CODE = 80877103
+GSSENC_REQUEST_CODE = 80877104
+PROTOCOL_3_0 = 196608
+NEWEST_PROTOCOL = 196610
+"""3.2, which brought keys longer than four bytes."""
+
+SYNC = b"S\x00\x00\x00\x04"
+FLUSH = b"H\x00\x00\x00\x04"
+TERMINATE = b"X\x00\x00\x00\x04"
+COPY_DONE = b"c\x00\x00\x00\x04"
+SSL_REQUEST = struct.pack("!ii", 8, SSL_REQUEST_CODE)
+
+_LENGTH = struct.Struct("!i")
+_SHORT = struct.Struct("!h")
+
+
+def frame(code: bytes, body: bytes) -> bytes:
+    """One message of type ``code``."""
+    return code + _LENGTH.pack(len(body) + 4) + body
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _string(text: str) -> bytes:
+    return encode(text) + b"\x00"
+
+
+def _fields(severity: str, sqlstate: str, sentence: str, hint: str) -> bytes:
+    body = b"S" + _string(severity) + b"V" + _string(severity) + b"C" + _string(sqlstate)
+    body += b"M" + _string(sentence.replace("\x00", " "))
+    if hint:
+        body += b"H" + _string(hint.replace("\x00", " "))
+    return body + b"\x00"
+
+
+def error(sqlstate: str, sentence: str, hint: str = "", severity: str = "ERROR") -> bytes:
+    """An ErrorResponse. ``severity`` is ``ERROR`` or ``FATAL``."""
+    return frame(b"E", _fields(severity, sqlstate, sentence, hint))
+
+
+def notice(sentence: str) -> bytes:
+    return frame(b"N", _fields("NOTICE", "00000", sentence, ""))
+
+
+def ready(status: int) -> bytes:
+    """ReadyForQuery. ``status`` is the byte of ``I`` (idle), ``T`` (in a transaction) or ``E`` (in a failed one)."""
+    return frame(b"Z", bytes((status,)))
+
+
+def authentication(code: int, body: bytes = b"") -> bytes:
+    return frame(b"R", _LENGTH.pack(code) + body)
+
+
+def key_data(key: bytes) -> bytes:
+    """BackendKeyData. The first four bytes of ``key`` stand where a server has its process id."""
+    return frame(b"K", key)
+
+
+def negotiate(newest: int, unknown: Sequence[str]) -> bytes:
+    """NegotiateProtocolVersion: the newest protocol spoken here, and the options that nobody knows."""
+    body = struct.pack("!ii", newest, len(unknown)) + b"".join(_string(name) for name in unknown)
+    return frame(b"v", body)
+
+
+def startup(parameters: Iterable[tuple[str, str]]) -> bytes:
+    """A StartupMessage of protocol 3.0."""
+    body = _LENGTH.pack(PROTOCOL_3_0)
+    body += b"".join(_string(name) + _string(setting) for name, setting in parameters) + b"\x00"
+    return _LENGTH.pack(len(body) + 4) + body
+
+
+def cancel_request(key: bytes) -> bytes:
+    return struct.pack("!ii", 8 + len(key), CANCEL_REQUEST_CODE) + key
+
+
+def password(secret: bytes) -> bytes:
+    return frame(b"p", secret + b"\x00")
+
+
+def sasl_initial(mechanism: str, payload: bytes) -> bytes:
+    return frame(b"p", _string(mechanism) + _LENGTH.pack(len(payload)) + payload)
+
+
+def sasl_response(payload: bytes) -> bytes:
+    return frame(b"p", payload)
+
+
+def query(text: str) -> bytes:
+    return frame(b"Q", _string(text))
+
+
+def parse(name: str, text: str) -> bytes:
+    return frame(b"P", _string(name) + _string(text) + b"\x00\x00")
+
+
+def bind(portal: str, statement: str, tail: bytes = b"\x00\x00\x00\x00\x00\x00") -> bytes:
+    """A Bind. ``tail`` is all that follows the two names in another Bind; by default no parameters, text results."""
+    return frame(b"B", _string(portal) + _string(statement) + tail)
+
+
+def execute(portal: str, most: int = 0) -> bytes:
+    return frame(b"E", _string(portal) + _LENGTH.pack(most))
+
+
+def describe(kind: bytes, name: str) -> bytes:
+    return frame(b"D", kind + _string(name))
+
+
+def close(kind: bytes, name: str) -> bytes:
+    return frame(b"C", kind + _string(name))
+
+
+def malformed(what: str) -> PeerError:
+    return PeerError(f"The {what} message does not follow PostgreSQL's protocol.")
+
+
+def _cut_string(raw: bytes, at: int, what: str) -> tuple[str, int]:
+    end = raw.find(b"\x00", at)
+    if end < 0:
+        raise malformed(what)
+    return decode(raw[at:end]), end + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ParseMessage:
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BindMessage:
+    """``tail`` is what follows the names, byte for byte, so that the same values can be bound once more."""
+
+    portal: str
+    statement: str
+    formats: tuple[int, ...]
+    parameters: tuple[bytes | None, ...]
+    tail: bytes
+
+
+def read_query(raw: bytes) -> str:
+    """The text of a Query. A NUL anywhere but at the end is refused: parsers would stop there, the server might not."""
+    end = raw.find(b"\x00", 5)
+    if end != len(raw) - 1:
+        raise malformed("Query")
+    return decode(raw[5:end])
+
+
+def read_parse(raw: bytes) -> ParseMessage:
+    name, at = _cut_string(raw, 5, "Parse")
+    text, at = _cut_string(raw, at, "Parse")
+    if len(raw) < at + 2:
+        raise malformed("Parse")
+    (count,) = _SHORT.unpack_from(raw, at)
+    if count < 0 or len(raw) != at + 2 + 4 * count:
+        raise malformed("Parse")
+    return ParseMessage(name, text)
+
+
+def read_bind(raw: bytes) -> BindMessage:
+    portal, at = _cut_string(raw, 5, "Bind")
+    statement, at = _cut_string(raw, at, "Bind")
+    tail_at = at
+    try:
+        formats, at = _shorts(raw, at)
+        parameters, at = _values(raw, at)
+        _, at = _shorts(raw, at)
+    except struct.error:
+        raise malformed("Bind") from None
+    if at != len(raw) or (len(formats) > 1 and len(formats) != len(parameters)):
+        raise malformed("Bind")
+    return BindMessage(portal, statement, formats, parameters, raw[tail_at:])
+
+
+def _shorts(raw: bytes, at: int) -> tuple[tuple[int, ...], int]:
+    (count,) = _SHORT.unpack_from(raw, at)
+    if count < 0:
+        raise malformed("Bind")
+    return struct.unpack_from(f"!{count}h", raw, at + 2), at + 2 + 2 * count
+
+
+def _values(raw: bytes, at: int) -> tuple[tuple[bytes | None, ...], int]:
+    count = int.from_bytes(raw[at : at + 2], "big")
+    at += 2
+    values: list[bytes | None] = []
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(raw, at)
+        at += 4
+        if length == -1:
+            values.append(None)
+            continue
+        if length < 0 or at + length > len(raw):
+            raise malformed("Bind")
+        values.append(raw[at : at + length])
+        at += length
+    return tuple(values), at
+
+
+def read_named(raw: bytes, what: str) -> tuple[bytes, str]:
+    """The kind (``S`` statement, ``P`` portal) and name in a Describe or Close."""
+    kind = raw[5:6]
+    if kind not in (b"S", b"P"):
+        raise malformed(what)
+    name, at = _cut_string(raw, 6, what)
+    if at != len(raw):
+        raise malformed(what)
+    return kind, name
+
+
+def read_execute(raw: bytes) -> tuple[str, int]:
+    """The portal's name and the most rows to return (0 for all) in an Execute."""
+    portal, at = _cut_string(raw, 5, "Execute")
+    if at + 4 != len(raw):
+        raise malformed("Execute")
+    (most,) = _LENGTH.unpack_from(raw, at)
+    return portal, max(most, 0)
+
+
+def read_startup(body: bytes) -> dict[str, str]:
+    """The parameters of a StartupMessage, whose ``body`` follows the protocol number; the last of a name counts."""
+    parameters: dict[str, str] = {}
+    at = 0
+    while body[at : at + 1] != b"\x00":
+        name, at = _cut_string(body, at, "startup")
+        parameters[name], at = _cut_string(body, at, "startup")
+    if at + 1 != len(body):
+        raise malformed("startup")
+    return parameters
+
+
+def read_fields(raw: bytes) -> dict[str, str]:
+    """The fields of an ErrorResponse or NoticeResponse by their one-letter codes."""
+    fields: dict[str, str] = {}
+    at = 5
+    while at < len(raw) and raw[at]:
+        code = chr(raw[at])
+        fields[code], at = _cut_string(raw, at + 1, "ErrorResponse")
+    return fields
+
+
+def read_parameter_status(raw: bytes) -> tuple[str, str]:
+    name, at = _cut_string(raw, 5, "ParameterStatus")
+    setting, _ = _cut_string(raw, at, "ParameterStatus")
+    return name, setting
+
+
+def read_ready(raw: bytes) -> int:
+    if len(raw) != 6 or raw[5] not in b"ITE":
+        raise malformed("ReadyForQuery")
+    return raw[5]
+
+
+def read_tag(raw: bytes) -> str:
+    """The command tag of a CommandComplete, such as ``INSERT 0 5``."""
+    return _cut_string(raw, 5, "CommandComplete")[0]
+
+
+def count_changed(tag: str) -> int:
+    """How many rows a command tag says were changed; COPY counts when the caller knows that it was a COPY FROM."""
+    words = tag.split(" ")
+    if words[0] in ("INSERT", "UPDATE", "DELETE", "MERGE") and words[-1].isdigit():
+        return int(words[-1])
+    return 0
+
+
+def read_rows(raw: bytes) -> list[tuple[bytes | None, ...]]:
+    """The rows in a run of whole DataRow messages."""
+    rows: list[tuple[bytes | None, ...]] = []
+    at = 0
+    try:
+        while at < len(raw):
+            (length,) = _LENGTH.unpack_from(raw, at + 1)
+            values, end = _values(raw, at + 5)
+            if end != at + 1 + length:
+                raise malformed("DataRow")
+            rows.append(values)
+            at = end
+    except struct.error:
+        raise malformed("DataRow") from None
+    return rows
+
+
+def copy_fail(why: str) -> bytes:
+    return frame(b"f", _string(why))

@@ -1,0 +1,131 @@
+"""Prepared statements and portals by name: what the server holds under a name, as far as it has confirmed it.
+
+A client may send a whole batch before the first answer comes, and any message of it may fail, after which the server
+skips the rest of the batch up to its Sync. So a name has what the server confirmed and, above that, what was asked for
+and not answered yet. Inside one batch the asked-for may be relied on: if asking failed, what follows is skipped too.
+Across batches it may not: a Parse that fails leaves the old statement under its name, and the next batch would run
+that one. Whoever looks a name up then has to wait (:data:`UNSETTLED`).
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Generic, Literal, TypeVar
+
+from interlock.domain.decisions import Fence
+from interlock.ports.protocol import Outcome
+from interlock.protocols.postgres.classify import Classified
+from interlock.protocols.postgres.messages import BindMessage
+
+RESERVED = "__interlock_"
+"""How the names begin that the machine uses on the client's connection for its own ends."""
+
+
+class Running:
+    """A statement that was told to proceed, and what came of it so far. ``finish`` was called when ``over``."""
+
+    __slots__ = ("begun", "changed", "classified", "error", "number", "over", "rows", "size_bytes", "tag")
+
+    def __init__(self, number: int, classified: Classified) -> None:
+        self.number = number
+        self.classified = classified
+        self.rows = 0
+        self.changed = 0
+        self.size_bytes = 0
+        self.tag = ""
+        self.error = ""
+        self.begun = False
+        self.over = False
+
+    @property
+    def unsettles(self) -> bool:
+        """Whether settings or the names of prepared statements may be others once it has run."""
+        classified = self.classified
+        return bool(
+            classified.may_change_settings
+            or classified.prepares
+            or classified.deallocates
+            or classified.deallocates_all
+        )
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.rows, self.changed, self.size_bytes, self.error, self.tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared statement: its text as sent, and what it was found to need."""
+
+    text: str
+    classified: Classified
+
+
+@dataclass(slots=True)
+class Portal:
+    """A statement bound to its values. ``running`` is None for one that nobody decided on yet.
+
+    ``fence`` is what its execution has to keep to; the Bind is kept only as long as it may be needed again.
+    """
+
+    name: str
+    prepared: Prepared
+    bound: BindMessage | None
+    running: Running | None = None
+    fence: Fence | None = None
+
+
+class _Unsettled(Enum):
+    UNSETTLED = "unsettled"
+
+
+UNSETTLED: Final = _Unsettled.UNSETTLED
+"""The name was asked for in an earlier batch that the server has not answered: wait, then look again."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Asked(Generic[T]):
+    """One change of a name that the server has not answered. ``thing`` is None when the name is to be free."""
+
+    name: str
+    thing: T | None
+    batch: int
+
+
+@dataclass(slots=True)
+class Names(Generic[T]):
+    """One name space: ``known`` is what the server confirmed."""
+
+    known: dict[str, T] = field(default_factory=dict)
+    _asked: dict[str, Asked[T]] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> bool:
+        return not self._asked
+
+    def find(self, name: str, batch: int) -> T | Literal[_Unsettled.UNSETTLED] | None:
+        asked = self._asked.get(name)
+        if asked is None:
+            return self.known.get(name)
+        return asked.thing if asked.batch == batch else UNSETTLED
+
+    def ask(self, name: str, thing: T | None, batch: int) -> Asked[T]:
+        asked = Asked(name, thing, batch)
+        self._asked[name] = asked
+        return asked
+
+    def confirm(self, asked: Asked[T]) -> T | None:
+        """The server did it. Returns what the name stood for before."""
+        before = self.known.pop(asked.name, None)
+        if asked.thing is not None:
+            self.known[asked.name] = asked.thing
+        self._forget(asked)
+        return before
+
+    def fail(self, asked: Asked[T]) -> None:
+        """The server did not do it, or skipped it."""
+        self._forget(asked)
+
+    def _forget(self, asked: Asked[T]) -> None:
+        if self._asked.get(asked.name) is asked:
+            del self._asked[asked.name]

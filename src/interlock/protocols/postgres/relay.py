@@ -1,0 +1,275 @@
+"""The open session: what the client sends is put in order, decided on, and sent on.
+
+The client's messages wait in an *inbox* and are taken one at a time. What has to wait in the middle (for a verdict,
+for the server to answer all that was sent, for statements of the machine's own) is written as a generator, a *script*,
+that yields what it waits for; the next message is taken when it has ended. Most messages need no waiting, and a whole
+batch then goes upstream in one piece.
+
+INVARIANT: nothing of a statement is sent upstream before its Proceed, apart from its Parse, which a server only reads.
+The Bind is decided on, with its values, because planning may already run functions; the Execute that follows is the
+same statement. A portal is one statement and is run once: what else would be run from it is decided on anew.
+
+A refusal is put where the refused message stood, as a Bind of a prepared statement that does not exist. The server
+fails at that place exactly as it would at any other error: what was sent before is answered before, a transaction is
+failed, the rest of the batch is skipped; the client gets our sentence in the place of the server's.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from enum import Enum
+
+from interlock.errors import Misuse
+from interlock.ports.protocol import Admission, Effect, Outlet, Proceed, Refused, Statement, Verdict
+from interlock.protocols.postgres import messages
+from interlock.protocols.postgres.classify import Classified
+from interlock.protocols.postgres.framer import Piece
+from interlock.protocols.postgres.injection import Injection, Step
+from interlock.protocols.postgres.names import RESERVED, Running
+from interlock.protocols.postgres.replies import FAILED, REFUSAL, Awaited, Replies
+from interlock.protocols.postgres.sink import Sink
+
+INBOX_LIMIT = 256 * 1024
+"""How many bytes of the client's messages may wait before the client is paused."""
+
+EXPECTED_LIMIT = 8192
+"""How many messages may be on their way upstream without an answer."""
+
+_MISSING = messages.bind("", "__interlock_refused")
+
+
+class Wait(Enum):
+    """What a script waits for."""
+
+    DRAINED = "the server has answered everything that was sent"
+    ROOM = "fewer messages are on their way"
+    VERDICT = "decided() was called"
+    INJECTED = "the machine's own statements are answered"
+
+
+Script = Generator[Wait, None, None]
+
+
+class Relay:
+    """What the scripts work with: the way up, the way down, and the questions to the gateway."""
+
+    def __init__(self, outlet: Outlet, admission: Admission, sink: Sink, replies: Replies) -> None:
+        self.outlet = outlet
+        self.admission = admission
+        self.sink = sink
+        self.replies = replies
+        self.inbox: deque[Piece] = deque()
+        self.batch = 0
+        self.batch_open = False
+        self.batch_executed = 0
+        self.implicit_block = False
+        self.cancelled = False
+        self.holding: int | None = None
+        self.upstream: list[bytes | memoryview] = []
+        self._inbox_bytes = 0
+        self._paused = False
+        self._script: Script | None = None
+        self._wait = Wait.DRAINED
+        self._unflushed = False
+        self._number = 0
+        self._asking = 0
+        self._verdict: Verdict | None = None
+        self._injection: Injection | None = None
+
+    # --- the inbox
+
+    def put(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            self.inbox.append(piece)
+            self._inbox_bytes += len(piece.raw)
+
+    def take(self) -> Piece:
+        piece = self.inbox.popleft()
+        self._inbox_bytes -= len(piece.raw)
+        return piece
+
+    def control_flow(self) -> None:
+        """Pause the client when too much waits, and let it go on when it does not."""
+        if not self._paused and self._inbox_bytes > INBOX_LIMIT:
+            self._paused = True
+            self.outlet.pause_client()
+        elif self._paused and self._inbox_bytes <= INBOX_LIMIT // 2:
+            self._paused = False
+            self.outlet.resume_client()
+
+    # --- the script that is under way
+
+    @property
+    def busy(self) -> bool:
+        return self._script is not None
+
+    def start(self, script: Script) -> None:
+        self._script = script
+        self._step()
+
+    def resume(self) -> bool:
+        """Let the script go on if what it waits for has come. Whether it could."""
+        if self._script is None or not self._is_ready():
+            return False
+        self._step()
+        return True
+
+    def abandon(self) -> None:
+        """Forget the script and everything that waits. Also from inside the script."""
+        self.inbox.clear()
+        script, self._script = self._script, None
+        if script is not None and not script.gi_running:
+            script.close()
+
+    def _step(self) -> None:
+        script = self._script
+        if script is None:
+            return
+        try:
+            self._wait = next(script)
+        except StopIteration:
+            self._script = None
+            return
+        if self._wait is not Wait.VERDICT:
+            self._flush_batch()
+
+    def _is_ready(self) -> bool:
+        match self._wait:
+            case Wait.DRAINED:
+                return not self.replies.expected
+            case Wait.ROOM:
+                return len(self.replies.expected) < EXPECTED_LIMIT
+            case Wait.VERDICT:
+                return self._verdict is not None
+            case Wait.INJECTED:
+                return self._injection is None or self._injection.done
+
+    def _flush_batch(self) -> None:
+        """Ask the server for the answers that it would keep until the Sync."""
+        if self._unflushed and self.replies.expected:
+            self.upstream.append(messages.FLUSH)
+            self._unflushed = False
+
+    # --- the way up
+
+    def send(self, raw: bytes, awaited: Awaited) -> None:
+        """Send a message of the extended protocol that belongs to the client's batch."""
+        self.upstream.append(raw)
+        self.replies.expect(awaited)
+        self.batch_open = True
+        self._unflushed = True
+
+    def send_query(self, raw: bytes, running: Running) -> None:
+        self.upstream.append(raw)
+        names = self.replies
+        self.batch += 1
+        forgotten = names.statements.ask("", None, self.batch)
+        self.replies.expect(Awaited("Q", running, statement=forgotten, portal=names.portals.ask("", None, self.batch)))
+        self._close_batch()
+
+    def send_sync(self) -> None:
+        self.upstream.append(messages.SYNC)
+        self.replies.expect(Awaited("S"))
+        self.replies.skipping = False
+        self._close_batch()
+
+    def _close_batch(self) -> None:
+        self.replies.server_skipping = False
+        self.batch += 1
+        self.batch_open = False
+        self.batch_executed = 0
+        self._unflushed = False
+
+    # --- asking
+
+    def decide(self, running: Running, statement: Statement) -> Generator[Wait, None, Verdict]:
+        """Ask the gateway, and wait for its answer if it does not come at once."""
+        self._asking = running.number
+        self._verdict = None
+        verdict = self.outlet.ask(running.number, statement)
+        if verdict is None:
+            verdict = yield from self.await_verdict(running.number)
+        return verdict
+
+    def await_verdict(self, number: int) -> Generator[Wait, None, Verdict]:
+        self._asking = number
+        if self._verdict is None:
+            yield Wait.VERDICT
+        verdict, self._verdict = self._verdict, None
+        if verdict is None:
+            raise Misuse("a script went on without the verdict that it waits for")
+        return verdict
+
+    def decided(self, number: int, verdict: Proceed | Refused) -> None:
+        if number == self._asking:
+            self._verdict = verdict
+
+    def number(self, classified: Classified) -> Running:
+        self._number += 1
+        return Running(self._number, classified)
+
+    def effect_of(self, classified: Classified) -> Effect:
+        """When the change of a statement that would be sent now can take effect."""
+        if not classified.changes and not classified.ends_transaction:
+            return Effect.NEVER
+        certain = self.replies.in_block and not self.replies.ending_block and not self.implicit_block
+        if certain and classified.transactional and not classified.transaction_control:
+            return Effect.AT_COMMIT
+        return Effect.NOW
+
+    # --- refusing
+
+    def refuse(self, sqlstate: str, refusal: Refused, *, query: bool) -> None:
+        """Refuse the message at hand. The client sees the sentence where the message's answer would have been."""
+        said = messages.error(sqlstate, refusal.sentence)
+        replies = self.replies
+        if query and not replies.expected and replies.status != FAILED and not replies.in_block and not self.batch_open:
+            self.sink.write(said)
+            self.sink.write(messages.ready(replies.status))
+            return
+        self.send(_MISSING, Awaited(REFUSAL, refusal=said))
+        if query:
+            self.send_sync()
+        else:
+            replies.skipping = True
+
+    # --- the machine's own statements
+
+    def inject(self, steps: list[Step], *, sync: bool = True) -> Generator[Wait, None, Injection]:
+        """Run statements of the machine's own. Everything sent before must have been answered.
+
+        With ``sync`` they end with one: the caller has made sure that a transaction block is open, or that none of the
+        client's work is lost by it.
+        """
+        if self.replies.expected:
+            yield Wait.DRAINED
+        injection = self.start_injection(steps, sync=sync)
+        yield from self.await_injection(injection)
+        return injection
+
+    def start_injection(self, steps: list[Step], *, sync: bool = True) -> Injection:
+        """Send the steps without waiting; see ``inject``."""
+        injection = Injection(steps)
+        if sync and self.replies.server_skipping:
+            self.upstream.append(messages.SYNC)
+            self.replies.expect(Awaited("S", injection=injection))
+            self.replies.server_skipping = False
+        built = [message for step in steps for message in step.build()]
+        for at, (kind, raw) in enumerate(built):
+            self.upstream.append(raw)
+            self.replies.expect(Awaited(kind, injection=injection, last=not sync and at == len(built) - 1))
+        if sync:
+            self.upstream.append(messages.SYNC)
+            self.replies.expect(Awaited("S", injection=injection, last=True))
+        self._unflushed = not sync
+        return injection
+
+    def await_injection(self, injection: Injection) -> Generator[Wait, None, None]:
+        self._injection = injection
+        if not injection.done:
+            yield Wait.INJECTED
+        self._injection = None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name begins like those that the machine uses for its own ends on the same connection."""
+    return name.startswith(RESERVED)

@@ -1,0 +1,303 @@
+"""What the server owes: for every message that went upstream, the answers that end it, in order.
+
+The queue of awaited answers is what keeps everything in step. It says which statement a row belongs to, which answers
+are for the machine's own messages and never shown, at which place a refusal stands, and, after an error, what the
+server skips: everything up to the next Sync (PostgreSQL documentation, "Extended Query"). ::
+
+    sent        the answers on the way          the answer that ends it
+    Query       T D C I G H d c n               Z
+    Parse                                       1
+    Bind                                        2
+    Describe    t                               T n
+    Execute     D G H d c                       C I s
+    Close                                       3
+    Sync                                        Z
+    refusal     (a Bind that must fail)         E
+
+An ErrorResponse ends Parse to Close, and with them everything up to the next Sync; a Query and a Sync still get
+their ReadyForQuery after it. Notices, notifications and parameter reports may come at any time.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from interlock.errors import PeerError
+from interlock.protocols.postgres import messages
+from interlock.protocols.postgres.framer import Message, Piece, Run
+from interlock.protocols.postgres.injection import Injection
+from interlock.protocols.postgres.names import Asked, Names, Portal, Prepared, Running
+from interlock.protocols.postgres.sink import Sink
+
+REFUSAL = "refusal"
+
+_ANSWERS: dict[str, bytes] = {
+    "Q": b"TDCIGHdcnZ",
+    "P": b"1",
+    "B": b"2",
+    "D": b"tTn",
+    "E": b"DGHdcCIs",
+    "C": b"3",
+    "S": b"Z",
+    REFUSAL: b"",
+}
+_LAST: dict[str, bytes] = {"Q": b"Z", "P": b"1", "B": b"2", "D": b"Tn", "E": b"CIs", "C": b"3", "S": b"Z", REFUSAL: b""}
+
+IDLE, IN_TRANSACTION, FAILED = b"I"[0], b"T"[0], b"E"[0]
+
+_ERROR, _READY, _COMPLETE, _EMPTY, _SUSPENDED = b"E"[0], b"Z"[0], b"C"[0], b"I"[0], b"s"[0]
+_COPY_IN, _NOTICE, _NOTIFICATION, _PARAMETER = b"G"[0], b"N"[0], b"A"[0], b"S"[0]
+
+
+@dataclass(slots=True, eq=False)
+class Awaited:
+    """One message whose answers have not all come.
+
+    ``injection`` is given when the client must not see them; ``last`` marks the one that completes the injection.
+    ``refusal`` is what the client sees in place of the error that a refusal provokes. ``probe`` is for a Describe of
+    which the client sees nothing but an error.
+    """
+
+    kind: str
+    running: Running | None = None
+    statement: Asked[Prepared] | None = None
+    portal: Asked[Portal] | None = None
+    injection: Injection | None = None
+    last: bool = False
+    refusal: bytes = b""
+    probe: bool = False
+
+
+class Replies:
+    """Takes what the server sends and gives the client what is for it.
+
+    ``status`` is the server's last word on the transaction; ``in_block`` whether the client is in a transaction block
+    now, also between two ReadyForQuery. ``copying`` is true while the server takes copy data. ``skipping`` is true
+    from an error until the client's next Sync, ``server_skipping`` until the next Sync of anyone.
+    """
+
+    def __init__(self, sink: Sink, finish: Callable[[Running], None], settle: Callable[[str, str], None]) -> None:
+        self._sink = sink
+        self._finish = finish
+        self._settle = settle
+        self.expected: deque[Awaited] = deque()
+        self.statements: Names[Prepared] = Names()
+        self.portals: Names[Portal] = Names()
+        self.status = IDLE
+        self.in_block = False
+        self.skipping = False
+        self.server_skipping = False
+        self.copying: Awaited | None = None
+        self.unsettled = 0
+        self.ending_block = 0
+        self.stale_settings = False
+        self.fatal = False
+
+    def expect(self, awaited: Awaited) -> None:
+        self.expected.append(awaited)
+        running = awaited.running
+        if running is not None and not running.begun:
+            running.begun = True
+            self.unsettled += running.unsettles
+            self.ending_block += running.classified.ends_transaction
+
+    def take(self, piece: Piece) -> None:
+        if isinstance(piece, Run):
+            self._take_run(piece)
+            return
+        code = piece.code
+        if code == _PARAMETER:
+            self._settle(*messages.read_parameter_status(piece.raw))
+            self._sink.interject(piece.raw)
+        elif code == _NOTIFICATION:
+            self._sink.interject(piece.raw)
+        elif code == _NOTICE:
+            if not self.expected or self.expected[0].injection is None:
+                self._sink.write(piece.raw)
+        elif code == _ERROR:
+            self._take_error(piece)
+        else:
+            self._take_answer(piece)
+
+    def abandon(self, error: str) -> None:
+        """The connection is over: every statement on its way, or bound and waiting, ends with ``error``."""
+        while self.expected:
+            self._drop(self.expected.popleft(), error)
+        for portal in self.portals.known.values():
+            if portal.running is not None:
+                self.end(portal.running, error)
+
+    def end(self, running: Running, error: str = "") -> None:
+        if running.over:
+            return
+        if running.begun:
+            self.unsettled -= running.unsettles
+            self.ending_block -= running.classified.ends_transaction
+        running.over = True
+        running.error = running.error or error
+        self._finish(running)
+
+    def _take_run(self, run: Run) -> None:
+        head = self.expected[0] if self.expected else None
+        if head is None or head.kind not in "QE":
+            raise _out_of_place(run)
+        if head.injection is not None:
+            head.injection.take_rows(run.raw)
+            return
+        running = head.running
+        if running is not None:
+            running.rows += run.begun
+            running.size_bytes += len(run.raw)
+        self._sink.write(run.raw, run.whole)
+
+    def _take_answer(self, message: Message) -> None:
+        code = message.code
+        head = self.expected[0] if self.expected else None
+        if head is None or code not in _ANSWERS[head.kind]:
+            raise _out_of_place(message)
+        last = code in _LAST[head.kind]
+        if last:
+            self.expected.popleft()
+        if head.injection is not None:
+            self._take_injected(head, message, head.injection)
+            return
+        if code == _COMPLETE:
+            self._complete(head, messages.read_tag(message.raw))
+        elif code == _COPY_IN:
+            self.copying = head
+        elif code == _READY:
+            self._become_ready(messages.read_ready(message.raw))
+        if last:
+            self._confirm(head, code)
+        if not head.probe:
+            self._sink.write(message.raw)
+
+    def _take_injected(self, head: Awaited, message: Message, injection: Injection) -> None:
+        if message.code == _COMPLETE:
+            injection.take_end(messages.read_tag(message.raw))
+        elif message.code in (_EMPTY, _SUSPENDED):
+            injection.take_end("")
+        elif message.code == _READY:
+            self._become_ready(messages.read_ready(message.raw))
+        elif message.code == _COPY_IN:
+            raise _out_of_place(message)
+        if head.last:
+            injection.done = True
+
+    def _complete(self, head: Awaited, tag: str) -> None:
+        running = head.running
+        if running is None:
+            return
+        running.tag = tag
+        running.changed += messages.count_changed(tag)
+        classified = running.classified
+        if tag.startswith("COPY ") and tag[5:].isdigit():
+            if classified.copies_in:
+                running.changed += int(tag[5:])
+            elif classified.copies_out:
+                running.rows = int(tag[5:])
+        elif tag == "PREPARE" or tag.startswith(("DEALLOCATE", "DISCARD")):
+            self._follow_names(running, tag)
+        if head.kind == "E" and classified.begins_transaction:
+            self.in_block = True
+        elif head.kind == "E" and classified.ends_transaction:
+            self.in_block = False
+            self.portals.known.clear()
+
+    def _follow_names(self, running: Running, tag: str) -> None:
+        """PREPARE and DEALLOCATE as statements change the same names as the protocol's Parse and Close."""
+        known = self.statements.known
+        classified = running.classified
+        if tag == "PREPARE":
+            for name, prepared in classified.prepares:
+                if name not in known:
+                    known[name] = Prepared(f"PREPARE {name}", prepared)
+                    return
+        elif tag == "DEALLOCATE":
+            for name in classified.deallocates:
+                if known.pop(name, None) is not None:
+                    return
+        else:
+            if tag != "DISCARD ALL" and not tag.startswith("DEALLOCATE"):
+                return
+            known.clear()
+            self.portals.known.clear()
+
+    def _confirm(self, head: Awaited, code: int) -> None:
+        if head.statement is not None:
+            self.statements.confirm(head.statement)
+        if head.portal is not None:
+            before = self.portals.confirm(head.portal)
+            if before is not None and before.running is not None:
+                self.end(before.running)
+        if head.running is None or head.kind not in "QE":
+            return
+        if head.kind == "E" and head.running.classified.may_change_settings:
+            self.stale_settings = True
+        if code != _SUSPENDED:
+            self.copying = None
+            self.end(head.running)
+
+    def _become_ready(self, status: int) -> None:
+        self.status = status
+        self.in_block = status == IN_TRANSACTION
+        self.copying = None
+        self.stale_settings = False
+        if status == IDLE:
+            for portal in self.portals.known.values():
+                if portal.running is not None:
+                    self.end(portal.running)
+            self.portals.known.clear()
+
+    def _take_error(self, message: Message) -> None:
+        fields = messages.read_fields(message.raw)
+        said = f"{fields.get('C', '')}: {fields.get('M', '')}"
+        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
+            self.fatal = True
+            self._sink.write(message.raw)
+            self.abandon(said)
+            return
+        if not self.expected:
+            raise _out_of_place(message)
+        head = self.expected[0]
+        self.copying = None
+        if head.running is not None:
+            head.running.error = said
+        if head.injection is not None:
+            head.injection.take_error(fields)
+        else:
+            self._sink.write(head.refusal or message.raw)
+        if head.kind not in "QS":
+            self._skip_batch()
+
+    def _skip_batch(self) -> None:
+        """The server skips everything up to the next Sync, and so does the machine."""
+        first = self.expected.popleft()
+        own = first.injection is not None
+        if first.statement is not None and first.statement.name == "":
+            self.statements.known.pop("", None)
+        self._drop(first, "")
+        while self.expected and self.expected[0].kind != "S":
+            self._drop(self.expected.popleft(), "not run, because a statement before it in the batch failed")
+        if not self.expected:
+            self.server_skipping = True
+            self.skipping = True
+        elif not own and not any(awaited.kind == "S" and awaited.injection is None for awaited in self.expected):
+            self.skipping = True
+
+    def _drop(self, awaited: Awaited, error: str) -> None:
+        if awaited.statement is not None:
+            self.statements.fail(awaited.statement)
+        if awaited.portal is not None:
+            self.portals.fail(awaited.portal)
+            portal = awaited.portal.thing
+            if portal is not None and portal.running is not None:
+                self.end(portal.running, error or "not run")
+        if awaited.running is not None:
+            self.end(awaited.running, error)
+        if awaited.injection is not None and awaited.last:
+            awaited.injection.done = True
+
+
+def _out_of_place(piece: Piece) -> PeerError:
+    return PeerError(f"The database sent {chr(piece.code)!r} where PostgreSQL's protocol has no place for it.")

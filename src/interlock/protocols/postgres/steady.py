@@ -1,0 +1,352 @@
+"""Message by message through an open session: what each of the client's messages sets going.
+
+How the pieces fit is told in :mod:`interlock.protocols.postgres.relay`; here stands one script for each type.
+"""
+
+from collections.abc import Callable, Generator
+
+from interlock.domain.decisions import Fence
+from interlock.ports.protocol import Held, Proceed, Refused, Statement, Verdict
+from interlock.protocols.postgres import fence, hold, messages
+from interlock.protocols.postgres.classify import Classified
+from interlock.protocols.postgres.classify_result import not_understood
+from interlock.protocols.postgres.framer import Piece, Run
+from interlock.protocols.postgres.injection import Step
+from interlock.protocols.postgres.names import UNSETTLED, Names, Portal, Prepared, Running, T
+from interlock.protocols.postgres.reading import Reader, may_execute_prepared, show
+from interlock.protocols.postgres.relay import EXPECTED_LIMIT, Relay, Script, Wait, is_reserved
+from interlock.protocols.postgres.replies import Awaited
+from interlock.protocols.postgres.reported import FOLLOWED, Reported
+
+REFUSED = "42501"
+CANCELLED = "57014"
+MALFORMED = "08P01"
+
+_SETTINGS = Step("SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in FOLLOWED))
+
+_KEPT_BIND_BYTES = 64 * 1024
+
+_RESERVED_NAME = Refused("Names that begin with __interlock_ are taken by Interlock. Use another name.", "reserved")
+
+
+class Steady:
+    """The client's side of an open session. ``terminate`` is called when the client says that it is done."""
+
+    def __init__(self, relay: Relay, reader: Reader, reported: Reported, terminate: Callable[[], None]) -> None:
+        self._relay = relay
+        self._replies = relay.replies
+        self._reader = reader
+        self._reported = reported
+        self._terminate = terminate
+        self._scripts: dict[int, Callable[[bytes], Script]] = {
+            ord("Q"): self._query,
+            ord("P"): self._parse,
+            ord("B"): self._bind,
+            ord("D"): self._describe,
+            ord("E"): self._execute,
+            ord("C"): self._close,
+            ord("F"): self._call_function,
+        }
+
+    def pump(self) -> None:
+        """Go as far as possible: with the script under way, then with the messages that wait."""
+        relay = self._relay
+        while True:
+            if self._replies.copying is not None and relay.inbox:
+                self._copy(relay.take())
+            elif relay.busy:
+                if not relay.resume():
+                    break
+            elif not relay.inbox:
+                break
+            elif len(self._replies.expected) >= EXPECTED_LIMIT:
+                relay.start(_wait_for_room())
+            else:
+                self._begin(relay.take())
+        relay.control_flow()
+
+    def _begin(self, piece: Piece) -> None:
+        if isinstance(piece, Run):
+            return
+        code = chr(piece.code)
+        self._relay.cancelled = False
+        if code == "X":
+            self._relay.start(self._say_goodbye())
+        elif code == "S":
+            if self._relay.implicit_block:
+                self._relay.start(fence.close_block(self._relay))
+            else:
+                self._relay.send_sync()
+        elif self._skips() or code in "cf":
+            return
+        elif code == "H":
+            self._relay.upstream.append(messages.FLUSH)
+        else:
+            self._relay.start(self._scripts[piece.code](piece.raw))
+
+    def _copy(self, piece: Piece) -> None:
+        """The server takes copy data. A message that has no place here ends the copy, as it would at a server."""
+        relay = self._relay
+        code = chr(piece.code)
+        if code == "d":
+            relay.upstream.append(piece.raw)
+        elif code in "cf":
+            relay.upstream.append(piece.raw)
+            self._replies.copying = None
+        elif code == "X":
+            self._terminate()
+        elif code not in "SH":
+            relay.upstream.append(messages.copy_fail(f"unexpected message type {code!r} during COPY from stdin"))
+            self._replies.copying = None
+
+    def _say_goodbye(self) -> Script:
+        """A client may leave without waiting for its answers; what it asked for before is still done."""
+        yield Wait.DRAINED
+        self._terminate()
+
+    # --- simple queries
+
+    def _query(self, raw: bytes) -> Script:
+        relay = self._relay
+        if relay.batch_open:
+            yield Wait.DRAINED
+        yield from self._settle()
+        if self._skips():
+            return
+        if raw.find(0, 5) != len(raw) - 1:
+            relay.refuse(MALFORMED, Refused("The statement holds a NUL byte, and was not sent on."), query=True)
+            return
+        text = messages.read_query(raw)
+        classified = yield from self._read(text)
+        if _takes_reserved(classified):
+            relay.refuse(REFUSED, _RESERVED_NAME, query=True)
+            return
+        running = relay.number(classified)
+        statement = self._describe_statement(text, classified)
+        verdict = yield from relay.decide(running, statement)
+        if isinstance(verdict, Held):
+            verdict = yield from hold.hold(relay, running, verdict, hold.Target(text, classified))
+        yield from self._carry_out_query(raw, running, verdict)
+
+    def _carry_out_query(self, raw: bytes, running: Running, verdict: Verdict) -> Script:
+        relay = self._relay
+        if not isinstance(verdict, Proceed) or relay.cancelled:
+            self._refuse(running, verdict, query=True)
+            return
+        rows = fence_of(verdict, running.classified)
+        if rows is not None:
+            yield from fence.fence_query(relay, raw, running, rows)
+            return
+        relay.send_query(raw, running)
+        if running.classified.copies_in:
+            yield Wait.DRAINED
+
+    def _call_function(self, raw: bytes) -> Script:
+        if self._relay.batch_open:
+            yield Wait.DRAINED
+        if self._skips():
+            return
+        sentence = "Calls of functions by number do not go through Interlock. Write SELECT function(…)."
+        self._relay.refuse(REFUSED, Refused(sentence), query=True)
+
+    # --- the extended protocol
+
+    def _parse(self, raw: bytes) -> Script:
+        relay = self._relay
+        yield from self._settle()
+        if self._skips():
+            return
+        parsed = messages.read_parse(raw)
+        classified = yield from self._read(parsed.text)
+        if self._skips():
+            return
+        if is_reserved(parsed.name) or _takes_reserved(classified):
+            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            return
+        prepared = Prepared(parsed.text, classified)
+        relay.send(raw, Awaited("P", statement=self._replies.statements.ask(parsed.name, prepared, relay.batch)))
+
+    def _bind(self, raw: bytes) -> Script:
+        relay = self._relay
+        yield from self._settle()
+        if self._skips():
+            return
+        bound = messages.read_bind(raw)
+        if is_reserved(bound.portal) or is_reserved(bound.statement):
+            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            return
+        prepared = yield from self._find(self._replies.statements, bound.statement)
+        if prepared is None:
+            yield from self._probe(b"S", bound.statement)
+            prepared = _unseen("statement", bound.statement)
+        if self._skips():
+            return
+        portal = Portal(bound.portal, prepared, bound)
+        if not (yield from self._decide_portal(portal)):
+            return
+        asked = self._replies.portals.ask(bound.portal, portal, relay.batch)
+        relay.send(raw, Awaited("B", portal=asked))
+
+    def _decide_portal(self, portal: Portal) -> Generator[Wait, None, bool]:
+        """Ask about a statement with its values. Whether it may run; if not it was refused, or is skipped."""
+        relay = self._relay
+        classified = portal.prepared.classified
+        running = relay.number(classified)
+        statement = self._describe_statement(portal.prepared.text, classified, portal)
+        verdict = yield from relay.decide(running, statement)
+        if isinstance(verdict, Held):
+            tail = None if portal.bound is None else portal.bound.tail
+            name = None if portal.bound is None else portal.bound.statement
+            target = hold.Target(portal.prepared.text, classified, name, tail)
+            verdict = yield from hold.hold(relay, running, verdict, target)
+        if not isinstance(verdict, Proceed) or relay.cancelled:
+            self._refuse(running, verdict, query=False)
+            return False
+        if self._skips():
+            self._replies.end(running, "not run, because a statement before it in the batch failed")
+            return False
+        portal.running = running
+        rows = fence_of(verdict, classified)
+        portal.fence = None if rows is None else Fence(rows)
+        if portal.fence is None and portal.bound is not None and len(portal.bound.tail) > _KEPT_BIND_BYTES:
+            portal.bound = None
+        return True
+
+    def _execute(self, raw: bytes) -> Script:
+        relay = self._relay
+        name, _ = messages.read_execute(raw)
+        yield from self._settle()
+        portal = yield from self._find(self._replies.portals, name)
+        if portal is None:
+            yield from self._probe(b"P", name)
+            portal = Portal(name, _unseen("portal", name), None)
+        if self._skips():
+            return
+        if is_reserved(name):
+            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            return
+        again = portal.running is None or portal.running.over
+        if again and not (yield from self._decide_portal(portal)):
+            return
+        running = portal.running
+        if running is None or self._skips():
+            return
+        if portal.fence is not None and not running.begun:
+            yield from fence.fence_portal(relay, raw, portal)
+            return
+        relay.batch_executed += 1
+        relay.send(raw, Awaited("E", running))
+        if running.classified.copies_in:
+            yield Wait.DRAINED
+
+    def _describe(self, raw: bytes) -> Script:
+        _, name = messages.read_named(raw, "Describe")
+        if is_reserved(name):
+            self._relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            return
+        self._relay.send(raw, Awaited("D"))
+        yield from ()
+
+    def _close(self, raw: bytes) -> Script:
+        relay = self._relay
+        kind, name = messages.read_named(raw, "Close")
+        if is_reserved(name):
+            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+        elif kind == b"S":
+            relay.send(raw, Awaited("C", statement=self._replies.statements.ask(name, None, relay.batch)))
+        else:
+            relay.send(raw, Awaited("C", portal=self._replies.portals.ask(name, None, relay.batch)))
+        yield from ()
+
+    # --- what the scripts share
+
+    def _skips(self) -> bool:
+        """Whether the batch failed: everything up to the client's next Sync is skipped, as the server does."""
+        return self._replies.skipping
+
+    def _settle(self) -> Script:
+        """Wait for statements after which settings or names may be others, and look at what became of them.
+
+        A server reports changed settings with ReadyForQuery; inside a batch it is asked.
+        """
+        replies = self._replies
+        if replies.unsettled:
+            yield Wait.DRAINED
+        if not replies.stale_settings or replies.skipping:
+            return
+        injection = yield from self._relay.inject([_SETTINGS], sync=False)
+        if not injection.succeeded:
+            self._relay.sink.write(messages.error(injection.sqlstate or "XX000", injection.sentence))
+            replies.skipping = True
+            return
+        replies.stale_settings = False
+        for name, setting in zip(FOLLOWED, injection.answers[0].rows[0], strict=True):
+            if setting is not None:
+                self._reported.follow(name, messages.decode(setting))
+
+    def _read(self, text: str) -> Generator[Wait, None, Classified]:
+        prepared: dict[str, Classified] = {}
+        statements = self._replies.statements
+        if may_execute_prepared(text):
+            if not statements.settled:
+                yield Wait.DRAINED
+            prepared = {name: known.classified for name, known in statements.known.items() if name}
+        read_only = self._relay.admission.read_only
+        return self._reader.read(text, read_only=read_only, ascii_only=self._reported.ascii_only, prepared=prepared)
+
+    def _find(self, names: Names[T], name: str) -> Generator[Wait, None, T | None]:
+        found = names.find(name, self._relay.batch)
+        if found is UNSETTLED:
+            yield Wait.DRAINED
+            found = names.find(name, self._relay.batch)
+        return None if found is UNSETTLED else found
+
+    def _probe(self, kind: bytes, name: str) -> Script:
+        """A name that nobody saw made: if the server does not have it either, its own error is the answer."""
+        self._relay.send(messages.describe(kind, name), Awaited("D", probe=True))
+        yield Wait.DRAINED
+
+    def _describe_statement(self, text: str, classified: Classified, portal: Portal | None = None) -> Statement:
+        bound = None if portal is None else portal.bound
+        return Statement(
+            text=show(text),
+            needs=classified.needs,
+            effect=self._relay.effect_of(classified),
+            summary=classified.summary,
+            parameters=() if bound is None else bound.parameters,
+            formats=() if bound is None else bound.formats,
+            measurable=classified.measurable,
+            fenceable=classified.fenceable,
+            unknown=classified.unknown,
+        )
+
+    def _refuse(self, running: Running, verdict: Verdict, *, query: bool) -> None:
+        relay = self._relay
+        cancelled, relay.cancelled = relay.cancelled, False
+        if isinstance(verdict, Proceed):
+            self._replies.end(running, "cancelled before it ran")
+        if self._skips() and not query:
+            return
+        if cancelled:
+            relay.refuse(CANCELLED, Refused("canceling statement due to user request"), query=query)
+        elif isinstance(verdict, Refused):
+            relay.refuse(REFUSED, verdict, query=query)
+
+
+def fence_of(verdict: Proceed, classified: Classified) -> int | None:
+    """The fence that a statement has to keep to, in rows, or None."""
+    fences = [obligation.rows for obligation in verdict.obligations if isinstance(obligation, Fence)]
+    return min(fences) if fences and classified.changes_rows else None
+
+
+def _takes_reserved(classified: Classified) -> bool:
+    return any(is_reserved(name) for name, _ in classified.prepares)
+
+
+def _unseen(what: str, name: str) -> Prepared:
+    why = f"the {what} {name!r} was not made where Interlock could read it"
+    return Prepared(f"({what} {name})", not_understood(why))
+
+
+def _wait_for_room() -> Script:
+    yield Wait.ROOM
