@@ -2,6 +2,7 @@
 
 ``NAME`` stands for a name that people choose, ``[]`` for the items of a list. Where names of people's own choosing
 are allowed beside the known ones (labels in ``on``, a protocol's own settings in a resource), the reader says so.
+``cases`` is a file of its own, for ``interlock policy test``; docs/policy.md documents it.
 """
 
 from collections.abc import Mapping
@@ -38,4 +39,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "chains.NAME.at_most": ("persons", "duties"),
     "chains.NAME.claims": ("min_persons", "min_vendors", "survives_absences"),
     "timing": ("lease", "hold", "login", "presence", "request", "measure", "lock_wait"),
+    "cases": ("cases",),
+    "cases[]": ("name", "person", "roles", "resource", "statement", "action", "part", "expect", "present", "at"),
 }

@@ -1,0 +1,247 @@
+"""What changes from one configuration to another, in sentences for the people who decide about it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import TypeVar
+
+from interlock.domain.actions import Action
+from interlock.domain.durations import format_duration
+from interlock.domain.people import Contract, Person, Vendor
+from interlock.domain.resources import Resource, Selector
+from interlock.domain.roles import ApprovalRule, Role
+from interlock.policy.cedar_text import split_policies
+from interlock.policy.configuration import Configuration
+
+_Part = TypeVar("_Part")
+
+
+def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
+    """One sentence for each difference that can matter; empty when both mean the same."""
+    return (
+        *_by_name("resource", old.resources, new.resources, _resource, _resource_changes),
+        *_by_name("vendor", old.vendors, new.vendors, _vendor, _no_changes),
+        *_by_name("person", old.people, new.people, _person, _person_changes),
+        *_identity_changes(old, new),
+        *_by_name("contract", old.contracts, new.contracts, _contract, _contract_changes),
+        *_by_name("role", old.roles, new.roles, _role, _role_changes),
+        *_conflict_changes(old, new),
+        *_whole("chain", old.chains, new.chains),
+        *_whole("listener", old.listen, new.listen),
+        *_timing_changes(old, new),
+        *_state_changes(old, new),
+        *_cedar_changes(old.cedar, new.cedar),
+    )
+
+
+def _by_name(
+    noun: str,
+    old: Mapping[str, _Part],
+    new: Mapping[str, _Part],
+    describe: Callable[[_Part], str],
+    compare: Callable[[_Part, _Part], Iterable[str]],
+) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            yield f"The {noun} {name} is gone."
+        elif name not in old:
+            yield f"The {noun} {name} is new: {describe(new[name])}."
+        elif old[name] != new[name]:
+            for sentence in compare(old[name], new[name]):
+                yield f"The {noun} {name} {sentence}."
+
+
+def _whole(noun: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            yield f"The {noun} {name} is gone."
+        elif name not in old:
+            yield f"The {noun} {name} is new."
+        elif old[name] != new[name]:
+            yield f"The {noun} {name} has changed."
+
+
+def _resource(resource: Resource) -> str:
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(resource.labels.items()))
+    return f"{resource.kind} at {resource.host}:{resource.port}" + (f" with {labels}" if labels else "")
+
+
+def _resource_changes(old: Resource, new: Resource) -> Iterator[str]:
+    if (old.kind, old.host, old.port) != (new.kind, new.host, new.port):
+        yield f"is now {new.kind} at {new.host}:{new.port} (was {old.kind} at {old.host}:{old.port})"
+    if old.credential != new.credential:
+        user = new.credential.user if new.credential else "nobody"
+        yield f"is signed in to with another credential, as {user}"
+    for label in sorted(old.labels.keys() | new.labels.keys()):
+        before, after = old.labels.get(label), new.labels.get(label)
+        if before != after:
+            yield f"no longer has the label {label}" if after is None else f"now has {label}={after}" + _was(before)
+    for key in sorted(old.settings.keys() | new.settings.keys()):
+        if old.settings.get(key) != new.settings.get(key):
+            yield f"has another {key}"
+
+
+def _vendor(vendor: Vendor) -> str:
+    return f"people may come from {vendor.name}"
+
+
+def _no_changes(old: object, new: object) -> Iterator[str]:
+    return iter(())
+
+
+def _person(person: Person) -> str:
+    origin = f"from {person.vendor}" if person.vendor else "an employee"
+    return origin + (f", in {_list(person.groups)}" if person.groups else "")
+
+
+def _person_changes(old: Person, new: Person) -> Iterator[str]:
+    if old.vendor != new.vendor:
+        yield (
+            f"comes from {new.vendor}{_was(old.vendor or 'an employee')}"
+            if new.vendor
+            else (f"is an employee{_was(f'from {old.vendor}')}")
+        )
+    for group in sorted(new.groups - old.groups):
+        yield f"joined the group {group}"
+    for group in sorted(old.groups - new.groups):
+        yield f"left the group {group}"
+
+
+def _identity_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    before, after = set(old.identities), set(new.identities)
+    for identity in sorted(after - before, key=lambda one: (one.kind, one.subject, one.person)):
+        yield f"The {identity.kind} identity {identity.subject} now leads to {identity.person}."
+    for identity in sorted(before - after, key=lambda one: (one.kind, one.subject, one.person)):
+        yield f"The {identity.kind} identity {identity.subject} no longer leads to {identity.person}."
+
+
+def _contract(contract: Contract) -> str:
+    who = _list(contract.people) if contract.people else f"everyone of {contract.vendor}"
+    return f"{who} may have {_list(contract.roles)} {_window(contract)}, {contract.sponsor} answers for it"
+
+
+def _contract_changes(old: Contract, new: Contract) -> Iterator[str]:
+    if old.vendor != new.vendor:
+        yield f"is with {new.vendor}{_was(old.vendor)}"
+    if old.sponsor != new.sponsor:
+        yield f"is sponsored by {new.sponsor}{_was(old.sponsor)}"
+    if (old.start, old.end) != (new.start, new.end):
+        yield f"runs {_window(new)}{_was(_window(old))}"
+    yield from _more_and_less("has in its scope", new.roles - old.roles, old.roles - new.roles)
+    if old.people != new.people:
+        who = _list(new.people) if new.people else "everyone of the vendor"
+        yield f"covers {who}{_was(_list(old.people) if old.people else 'everyone of the vendor')}"
+
+
+def _window(contract: Contract) -> str:
+    return f"from {contract.start:%Y-%m-%d %H:%M} until {contract.end:%Y-%m-%d %H:%M} UTC"
+
+
+def _role(role: Role) -> str:
+    parts = [f"allows {_actions(role.allow)} on {_selector(role.on)}", _lent(role)]
+    if role.hold is not None:
+        parts.append(f"holds {_actions(role.hold.actions)}")
+    if role.fence_rows is not None:
+        parts.append(f"with a fence at {role.fence_rows} rows")
+    return ", ".join(parts)
+
+
+def _lent(role: Role) -> str:
+    mfa = ", with proof of presence" if role.lending.mfa else ", without proof of presence"
+    return f"is lent for {format_duration(role.lending.longest)} by {_rules(role.lending.approvals)}{mfa}"
+
+
+def _role_changes(old: Role, new: Role) -> Iterator[str]:
+    yield from _more_and_less("allows", new.allow - old.allow, old.allow - new.allow)
+    if old.on != new.on:
+        yield f"concerns {_selector(new.on)}{_was(_selector(old.on))}"
+    before = old.hold.actions if old.hold else frozenset()
+    after = new.hold.actions if new.hold else frozenset()
+    yield from _more_and_less("holds", after - before, before - after)
+    if after and before and old.hold and new.hold and old.hold.approvals != new.hold.approvals:
+        default = "one person who could approve the role"
+        yield f"asks for {_rules(new.hold.approvals) or default} on a held statement" + _was(
+            _rules(old.hold.approvals) or default
+        )
+    if old.fence_rows != new.fence_rows:
+        before_rows = "none" if old.fence_rows is None else f"{old.fence_rows} rows"
+        yield (
+            "has no fence any more" + _was(before_rows)
+            if new.fence_rows is None
+            else (f"has a fence at {new.fence_rows} rows{_was(before_rows)}")
+        )
+    if old.lending.longest != new.lending.longest:
+        yield f"is lent for {_time(new.lending.longest)} at most{_was(_time(old.lending.longest))}"
+    if old.lending.approvals != new.lending.approvals:
+        yield f"is lent by {_rules(new.lending.approvals)}{_was(_rules(old.lending.approvals))}"
+    if old.lending.mfa != new.lending.mfa:
+        yield "now asks for proof of presence" if new.lending.mfa else "no longer asks for proof of presence"
+
+
+def _conflict_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    before, after = set(old.conflicts), set(new.conflicts)
+    for roles in sorted(after - before, key=sorted):
+        yield f"Nobody may now hold more than one of {_list(roles)}."
+    for roles in sorted(before - after, key=sorted):
+        yield f"One person may now hold {_list(roles)} together."
+
+
+def _timing_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    for name in type(new.timing).__dataclass_fields__:
+        before, after = getattr(old.timing, name), getattr(new.timing, name)
+        if before != after:
+            yield f"The timing {name} is {_time(after)}{_was(_time(before))}."
+
+
+def _state_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.state != new.state:
+        # A URL may hold a password, so neither is shown.
+        yield "The state is kept in another database."
+
+
+def _cedar_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for file in sorted(old.keys() | new.keys()):
+        before = [policy.text for policy in split_policies(old.get(file, ""))]
+        after = [policy.text for policy in split_policies(new.get(file, ""))]
+        added = sum(text not in before for text in after)
+        removed = sum(text not in after for text in before)
+        if added or removed:
+            yield f"The Cedar file {file} has {_count(added, 'new policy', 'new policies')} and {removed} fewer."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _more_and_less(verb: str, more: Iterable[str], less: Iterable[str]) -> Iterator[str]:
+    if more := list(more):
+        yield f"now also {verb} {_actions(more)}"
+    if less := list(less):
+        yield f"no longer {verb} {_actions(less)}"
+
+
+def _actions(names: Iterable[str]) -> str:
+    order = {action.value: place for place, action in enumerate(Action)}
+    return ", ".join(sorted((str(name) for name in names), key=lambda name: (order.get(name, 99), name)))
+
+
+def _selector(on: Selector) -> str:
+    parts = [f"kind {on.kind}"] if on.kind else []
+    parts += [_list(on.names)] if on.names else []
+    parts += [f"{key}={value}" for key, value in sorted(on.labels.items())]
+    return " with ".join(parts) if parts else "nothing"
+
+
+def _rules(rules: Iterable[ApprovalRule]) -> str:
+    return " and ".join(f"{rule}{' (same vendor too)' if rule.same_vendor else ''}" for rule in rules)
+
+
+def _time(duration: timedelta) -> str:
+    return format_duration(duration)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _was(before: str | None) -> str:
+    return "" if before is None else f" (was {before})"
