@@ -28,7 +28,8 @@ async def deny_request(desk: Desk, *, by: str, request_id: str, reason: str) -> 
             raise Refusal(
                 "self-denial", "This is your own request.", f"Take it back with `interlock withdraw {request.id}`."
             )
-        answer = (await open_case(desk, work, request, now)).may_approve(person)
+        case = await open_case(desk, work, request, now)
+        answer = case.may_approve(person)
         if isinstance(answer, No):
-            raise refuse(answer)
+            raise refuse(case, answer)
         return await Endings(work, by=by, reason=reason, at=now).request(request, RequestState.DENIED)

@@ -75,7 +75,7 @@ async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str)
         )
     answer = case.may_approve(case.people[login.person])
     if isinstance(answer, No):
-        raise refuse(answer)
+        raise refuse(case, answer)
     if digest != request.digest:
         raise Refusal(
             "stale-digest",

@@ -61,7 +61,9 @@ async def _session_of(work: UnitOfWork, gateway: str, opening: HoldOpening) -> A
         raise Refusal("session-over", f"The session {opening.session} has not been reported.", "Connect again.")
     if (activity.gateway, activity.person, activity.resource) != (gateway, opening.person, opening.resource):
         raise Refusal(
-            "not-yours", f"{opening.session} is not a session of {opening.person} on {opening.resource} here."
+            "not-yours",
+            f"{opening.session} is not a session of {opening.person} on {opening.resource} here.",
+            "Look at the gateways with `interlock doctor`.",
         )
     return activity
 

@@ -125,6 +125,7 @@ def describe_judges(
     return ", and ".join(parts)
 
 
-def refuse(no: No) -> Refusal:
-    """A pure rule's no as the refusal that a person meets."""
-    return Refusal(no.code, no.reason, no.remedy)
+def refuse(case: Case, no: No) -> Refusal:
+    """A pure rule's no as the refusal that a person meets, with what to do next."""
+    judges = ", ".join(case.judges())
+    return Refusal(no.code, no.reason, no.remedy or f"Who may: {judges or 'nobody at this moment'}.")

@@ -64,7 +64,11 @@ async def _open(work: UnitOfWork, gateway: str, start: SessionStart) -> bool:
     if await work.activity(start.id) is not None:
         return False
     if await work.login(start.login) is None:
-        raise Refusal("unknown-login", f"{start.id} is said to rest on {start.login}, which is no login here.")
+        raise Refusal(
+            "unknown-login",
+            f"{start.id} is said to rest on {start.login}, which is no login here.",
+            "Look at the gateways with `interlock doctor`.",
+        )
     activity = Activity(
         id=start.id,
         person=start.person,
@@ -98,7 +102,11 @@ async def _close(work: UnitOfWork, gateway: str, end: SessionEnd) -> bool:
     if activity is None or activity.closed_at is not None:
         return False
     if activity.gateway != gateway:
-        raise Refusal("not-yours", f"{end.id} belongs to the gateway {activity.gateway}, not to {gateway}.")
+        raise Refusal(
+            "not-yours",
+            f"{end.id} belongs to the gateway {activity.gateway}, not to {gateway}.",
+            "Look at the gateways with `interlock doctor`.",
+        )
     await work.save(
         replace(
             activity,

@@ -27,7 +27,7 @@ async def take_hold(desk: Desk, *, gateway: str, request_id: str, digest: str) -
         now = desk.clock.now()
         request = await locate(work, request_id)
         if request.kind is not RequestKind.STATEMENT:
-            raise Refusal("not-held", f"{request.id} is not about a held statement.")
+            raise Refusal("not-held", f"{request.id} is not about a held statement.", "See `interlock requests`.")
         if request.state is RequestState.USED:
             raise Refusal("used", f"The approval of {request.id} has been used.", _AGAIN)
         if request.state is not RequestState.APPROVED:
@@ -38,7 +38,11 @@ async def take_hold(desk: Desk, *, gateway: str, request_id: str, digest: str) -
             raise Refusal("stale-digest", f"This is not the content that was approved in {request.id}.", _AGAIN)
         activity = await refuse_dead_session(work, request, now)
         if activity.gateway != gateway:
-            raise Refusal("not-yours", f"{request.id} belongs to the gateway {activity.gateway}, not to {gateway}.")
+            raise Refusal(
+                "not-yours",
+                f"{request.id} belongs to the gateway {activity.gateway}, not to {gateway}.",
+                "Look at the gateways with `interlock doctor`.",
+            )
         case = await open_case(desk, work, request, now)
         if not case.tally(await work.approvals(request.id)).complete:
             raise Refusal("approval-void", f"An approver of {request.id} may no longer approve it.", _AGAIN)

@@ -20,9 +20,11 @@ async def withdraw_hold(desk: Desk, *, gateway: str, request_id: str, reason: st
         request = await locate(reading, request_id)
         activity = await reading.activity(request.session) if request.session is not None else None
     if request.kind is not RequestKind.STATEMENT:
-        raise Refusal("not-held", f"{request.id} is not about a held statement.")
+        raise Refusal("not-held", f"{request.id} is not about a held statement.", "See `interlock requests`.")
     if activity is None or activity.gateway != gateway:
-        raise Refusal("not-yours", f"{request.id} belongs to another gateway.")
+        raise Refusal(
+            "not-yours", f"{request.id} belongs to another gateway.", "Look at the gateways with `interlock doctor`."
+        )
     try:
         await _withdraw(desk, f"gateway:{gateway}", request_id, reason)
     except _TooLateError:
