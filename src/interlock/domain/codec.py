@@ -47,7 +47,7 @@ def from_plain(kind: type[T], plain: Any) -> T:
     """A ``kind`` from what :func:`to_plain` gave. Raises ValueError when it does not fit."""
     try:
         result: T = _read(kind, plain)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {error}") from error
     return result
 
