@@ -42,12 +42,20 @@ def server_folder() -> Iterator[Path]:
 def database_of(server: EmbeddedPostgres, template: str = "template1") -> Iterator[str]:
     """A database of its own, made from ``template`` and dropped at the end with whoever is still connected."""
     name = f"test_{next(_numbers)}"
+    names = {
+        "name": sql.Identifier(name),
+        "template": sql.Identifier(template),
+        "owner": sql.Identifier(OWNER_ROLE),
+        "application": sql.Identifier(APPLICATION_ROLE),
+    }
     with psycopg.connect(server.url_for("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
-            )
-        )
+        for statement in (
+            "CREATE DATABASE {name} TEMPLATE {template} OWNER {owner}",
+            # as the embedded server does with the one it makes
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+            "GRANT CONNECT ON DATABASE {name} TO {application}",
+        ):
+            connection.execute(sql.SQL(statement).format(**names))
     try:
         yield name
     finally:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from interlock.errors import Failure
+from interlock.errors import Failure, Misuse
 from interlock.store.connecting import connect
 from interlock.store.failures import as_failures
 from interlock.store.tables import SCHEMA
@@ -32,6 +32,10 @@ async def migrate(url: str) -> None:
         with as_failures():
             async with engine.begin() as connection:
                 await connection.run_sync(_upgrade)
+    except Misuse as error:
+        raise Failure(
+            f"The state's schema cannot be made: {error}.", "The schema `interlock` of that database is ours alone."
+        ) from error
     finally:
         await engine.dispose()
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
@@ -16,7 +16,7 @@ from interlock.ledger.canonical import canonical
 from interlock.ports.state import Entity, LedgerEntry
 from interlock.store import tables
 from interlock.store.failures import as_failures
-from interlock.store.rows import form_of, form_of_table
+from interlock.store.rows import form_of, form_of_table, keepable
 
 E = TypeVar("E", bound=Entity)
 AnyRow = Row[*tuple[Any, ...]]
@@ -61,13 +61,15 @@ class PostgresReading:
         table = tables.requests
         query = select(table).order_by(table.c.opened_at.desc(), table.c.id).limit(limit)
         if state is not None:
-            query = query.where(table.c.state == state)
+            query = query.where(table.c.state == state if keepable(state) else false())
         if person is not None:
-            query = query.where(table.c.person == person)
+            query = query.where(_is_person(table, person))
         return await self._all(Request, query)
 
     async def approvals(self, request_id: str) -> Sequence[Approval]:
         """The first given first."""
+        if not keepable(request_id):
+            return []
         table = tables.approvals
         query = select(table).where(table.c.request == request_id).order_by(table.c.at, table.c.person)
         return await self._all(Approval, query)
@@ -84,7 +86,7 @@ class PostgresReading:
         if active_at is not None:
             query = query.where(table.c.ended_at.is_(None), table.c.starts_at <= active_at, active_at < table.c.ends_at)
         if person is not None:
-            query = query.where(table.c.person == person)
+            query = query.where(_is_person(table, person))
         return await self._all(Grant, query)
 
     async def login(self, login_id: str) -> Login | None:
@@ -99,7 +101,7 @@ class PostgresReading:
                 table.c.ended_at.is_(None), table.c.signed_in_at <= active_at, active_at < table.c.ends_at
             )
         if person is not None:
-            query = query.where(table.c.person == person)
+            query = query.where(_is_person(table, person))
         return await self._all(Login, query)
 
     async def activity(self, session_id: str) -> Activity | None:
@@ -114,7 +116,7 @@ class PostgresReading:
         if live:
             query = query.where(table.c.closed_at.is_(None))
         if person is not None:
-            query = query.where(table.c.person == person)
+            query = query.where(_is_person(table, person))
         return await self._all(Activity, query)
 
     async def local_credential(self, person: str) -> LocalCredential | None:
@@ -146,6 +148,8 @@ class PostgresReading:
     async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]:
         """The newest ``limit`` entries whose body has ``text`` in it (letter case aside), in their order."""
         table = tables.ledger
+        if not keepable(text.replace("\0", "")):
+            return []
         # as it stands in the body: within quotes, escaped as JSON escapes
         written = canonical(text).decode()[1:-1]
         holds = func.convert_from(table.c.body, "UTF8").icontains(written, autoescape=True)
@@ -182,6 +186,8 @@ class PostgresReading:
         return [form.read(row._mapping) for row in await self._rows(select(form.table).where(matches))]
 
     async def _one(self, entity: type[E], **key: str) -> E | None:
+        if not all(keepable(value) for value in key.values()):
+            return None
         form = form_of(entity)
         found = await self._all(entity, select(form.table).where(*_equals(form.table, key)))
         return found[0] if found else None
@@ -195,6 +201,10 @@ class PostgresReading:
             raise Misuse("the state was read after its block ended")
         with as_failures():
             return (await self._connection.execute(query)).all()
+
+
+def _is_person(table: Table, person: str) -> ColumnElement[bool]:
+    return table.c.person == person if keepable(person) else false()
 
 
 def _equals(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:

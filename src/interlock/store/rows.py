@@ -50,11 +50,11 @@ class Form(Generic[E]):
         """The entity as column values. Raises Refusal for text that PostgreSQL cannot keep."""
         row = {field.name: field.to_column(getattr(entity, field.name)) for field in self._fields}
         for name, value in row.items():
-            if _has_nul(value):
+            if not _all_keepable(value):
                 raise Refusal(
                     "unkeepable-text",
-                    f"The {name} of this {self.entity.__name__.lower()} has a NUL character, which cannot be kept.",
-                    "Leave it out.",
+                    f"The {name} of this {self.entity.__name__.lower()} has a character that cannot be kept.",
+                    "Leave out NUL characters and halves of surrogate pairs.",
                 )
         return row
 
@@ -71,10 +71,19 @@ class Form(Generic[E]):
         return {name: columns[name].type.python_type(text) for name, text in zip(self.key, key, strict=True)}
 
 
-def _has_nul(value: object) -> bool:
+def keepable(text: str) -> bool:
+    """Whether PostgreSQL can keep ``text``: no NUL, and UTF-8 can say it. What it cannot keep, it does not have."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def _all_keepable(value: object) -> bool:
     if isinstance(value, str):
-        return "\0" in value
-    return isinstance(value, list) and any(isinstance(item, str) and "\0" in item for item in value)
+        return keepable(value)
+    return not isinstance(value, list) or all(keepable(item) for item in value if isinstance(item, str))
 
 
 def _same(value: Any) -> Any:

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "interlock"
 
@@ -35,15 +34,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     },
 )
-
-
-class TransactionId(UserDefinedType[int]):
-    """PostgreSQL's ``xid8``: a transaction's number, never used again."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "xid8"
 
 
 def _key(name: str) -> Column[str]:
@@ -280,7 +270,7 @@ ledger = Table(
     _text("kind"),
     Column("body", LargeBinary, nullable=False),
     Column("link", LargeBinary, nullable=False),
-    Column("transaction", TransactionId, nullable=False, index=True),
+    Column("transaction", BigInteger, nullable=False, index=True),
 )
 """The events in their places. ``transaction`` is set by the database and is no part of an entry."""
 

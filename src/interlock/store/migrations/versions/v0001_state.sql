@@ -27,7 +27,7 @@ CREATE TABLE interlock.ledger (
     kind TEXT NOT NULL,
     body BYTEA NOT NULL,
     link BYTEA NOT NULL,
-    transaction xid8 NOT NULL,
+    transaction BIGINT NOT NULL,
     CONSTRAINT pk_ledger PRIMARY KEY (position)
 );
 CREATE INDEX ix_ledger_transaction ON interlock.ledger (transaction);
@@ -237,7 +237,7 @@ BEGIN
     IF NEW.link IS DISTINCT FROM sha256(coalesce(last_link, decode(repeat('00', 32), 'hex')) || NEW.body) THEN
         RAISE EXCEPTION 'ledger entry % is not linked to the one before it', NEW.position USING ERRCODE = 'IL003';
     END IF;
-    NEW.transaction := pg_current_xact_id();
+    NEW.transaction := pg_current_xact_id()::text::bigint;
     RETURN NEW;
 END $$;
 
@@ -255,7 +255,7 @@ END $$;
 -- Runs at the commit, for every row of state that was written.
 CREATE FUNCTION interlock.has_entry() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM interlock.ledger WHERE transaction = pg_current_xact_id()) THEN
+    IF NOT EXISTS (SELECT FROM interlock.ledger WHERE transaction = pg_current_xact_id()::text::bigint) THEN
         RAISE EXCEPTION 'a change of % without its ledger entry', TG_TABLE_NAME USING ERRCODE = 'IL001';
     END IF;
     RETURN NULL;

@@ -1,0 +1,74 @@
+"""A few entities that fit together, and their events."""
+
+from datetime import UTC, datetime, timedelta
+
+from interlock.domain.events import PersonAdded
+from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
+from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.roles import ApprovalRule
+from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.snapshot import PolicyText
+from interlock.ports.state import Entity
+
+NOW = datetime(2026, 11, 24, 9, 30, 15, 123456, tzinfo=UTC)
+LATER = NOW + timedelta(hours=2)
+
+ACME = Vendor("acme")
+LEAD = Person("lead@example.com", groups=frozenset({"dba", "administrators"}))
+DEV = Person("dev@acme.example", vendor="acme", groups=frozenset({"dba"}), ended_at=None)
+IDENTITY = Identity("e-mail", "dev@acme.example", "dev@acme.example")
+CONTRACT = Contract(
+    "acme-orders", "acme", LEAD.name, NOW, LATER, frozenset({"reader", "writer"}), frozenset({DEV.name}), ended_at=None
+)
+LOGIN = Login("l-00000001", DEV.name, "thumb", NOW, LATER, present_at=NOW)
+REQUEST = Request(
+    id="r-00000001",
+    kind=RequestKind.STATEMENT,
+    person=DEV.name,
+    resource="orders",
+    role="writer",
+    content={"text": "DELETE FROM orders -- \x00 ”", "parameters": ["1", None], "share": 0.1, "n": 2**53},
+    digest="ab" * 32,
+    rules=(ApprovalRule(1, group="dba"), ApprovalRule(2, people=frozenset({"b", "a"}), same_vendor=True)),
+    reason="because",
+    key="thumb",
+    opened_at=NOW,
+    expires_at=LATER,
+    session="s-00000001",
+    duration=timedelta(hours=2, microseconds=1),
+)
+APPROVAL = Approval(REQUEST.id, LEAD.name, REQUEST.digest, NOW, present_at=None)
+GRANT = Grant("g-00000001", REQUEST.id, DEV.name, "writer", "orders", "thumb", NOW, LATER, contract=CONTRACT.name)
+ACTIVITY = Activity(
+    "s-00000001", DEV.name, "orders", LOGIN.id, (GRANT.id, "g-00000000"), "one", "127.0.0.1", "psql", NOW
+)
+CREDENTIAL = LocalCredential(DEV.name, "$argon2id$…", "BASE32", 58, NOW)
+ENROLMENT = Enrolment("cd" * 32, DEV.name, "system", NOW, LATER)
+ATTEMPTS = Attempts("address:127.0.0.1", 3, NOW, blocked_until=LATER)
+PASSWORD = ConnectionPassword("ef" * 32, DEV.name, LOGIN.id, "orders", NOW, LATER)
+GATEWAY = GatewayIdentity("one", "thumb-of-one", NOW)
+POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
+
+WORLD: tuple[Entity, ...] = (
+    # In no order of dependence: a unit of work may save them as it likes.
+    APPROVAL,
+    GRANT,
+    ACTIVITY,
+    PASSWORD,
+    CREDENTIAL,
+    ENROLMENT,
+    LOGIN,
+    REQUEST,
+    CONTRACT,
+    IDENTITY,
+    DEV,
+    LEAD,
+    ACME,
+    ATTEMPTS,
+    GATEWAY,
+    POLICY,
+)
+
+
+def added(person: Person) -> PersonAdded:
+    return PersonAdded(person=person.name, vendor=person.vendor, groups=tuple(sorted(person.groups)))
