@@ -1,0 +1,33 @@
+"""The control plane's API as an ASGI application.
+
+No cookies, no sessions, no CORS: a browser page of another origin can call nothing, because every call needs a proof
+that only the holder of a key can make. TLS is the server's work (``app``).
+"""
+
+from fastapi import FastAPI
+
+from interlock.web.boundary import Boundary, catch_errors
+from interlock.web.routers import entrance, gateways, grants, ledger, people, requests, resources, sessions
+from interlock.web.services import Services
+
+ROUTERS = (
+    entrance.router,
+    resources.router,
+    requests.router,
+    grants.router,
+    sessions.router,
+    people.router,
+    ledger.router,
+    gateways.router,
+)
+
+
+def build_api(services: Services) -> FastAPI:
+    """The application. Call ``services.close()`` before its server waits for open connections."""
+    api = FastAPI(title="Interlock", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    api.state.services = services
+    for router in ROUTERS:
+        api.include_router(router)
+    catch_errors(api)
+    api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)
+    return api

@@ -1,0 +1,115 @@
+"""Who calls. Looked up anew at every call: a token is only good as long as what it stands for.
+
+Holds to:
+
+* exactly one ``Authorization: DPoP`` and exactly one ``DPoP`` header; no other scheme, no cookie, no query parameter
+* the token is ours and not over, the proof is for this call and of the token's key, and is used once
+* a person's token opens the calls of persons, a gateway's those of gateways, never the other way round
+* the login (or the gateway) is active with that very key, and the person has not left
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from interlock.domain.grants import Login
+from interlock.domain.people import Person
+from interlock.domain.signin import GatewayIdentity
+from interlock.identity.dpop import Proof
+from interlock.identity.refusals import ProofProblem, ProofRefused, TokenRefused
+from interlock.identity.tokens import AccessToken, Scope
+from interlock.web.services import Services
+
+_AGAIN = "Type `interlock login`."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person in an active login."""
+
+    person: Person
+    login: Login
+
+    @property
+    def name(self) -> str:
+        return self.person.name
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+
+
+async def prove_key(request: Request, services: ServicesOf) -> Proof:
+    """For calls without a token: which key the caller holds."""
+    return await services.proofs.check(_single(request, "dpop"), method=request.method, url=_address(request))
+
+
+async def sign_in_person(request: Request, services: ServicesOf) -> Caller:
+    token = await _prove_token(request, services, Scope.PERSON)
+    caller = await active_caller(services, token.login)
+    if caller is None or (caller.name, caller.login.key) != (token.subject, token.key):
+        raise TokenRefused("login-ended", "This login is over.", _AGAIN)
+    return caller
+
+
+async def active_caller(services: Services, login_id: str) -> Caller | None:
+    """The person of a login, if both are still there."""
+    async with services.desk.state.reading() as reading:
+        login = await reading.login(login_id)
+        if login is None or not login.active(services.desk.clock.now()):
+            return None
+        person = await reading.person(login.person)
+    return Caller(person, login) if person is not None and person.active else None
+
+
+async def sign_in_gateway(request: Request, services: ServicesOf) -> GatewayIdentity:
+    token = await _prove_token(request, services, Scope.GATEWAY)
+    return await active_gateway(services, token.key)
+
+
+async def active_gateway(services: Services, key: str) -> GatewayIdentity:
+    """The gateway with that key. Raises TokenRefused when there is none, or no more."""
+    async with services.desk.state.reading() as reading:
+        gateway = await reading.gateway(key)
+    if gateway is None or gateway.ended_at is not None:
+        raise TokenRefused("no-gateway", "No gateway with this key may follow the feed.", "Let it join first.")
+    return gateway
+
+
+async def _prove_token(request: Request, services: Services, scope: Scope) -> AccessToken:
+    header = _single(request, "authorization")
+    scheme, _, text = (header or "").partition(" ")
+    if not text:
+        raise TokenRefused("not-signed-in", "This call needs an access token.", _AGAIN)
+    if scheme.lower() != "dpop":
+        raise TokenRefused("not-signed-in", "Access tokens are taken with the scheme DPoP only.", _AGAIN)
+    token = services.tokens.read(text)
+    if token.scope is not scope:
+        raise TokenRefused("wrong-scope", f"This call is not for a {token.scope.value}'s token.")
+    await services.proofs.check(
+        _single(request, "dpop"), method=request.method, url=_address(request), token=text, bound_to=token.key
+    )
+    return token
+
+
+def _single(request: Request, name: str) -> str | None:
+    found = request.headers.getlist(name)
+    if len(found) > 1:
+        raise ProofRefused(ProofProblem.UNREADABLE, f"The header {name} came more than once.")
+    return found[0] if found else None
+
+
+def _address(request: Request) -> str:
+    """The address that was called, as it was called. The host was checked to be one of ours at the boundary."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return f"https://{request.headers['host']}{raw.decode('ascii', 'replace').partition('?')[0]}"
+
+
+SignedInPerson = Annotated[Caller, Depends(sign_in_person)]
+SignedInGateway = Annotated[GatewayIdentity, Depends(sign_in_gateway)]
+ProvedKey = Annotated[Proof, Depends(prove_key)]

@@ -1,0 +1,116 @@
+"""Coming in and going out: who we are, enrolment, sign-in, step-up, sign-out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import Field, StringConstraints
+
+from interlock.services.end_login import end_login
+from interlock.services.enrol import enrol
+from interlock.services.sign_in import SignIn, sign_in
+from interlock.services.step_up import step_up
+from interlock.web.authentication import ProvedKey, ServicesOf, SignedInPerson
+from interlock.web.models import Body, Code, Name, Secret, answer
+
+router = APIRouter(prefix="/v1")
+
+
+class EnrolBody(Body):
+    person: Name
+    code: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(repr=False)
+    password: Secret = Field(repr=False)
+
+
+class SignInBody(Body):
+    person: Name
+    password: Secret = Field(repr=False)
+    totp: Code | None = Field(default=None, repr=False)
+    csr: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+
+
+class StepUpBody(Body):
+    totp: Code = Field(repr=False)
+
+
+@router.get("/health")
+async def health(services: ServicesOf) -> JSONResponse:
+    """200 when the state can be read and the active policy is the one that runs here."""
+    async with services.desk.state.reading() as reading:
+        await services.desk.check_policy(reading)
+    return answer({"well": True})
+
+
+@router.get("/authority")
+async def authority(services: ServicesOf) -> PlainTextResponse:
+    return PlainTextResponse(services.front.authority.pem, media_type="application/x-pem-file")
+
+
+@router.post("/enrol")
+async def enrol_person(request: Request, body: EnrolBody, services: ServicesOf, _: ProvedKey) -> JSONResponse:
+    enrolled = await enrol(
+        services.front, person=body.person, code=body.code, password=body.password, address=address_of(request)
+    )
+    return answer({"totp_secret": enrolled.totp_secret, "totp_uri": enrolled.totp_uri})
+
+
+@router.post("/sign-in")
+async def sign_in_person(request: Request, body: SignInBody, services: ServicesOf, proof: ProvedKey) -> JSONResponse:
+    wish = SignIn(
+        person=body.person,
+        password=body.password,
+        totp=body.totp,
+        csr=body.csr,
+        key=proof.jkt,
+        address=address_of(request),
+    )
+    signed_in = await sign_in(services.front, wish)
+    return answer(
+        {
+            "login": signed_in.login.id,
+            "person": signed_in.login.person,
+            "token": signed_in.token.text,
+            "token_ends_at": signed_in.token.ends_at,
+            "certificate": signed_in.certificate,
+            "authority": signed_in.authority,
+            "ends_at": signed_in.login.ends_at,
+            "present_at": signed_in.login.present_at,
+        }
+    )
+
+
+@router.post("/step-up")
+async def prove_presence(
+    request: Request, body: StepUpBody, services: ServicesOf, caller: SignedInPerson
+) -> JSONResponse:
+    stepped = await step_up(services.front, login_id=caller.login.id, totp=body.totp, address=address_of(request))
+    token = {"token": stepped.token.text, "token_ends_at": stepped.token.ends_at}
+    return answer({**token, "present_at": stepped.login.present_at})
+
+
+@router.post("/sign-out")
+async def sign_out(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    await end_login(services.desk, by=caller.name, login_id=caller.login.id)
+    return answer({"login": caller.login.id})
+
+
+@router.get("/whoami")
+async def whoami(caller: SignedInPerson) -> JSONResponse:
+    person, login = caller.person, caller.login
+    return answer(
+        {
+            "person": person.name,
+            "vendor": person.vendor,
+            "groups": person.groups,
+            "login": login.id,
+            "key": login.key,
+            "signed_in_at": login.signed_in_at,
+            "ends_at": login.ends_at,
+            "present_at": login.present_at,
+        }
+    )
+
+
+def address_of(request: Request) -> str:
+    """The caller's address as the connection has it: headers that claim another one are not believed."""
+    return request.client.host if request.client is not None else "unknown"

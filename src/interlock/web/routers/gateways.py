@@ -1,0 +1,161 @@
+"""What gateways call. The bodies are the types of ``ports.control``, by the codec of the domain."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from interlock.domain.codec import from_plain
+from interlock.domain.signin import GatewayIdentity
+from interlock.ports.control import HoldOpening, SessionEnd, SessionStart
+from interlock.services.feed import follow
+from interlock.services.hold_statement import hold_statement
+from interlock.services.report_sessions import report_sessions
+from interlock.services.take_hold import take_hold
+from interlock.services.take_password import take_password
+from interlock.services.withdraw_hold import withdraw_hold
+from interlock.web.authentication import ProvedKey, ServicesOf, SignedInGateway, active_gateway
+from interlock.web.boundary import BadInputError, read_gateway_body
+from interlock.web.models import InPath, answer
+from interlock.web.services import Services
+from interlock.web.streams import line_of, ndjson
+from interlock.web.watching import FeedMailbox
+
+router = APIRouter(prefix="/v1/gateway")
+
+T = TypeVar("T")
+_AHEAD = 64
+"""How many messages of the feed may wait for a slow gateway before reading the state waits too."""
+
+
+@router.post("/token")
+async def token(services: ServicesOf, proof: ProvedKey) -> JSONResponse:
+    gateway = await active_gateway(services, proof.jkt)
+    issued = services.tokens.issue_for_gateway(gateway.name, gateway.key, services.desk.clock.now())
+    return answer({"gateway": gateway.name, "token": issued.text, "token_ends_at": issued.ends_at})
+
+
+@router.get("/feed")
+async def feed(services: ServicesOf, gateway: SignedInGateway) -> StreamingResponse:
+    messages = _feed(services, gateway)
+    # The first message is made before the answer begins, so that what stands in its way is still an error answer.
+    first = await anext(messages)
+    return ndjson(_lines(first, messages))
+
+
+@router.post("/passwords/take")
+async def take_connection_password(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    body = await _object(request)
+    password, resource = _text(body, "password"), _text(body, "resource")
+    return answer(await take_password(services.desk, gateway=gateway.name, password=password, resource=resource))
+
+
+@router.post("/sessions")
+async def sessions(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    body = await _object(request)
+    starts, ends = _read(tuple[SessionStart, ...], body, "starts"), _read(tuple[SessionEnd, ...], body, "ends")
+    await report_sessions(services.desk, gateway=gateway.name, starts=starts, ends=ends)
+    return answer({})
+
+
+@router.post("/holds")
+async def hold(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    body = await _object(request)
+    try:
+        opening = from_plain(HoldOpening, body)
+    except ValueError as error:
+        raise BadInputError("the hold") from error
+    return answer(await hold_statement(services.desk, gateway=gateway.name, opening=opening))
+
+
+@router.post("/holds/{request_id}/take")
+async def take(request_id: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    digest = _text(await _object(request), "digest")
+    await take_hold(services.desk, gateway=gateway.name, request_id=request_id, digest=digest)
+    return answer({})
+
+
+@router.post("/holds/{request_id}/withdraw")
+async def withdraw(
+    request_id: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway
+) -> JSONResponse:
+    reason = _text(await _object(request), "reason")
+    await withdraw_hold(services.desk, gateway=gateway.name, request_id=request_id, reason=reason)
+    return answer({})
+
+
+@router.post("/watch/{ticket}")
+async def watch(ticket: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    body = await _object(request)
+    records = body.get("records", [])
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise BadInputError("records")
+    ended = body.get("ended") is True
+    return answer({"watching": services.watches.deliver(ticket, gateway.name, records, ended=ended)})
+
+
+async def _feed(services: Services, gateway: GatewayIdentity) -> AsyncIterator[Mapping[str, Any]]:
+    """The state's messages and the watch tickets, in one stream; ends when the gateway may no longer follow.
+
+    The state is read at the pace at which the gateway takes its messages: a slow one costs a bounded queue, and what
+    changed meanwhile comes to it as one message.
+    """
+    with services.watches.following(gateway.name) as mailbox:
+        messages: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(_AHEAD)
+        pumps = [
+            asyncio.create_task(_pump_state(services, messages)),
+            asyncio.create_task(_pump_tickets(mailbox, messages)),
+        ]
+        try:
+            while not services.streams.closing:
+                message = await services.streams.next_of(messages, 1.0)
+                if message is not None:
+                    if message["type"] == "beat":
+                        await active_gateway(services, gateway.key)
+                    yield message
+                elif pumps[0].done():
+                    pumps[0].result()
+                    return
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump_state(services: Services, messages: "asyncio.Queue[Mapping[str, Any]]") -> None:
+    async for message in follow(services.desk, services.credentials):
+        await messages.put(message)
+
+
+async def _pump_tickets(mailbox: FeedMailbox, messages: "asyncio.Queue[Mapping[str, Any]]") -> None:
+    while True:
+        await messages.put(await mailbox.tickets.get())
+
+
+async def _lines(first: Mapping[str, Any], rest: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+    yield line_of(first)
+    async for message in rest:
+        yield line_of(message)
+
+
+async def _object(request: Request) -> Mapping[str, Any]:
+    body = await read_gateway_body(request)
+    if not isinstance(body, dict):
+        raise BadInputError("the body")
+    return body
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or "\0" in value:
+        raise BadInputError(name)
+    return value
+
+
+def _read(kind: type[T], body: Mapping[str, Any], name: str) -> T:
+    try:
+        return from_plain(kind, body.get(name, []))
+    except ValueError as error:
+        raise BadInputError(name) from error

@@ -1,0 +1,40 @@
+"""The ledger, for those who may read it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse
+
+from interlock.errors import NotFound
+from interlock.services.list_people import read_ledger, search_ledger
+from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.models import InQuery, answer
+
+router = APIRouter(prefix="/v1/ledger")
+
+_LARGEST = 2**62
+
+
+@router.get("")
+async def page(
+    services: ServicesOf,
+    caller: SignedInPerson,
+    after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> JSONResponse:
+    return answer(await read_ledger(services.desk, person=caller.name, after=after, limit=limit))
+
+
+@router.get("/search")
+async def search(services: ServicesOf, caller: SignedInPerson, q: InQuery) -> JSONResponse:
+    return answer(await search_ledger(services.desk, person=caller.name, text=q))
+
+
+@router.get("/{position}")
+async def entry(
+    services: ServicesOf, caller: SignedInPerson, position: Annotated[int, Path(ge=1, le=_LARGEST)]
+) -> JSONResponse:
+    found = await read_ledger(services.desk, person=caller.name, after=position - 1, limit=1)
+    if not found or found[0].position != position:
+        raise NotFound(f"The ledger has no entry {position}.", "See `interlock ledger show`.")
+    return answer(found[0])

@@ -1,0 +1,120 @@
+"""Requests: open, look, wait, approve, deny, withdraw."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from interlock.domain.grants import RequestState
+from interlock.services.deny_request import deny_request
+from interlock.services.give_approval import give_approval
+from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
+from interlock.services.open_request import open_request
+from interlock.services.withdraw_request import withdraw_request
+from interlock.web.authentication import Caller, ServicesOf, SignedInPerson, active_caller
+from interlock.web.models import Body, InPath, Name, Text, WithReason, answer, joined
+from interlock.web.news import wait_for
+from interlock.web.services import Services
+
+router = APIRouter(prefix="/v1/requests")
+
+LONGEST_WAIT_S = 30.0
+_LONGEST_IN_LISTS = 2000
+
+
+class OpenBody(Body):
+    resource: Name
+    role: Name
+    duration_s: Annotated[int, Field(gt=0, le=366 * 86400)]
+    reason: Text
+
+
+class ApproveBody(Body):
+    digest: Annotated[str, Field(max_length=128, pattern=r"^[^\x00]*$")]
+
+
+@router.post("")
+async def open_one(body: OpenBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    request = await open_request(
+        services.desk,
+        login_id=caller.login.id,
+        resource=body.resource,
+        role=body.role,
+        duration=timedelta(seconds=body.duration_s),
+        reason=body.reason,
+    )
+    return answer(_plain(await show_request(services.desk, person=caller.name, request_id=request.id)))
+
+
+@router.get("")
+async def list_some(services: ServicesOf, caller: SignedInPerson, scope: Scope = Scope.MINE) -> JSONResponse:
+    views = await list_requests(services.desk, person=caller.name, scope=scope)
+    return answer([_shortened(_plain(view)) for view in views])
+
+
+@router.get("/{request_id}")
+async def show_one(
+    request_id: InPath,
+    services: ServicesOf,
+    caller: SignedInPerson,
+    wait: Annotated[float, Query(ge=0, le=3600, allow_inf_nan=False)] = 0.0,
+) -> JSONResponse:
+    """The request; with ``wait``, when it is no longer open, or after that many seconds (30 at most)."""
+    view = await show_request(services.desk, person=caller.name, request_id=request_id)
+    if wait and view.request.state is RequestState.OPEN:
+        view = await _await_decision(services, caller, request_id, min(wait, LONGEST_WAIT_S))
+    return answer(_plain(view))
+
+
+@router.post("/{request_id}/approve")
+async def approve(request_id: InPath, body: ApproveBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    approved = await give_approval(services.desk, login_id=caller.login.id, request_id=request_id, digest=body.digest)
+    return answer(joined(approved.request, missing=approved.tally.missing, grant=approved.grant))
+
+
+@router.post("/{request_id}/deny")
+async def deny(request_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await deny_request(services.desk, by=caller.name, request_id=request_id, reason=body.reason))
+
+
+@router.post("/{request_id}/withdraw")
+async def withdraw(request_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await withdraw_request(services.desk, person=caller.name, request_id=request_id))
+
+
+async def _await_decision(services: Services, caller: Caller, request_id: str, wait_s: float) -> RequestView:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait_s
+    while True:
+        happened = services.news.latest()
+        view = await show_request(services.desk, person=caller.name, request_id=request_id)
+        # A login may end while the call waits; what it may see ends with it.
+        over = (
+            loop.time() >= until or services.streams.closing or await active_caller(services, caller.login.id) is None
+        )
+        if over or view.request.state is not RequestState.OPEN:
+            return view
+        await wait_for(happened, until - loop.time())
+
+
+def _plain(view: RequestView) -> dict[str, Any]:
+    return joined(
+        view.request,
+        approvals=view.approvals,
+        missing=view.missing,
+        judges=view.judges,
+        may_decide=view.may_decide,
+    )
+
+
+def _shortened(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """For lists: a statement's text may be very long, and nobody approves from a list."""
+    content = dict(plain["content"])
+    text = content.get("text")
+    if isinstance(text, str) and len(text) > _LONGEST_IN_LISTS:
+        content |= {"text": text[:_LONGEST_IN_LISTS], "text_cut": True, "parameters": []}
+    return {**plain, "content": content}

@@ -1,0 +1,78 @@
+"""What there is, and the password for one connection to it."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from interlock.services.issue_password import issue_password
+from interlock.services.list_resources import ResourceView, RoleOffer, list_resources
+from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.boundary import host_name
+from interlock.web.models import Body, Name, answer, joined
+from interlock.web.services import Services
+
+router = APIRouter(prefix="/v1")
+
+_ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared with, not bound to
+
+
+class PasswordBody(Body):
+    resource: Name
+
+
+@router.get("/resources")
+async def resources(request: Request, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    views = await list_resources(services.desk, login_id=caller.login.id)
+    return answer([_resource(view, services, request) for view in views])
+
+
+@router.post("/passwords")
+async def passwords(request: Request, body: PasswordBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    issued = await issue_password(services.desk, login_id=caller.login.id, resource=body.resource)
+    kind = services.desk.configuration.resources[body.resource].kind
+    return answer(
+        {
+            "password": issued.password,
+            "expires_at": issued.expires_at,
+            "user": issued.person,
+            **connect_words(services, kind, body.resource, request),
+        }
+    )
+
+
+def connect_words(services: Services, kind: str, resource: str, request: Request) -> dict[str, Any]:
+    """Where a client of that protocol connects, and what it names as its database."""
+    address = services.listeners.get(kind)
+    if address is None:
+        return {"host": None, "port": None, "database": resource}
+    # A gateway that listens on every address is reached under the name that this call was made to.
+    host = host_name(request.headers["host"]) if address.host in _ANY_ADDRESS else address.host
+    return {"host": host, "port": address.port, "database": resource}
+
+
+def _resource(view: ResourceView, services: Services, request: Request) -> dict[str, Any]:
+    resource = view.resource
+    return {
+        "name": resource.name,
+        "kind": resource.kind,
+        "labels": resource.labels,
+        "roles": [_offer(offer) for offer in view.roles],
+        "grants": [joined(at.grant, left_s=at.left.total_seconds() // 1, usable=at.usable) for at in view.grants],
+        "connect": connect_words(services, resource.kind, resource.name, request),
+    }
+
+
+def _offer(offer: RoleOffer) -> dict[str, Any]:
+    role = offer.role
+    return {
+        "role": role.name,
+        "allow": role.allow,
+        "longest_s": role.lending.longest,
+        "mfa": role.lending.mfa,
+        "approvals": [str(rule) for rule in role.lending.approvals],
+        "hold": role.hold.actions if role.hold is not None else (),
+        "fence_rows": role.fence_rows,
+        "may_ask": offer.may_ask,
+        "why_not": offer.why_not,
+    }

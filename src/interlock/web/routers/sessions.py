@@ -1,0 +1,87 @@
+"""Sessions: look, replay, watch, cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from interlock.domain.grants import Activity
+from interlock.errors import NotFound, Refusal
+from interlock.services.cut_session import cut_session
+from interlock.services.list_sessions import list_sessions, read_recording, show_session
+from interlock.web.authentication import Caller, ServicesOf, SignedInPerson, active_caller
+from interlock.web.models import InPath, WithReason, answer
+from interlock.web.recordings import open_recording
+from interlock.web.services import Services
+from interlock.web.streams import NDJSON, line_of, ndjson
+
+router = APIRouter(prefix="/v1/sessions")
+
+LOOK_AGAIN_S = 2.0
+"""How often a watcher's right to watch is looked at again."""
+
+_SILENT_S = 10.0
+"""How long a gateway may take to answer a watch."""
+
+
+@router.get("")
+async def list_some(services: ServicesOf, caller: SignedInPerson, live: bool = False) -> JSONResponse:
+    return answer(await list_sessions(services.desk, person=caller.name, live=live))
+
+
+@router.get("/{session_id}")
+async def show_one(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await show_session(services.desk, person=caller.name, session_id=session_id))
+
+
+@router.get("/{session_id}/records")
+async def replay(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
+    """The sealed recording. The reading is in the ledger before the first byte is sent."""
+    activity = await show_session(services.desk, person=caller.name, session_id=session_id)
+    chunks = await open_recording(services.recordings, activity)
+    await read_recording(services.desk, person=caller.name, session_id=session_id)
+    return StreamingResponse(chunks, media_type=NDJSON)
+
+
+@router.get("/{session_id}/watch")
+async def watch(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
+    """A live session's records, from its first one, as they come."""
+    activity = await show_session(services.desk, person=caller.name, session_id=session_id)
+    if activity.closed_at is not None:
+        raise Refusal("over", f"{session_id} is closed.", f"Type `interlock replay {session_id}`.")
+    await read_recording(services.desk, person=caller.name, session_id=session_id)
+    return ndjson(_watched(services, caller, activity))
+
+
+@router.post("/{session_id}/cut")
+async def cut(session_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await cut_session(services.desk, by=caller.name, session_id=session_id, reason=body.reason))
+
+
+async def _watched(services: Services, caller: Caller, activity: Activity) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    with services.watches.watching(activity.id, activity.gateway) as watch:
+        begun = looked = loop.time()
+        while not services.streams.closing:
+            batch = await services.streams.next_of(watch.batches, LOOK_AGAIN_S)
+            if batch:
+                yield b"".join(line_of(record) for record in batch)
+            if watch.batches.empty() and (watch.ended or watch.too_slow):
+                return
+            if loop.time() - looked >= LOOK_AGAIN_S:
+                looked = loop.time()
+                silent = not watch.answered and looked - begun > _SILENT_S
+                if silent or not await _may_go_on(services, caller, activity):
+                    return
+
+
+async def _may_go_on(services: Services, caller: Caller, activity: Activity) -> bool:
+    """The watcher is still signed in and may still see the session, and the session is still there."""
+    if await active_caller(services, caller.login.id) is None:
+        return False
+    with suppress(NotFound, Refusal):
+        now = await show_session(services.desk, person=caller.name, session_id=activity.id)
+        return now.closed_at is None
+    return False

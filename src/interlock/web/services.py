@@ -1,0 +1,69 @@
+"""What the API is built from. The composition root makes one of these and gives it to ``build_api``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from obstore.store import ObjectStore
+
+from interlock.identity.dpop import ProofChecker
+from interlock.identity.tokens import Tokens
+from interlock.policy.configuration import Address
+from interlock.services.credentials import Credentials
+from interlock.services.desk import Desk
+from interlock.services.front_desk import FrontDesk
+from interlock.web.news import News
+from interlock.web.streams import OpenStreams
+from interlock.web.watching import Watches
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """``hosts`` are the names under which this control plane answers: those of its server certificate, lower case.
+
+    ``listeners`` says where clients reach the gateway, by protocol. ``recordings`` is the object store's root, in
+    which ``<session id>.jsonl.zst`` are the sealed recordings. The last three live as long as the API does; end them
+    with :meth:`close` before the server waits for its connections.
+    """
+
+    front: FrontDesk
+    tokens: Tokens
+    proofs: ProofChecker
+    credentials: Credentials
+    recordings: ObjectStore
+    hosts: frozenset[str]
+    listeners: Mapping[str, Address]
+    news: News
+    watches: Watches = field(default_factory=Watches)
+    streams: OpenStreams = field(default_factory=OpenStreams)
+
+    @property
+    def desk(self) -> Desk:
+        return self.front.desk
+
+    async def close(self) -> None:
+        """End every stream and every long wait, so that a server that stops does not wait for them."""
+        self.streams.close()
+        await self.news.close()
+
+
+def open_services(
+    *,
+    front: FrontDesk,
+    tokens: Tokens,
+    proofs: ProofChecker,
+    credentials: Credentials,
+    recordings: ObjectStore,
+    hosts: frozenset[str],
+    listeners: Mapping[str, Address],
+) -> Services:
+    """The services of one API, with the parts that are its own."""
+    return Services(
+        front=front,
+        tokens=tokens,
+        proofs=proofs,
+        credentials=credentials,
+        recordings=recordings,
+        hosts=frozenset(host.lower() for host in hosts),
+        listeners=listeners,
+        news=News(front.desk.state),
+    )
