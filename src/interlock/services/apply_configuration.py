@@ -95,7 +95,6 @@ async def _people(work: UnitOfWork, configuration: Configuration, endings: Endin
         before = known.get(name)
         if before is not None and (not before.active or before == person):
             continue
-        await work.lock(Person, name)
         await work.save(person)
         groups = tuple(sorted(person.groups))
         kind = PersonAdded if before is None else PersonChanged

@@ -1,6 +1,6 @@
 """What every use case works with: the state, the time, and the policy that this control plane runs.
 
-INVARIANT: whatever changes who may do what (approvals, ends, the policy itself, the use of an approval) goes through
+INVARIANT: whatever changes who may do what (logins, approvals, ends, the policy, the use of an approval) goes through
 :meth:`Desk.deciding` or :meth:`Desk.ending`, which take one lock first. Such changes then happen one after another, so
 that "still active, still eligible" is true at the commit and not only when it was read. They are few and made by
 people; what machines do often (passwords for connections, session reports) takes narrower locks.

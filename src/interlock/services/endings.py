@@ -7,8 +7,8 @@
 
 Nothing that has ended is ever ended again or comes back: each end is written once.
 
-INVARIANT: a person is locked before their logins are listed, and a login before it is read and saved. Whoever signs a
-person in, or writes a login anew, takes the same locks in the same order, so that no login slips past an end.
+INVARIANT: what makes or changes a person, a contract, a grant or a login holds the lock of ``Desk.deciding`` or
+``Desk.ending``, as whoever ends them does: nothing slips in between the list of what ends and its commit.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,6 @@ class Endings:
         return replace(self, reason=reason)
 
     async def person(self, person: Person) -> None:
-        await self.work.lock(Person, person.name)
         if not person.active:
             return
         await self.work.save(replace(person, ended_at=self.at))
@@ -95,9 +94,6 @@ class Endings:
         """The logins of contractors whom no running contract covers."""
         contracts = await self.work.contracts()
         people = {person.name: person for person in await self.work.people()}
-        for name in sorted(people):
-            if not may_be_signed_in(people[name], contracts, self.at):
-                await self.work.lock(Person, name)
         for login in await self.work.logins(active_at=self.at):
             person = people.get(login.person)
             if person is None or not may_be_signed_in(person, contracts, self.at):
@@ -113,8 +109,6 @@ class Endings:
         return ended
 
     async def login(self, login: Login) -> None:
-        await self.work.lock(Login, login.id)
-        login = await self.work.login(login.id) or login
         if login.ended_at is not None or self.at >= login.ends_at:
             return
         await self.work.save(replace(login, ended_at=self.at))

@@ -10,19 +10,24 @@ from interlock.domain.people import Contract, Person
 from interlock.domain.snapshot import HeldRequest, PolicyText, UpstreamCredential
 from interlock.ports.state import Entity
 
-_SENTENCES = {
-    RequestState.DENIED: "{by} denied it: {reason}.",
-    RequestState.WITHDRAWN: "It was withdrawn: {reason}.",
-    RequestState.EXPIRED: "Nobody approved it in time.",
-}
-
 
 def held_request(request: Request) -> HeldRequest:
     """How a held statement's request stands, with the sentence for the client when it ended without a yes."""
-    sentence = _SENTENCES.get(request.state, "").format(
-        by=request.decided_by or "Somebody", reason=request.decided_reason.rstrip(".") or "no reason was given"
-    )
-    return HeldRequest(request.id, request.state.value, sentence)
+    return HeldRequest(request.id, request.state.value, _ending_of(request))
+
+
+def _ending_of(request: Request) -> str:
+    reason = request.decided_reason or "no reason was given"
+    reason = reason if reason.endswith((".", "!", "?")) else f"{reason}."
+    match request.state:
+        case RequestState.DENIED:
+            return f"{request.decided_by or 'Somebody'} denied it: {reason}"
+        case RequestState.WITHDRAWN:
+            return f"It was withdrawn: {reason}"
+        case RequestState.EXPIRED:
+            return "Nobody approved it in time."
+        case _:
+            return ""
 
 
 class Translation:
@@ -70,9 +75,11 @@ class Translation:
                 yield from self._session(entity)
 
     def _held(self, request: Request) -> tuple[str, str, object]:
+        told = self._holds.setdefault(request.session or "", set())
         if request.state is RequestState.USED:
+            told.discard(request.id)
             return "held", request.id, None
-        self._holds.setdefault(request.session or "", set()).add(request.id)
+        told.add(request.id)
         return "held", request.id, held_request(request)
 
     def _session(self, activity: Activity) -> Iterable[tuple[str, str, object]]:
