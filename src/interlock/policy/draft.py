@@ -66,6 +66,7 @@ class Section:
         self.path = path
         self.where = where
         self._known = KEYS[schema]
+        self._lenient = extra
         self._values: dict[str, Node] = {}
         if isinstance(node, Table):
             self._values = {key.text: value for key, value in node.entries}
@@ -89,13 +90,16 @@ class Section:
         return None if isinstance(value, Scalar) and value.empty else value
 
     def need(self, key: str, right: str) -> Node | None:
-        """As ``get``, and a missing one is a mistake. ``right`` shows what to write."""
+        """As ``get``, and a missing one is a mistake. ``right`` shows what to write.
+
+        A misspelt key was noted as an unknown one already; it is not missing besides.
+        """
         value = self.get(key)
         if key not in self._values:
             slip = closest(key, self.extra())
-            self.draft.add(
-                (*self.path, key), f"{self.where} has no {key}", f"did you mean it by {slip}?" if slip else right
-            )
+            if slip is None or self._lenient:
+                right = right if slip is None else f"did you mean it by {slip}?"
+                self.draft.add((*self.path, key), f"{self.where} has no {key}", right)
         return value
 
     def at(self, key: str) -> Path:
