@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from interlock.errors import Failure, Refusal
+from interlock.errors import Failure
+from interlock.identity.keys import load_or_create_key, write_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,38 +65,16 @@ class Home:
         for name in ("login.json", "certificate.pem", "pg_service.conf"):
             (self.root / name).unlink(missing_ok=True)
 
-    def private_key(self) -> ec.EllipticCurvePrivateKey:
+    def private_key(self) -> EllipticCurvePrivateKey:
         """The key pair (P-256), made on first use."""
-        if not self.key.exists():
-            fresh = ec.generate_private_key(ec.SECP256R1())
-            self.write(
-                "key.pem",
-                fresh.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                ).decode(),
-            )
-            return fresh
-        self._refuse_open(self.key)
-        try:
-            found = serialization.load_pem_private_key(self.key.read_bytes(), None)
-        except (ValueError, TypeError, OSError) as error:
-            raise Failure(
-                f"The key in {self.key} cannot be read.",
-                "Move the file away and sign in again: grants that are bound to it have to be asked for again.",
-            ) from error
-        if not isinstance(found, ec.EllipticCurvePrivateKey):
-            raise Failure(f"The key in {self.key} is not a P-256 key.", "Move the file away and sign in again.")
-        return found
+        self._prepare()
+        return load_or_create_key(self.key)
 
     def write(self, name: str, text: str) -> Path:
         """Replace a file of the home, whole or not at all, readable by its owner alone."""
         self._prepare()
         path = self.root / name
-        fresh = path.with_name(f".{name}.{os.getpid()}")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        fresh.replace(path)
+        write_private(path, text.encode())
         return path
 
     def _prepare(self) -> None:
@@ -119,11 +97,6 @@ class Home:
         except (OSError, ValueError) as error:
             raise Failure(f"{path} cannot be read.", "Remove it and sign in again: interlock login") from error
         return found if isinstance(found, dict) else {}
-
-    def _refuse_open(self, path: Path) -> None:
-        status = path.stat()
-        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077:
-            raise Refusal("key-open", f"The key {path} can be read by others on this machine.", f"chmod 600 {path}")
 
 
 def open_home() -> Home:

@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from interlock.cli import output
+from interlock.cli import access, asking, connecting, ledger, output, people, policy, running, sessions, signing_in
 from interlock.cli.home import open_home
 from interlock.errors import InterlockError
 
@@ -26,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+for group in (running, signing_in, access, asking, connecting, sessions, people, policy, ledger):
+    group.add_to(app)
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -154,3 +154,9 @@ def as_time(value: Any) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def line(document: object) -> None:
+    """One JSON document on one line, at once: for what is streamed."""
+    sys.stdout.write(json.dumps(to_plain(document), ensure_ascii=False) + "\n")
+    sys.stdout.flush()

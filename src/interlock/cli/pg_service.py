@@ -31,7 +31,7 @@ class Service:
         return "\n".join(
             (
                 f"[{self.name}]",
-                f"host={self.host}",
+                *_host_lines(self.host),
                 f"port={self.port}",
                 f"dbname={self.database}",
                 f"user={self.user}",
@@ -44,10 +44,15 @@ class Service:
         )
 
 
+def _host_lines(host: str) -> tuple[str, ...]:
+    # libpq before version 15 compares an address with names only, so loopback is verified by its name.
+    return ("host=localhost", f"hostaddr={host}") if host in ("127.0.0.1", "::1") else (f"host={host}",)
+
+
 def service_of(resource: Mapping[str, object], person: str) -> Service | None:
     """The service for a resource as the API lists it; None when it is no PostgreSQL or cannot be reached."""
     connect = resource.get("connect")
-    if resource.get("kind") != "postgres" or not isinstance(connect, Mapping):
+    if resource.get("kind") != "postgres" or not isinstance(connect, Mapping) or not connect.get("host"):
         return None
     database = connect.get("database") or resource["name"]
     return Service(str(resource["name"]), str(connect["host"]), int(str(connect["port"])), str(database), person)

@@ -1,0 +1,210 @@
+"""The control plane's process: the state made ready, the services built, the API served over TLS, the sweeps.
+
+This is where every port meets its adapter.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from obstore.store import LocalStore
+
+from interlock.app.installation import Adapters
+from interlock.app.plan import Plan
+from interlock.errors import Failure, InterlockError
+from interlock.identity.authority import Authority, ServerFiles, server_hosts
+from interlock.identity.dpop import Nonces, ProofChecker
+from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
+from interlock.identity.passwords import Argon2Passwords
+from interlock.identity.tokens import Tokens
+from interlock.identity.totp import TotpCodes
+from interlock.policy.configuration import CONSOLE, Address
+from interlock.ports.clock import Clock, SystemClock
+from interlock.services.apply_configuration import apply_configuration
+from interlock.services.credentials import Credentials
+from interlock.services.desk import Desk
+from interlock.services.expire import expire
+from interlock.services.front_desk import FrontDesk, open_front_desk
+from interlock.services.join_gateway import join_gateway
+from interlock.store.home import StateAddress
+from interlock.store.migrate import migrate
+from interlock.store.replay import PostgresReplayCache
+from interlock.store.state import PostgresState
+from interlock.web.api import build_api
+from interlock.web.services import Services, open_services
+
+GATEWAY_NAME = "local"
+"""The gateway whose workers run beside the control plane."""
+
+_SWEEP_S = 2.0
+_RENEW_S = 3600.0
+_GRACE_S = 5
+_log = logging.getLogger("interlock.control")
+
+
+async def run_control(
+    plan: Plan, adapters: Adapters, address: StateAddress, *, asked: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
+    clock = SystemClock()
+    await migrate(address.owner_url)
+    async with _state(address) as (state, replays):
+        desk = Desk(state, clock, plan.configuration)
+        await _make_current(desk, plan)
+        authority = Authority.open(plan.folder.keys, clock.now())
+        hosts = _hosts(plan)
+        files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
+        front, passwords = open_front(desk, authority, plan, clock)
+        nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
+        services = open_services(
+            front=front,
+            tokens=_tokens(plan, clock),
+            proofs=ProofChecker(nonces, replays, clock),
+            credentials=Credentials(plan.configuration.resources, adapters.vaults),
+            recordings=LocalStore(plan.folder.recordings),
+            hosts=frozenset(server_hosts(hosts)),
+            listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
+        )
+        try:
+            await _serve(services, plan, files, authority, asked, ready)
+        finally:
+            passwords.close()
+
+
+def open_front(desk: Desk, authority: Authority, plan: Plan, clock: Clock) -> tuple[FrontDesk, Argon2Passwords]:
+    """The front desk with the adapters of this version. Close the second when done."""
+    passwords = Argon2Passwords()
+    return open_front_desk(desk, passwords, TotpCodes(), authority, _tokens(plan, clock)), passwords
+
+
+def _tokens(plan: Plan, clock: Clock) -> Tokens:
+    return Tokens(load_or_create_key(plan.folder.keys / "token.key"), clock)
+
+
+@asynccontextmanager
+async def _state(address: StateAddress) -> AsyncIterator[tuple[PostgresState, PostgresReplayCache]]:
+    async with AsyncExitStack() as held:
+        state = PostgresState(address.url)
+        held.push_async_callback(state.close)
+        replays = PostgresReplayCache(address.url)
+        held.push_async_callback(replays.close)
+        yield state, replays
+
+
+async def _make_current(desk: Desk, plan: Plan) -> None:
+    """The configuration becomes the active one; the gateway beside us is let in."""
+    applied = await apply_configuration(desk)
+    for name in applied.not_revived:
+        _log.warning("%s was ended and stays so, though %s still names it.", name, plan.source)
+    for ended in applied.ended:
+        _log.warning("Ended by the configuration: %s", ended)
+    key = load_or_create_key(plan.folder.keys / "gateway.key")
+    await join_gateway(desk, name=GATEWAY_NAME, key=thumbprint(key))
+
+
+async def _serve(
+    services: Services,
+    plan: Plan,
+    files: ServerFiles,
+    authority: Authority,
+    asked: asyncio.Event,
+    ready: Callable[[], None],
+) -> None:
+    config = uvicorn.Config(
+        build_api(services),
+        ssl_certfile=files.certificate,
+        ssl_keyfile=files.key,
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _Server(config)
+    listener = _listen(plan.listen[CONSOLE])
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    background = [
+        asyncio.create_task(_sweep(services.desk)),
+        asyncio.create_task(_renew(config, plan, authority, services.desk.clock)),
+    ]
+    try:
+        await _until_started(server, serving)
+        ready()
+        stopping = asyncio.create_task(asked.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+    finally:
+        for task in background:
+            task.cancel()
+        await services.close()
+        server.should_exit = True
+        await serving
+
+
+async def _until_started(server: "_Server", serving: "asyncio.Task[None]") -> None:
+    while not server.started:
+        if serving.done():
+            await serving
+            raise Failure("The API did not start.", "The control plane's log says why.")
+        await asyncio.sleep(0.01)
+
+
+async def _sweep(desk: Desk) -> None:
+    while True:
+        try:
+            await expire(desk)
+        except InterlockError as error:
+            _log.warning("What is over could not be written down yet: %s", error)
+        await asyncio.sleep(_SWEEP_S)
+
+
+async def _renew(config: uvicorn.Config, plan: Plan, authority: Authority, clock: Clock) -> None:
+    """New connections get the renewed certificate, a month before the old one ends."""
+    while True:
+        await asyncio.sleep(_RENEW_S)
+        try:
+            files = authority.ensure_server(plan.folder.keys, _hosts(plan), clock.now())
+            if config.ssl is not None:
+                config.ssl.load_cert_chain(files.certificate, files.key)
+        except (InterlockError, OSError) as error:
+            _log.warning("The server's certificate could not be renewed: %s", error)
+
+
+def _hosts(plan: Plan) -> list[str]:
+    """The names that clients may use: the listeners' own, and this machine's for those that listen everywhere."""
+    hosts = {address.host for address in plan.listen.values()}
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 -- compared with, not bound to
+    named = sorted(hosts - everywhere)
+    return [*named, *([socket.gethostname(), socket.getfqdn()] if hosts & everywhere else [])]
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # The port is shared with the supervisor, which keeps it for us while we are being replaced.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise Failure(
+            f"The control plane cannot listen on {address}: {error.strerror or error}.",
+            "Stop the program that has the port, or choose another under listen in interlock.yaml.",
+        ) from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without hands on our signals: the composition root stops things in its own order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield

@@ -1,0 +1,94 @@
+"""Commands about people and contracts: look, and end."""
+
+from typing import Annotated, Any
+
+import typer
+
+from interlock.cli.client import ServerOption, signed_in
+from interlock.cli.output import JsonOption, emit, moment, table
+from interlock.cli.shown import harmless
+
+contract_app = typer.Typer(help="One contract: its end.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("people")(list_people)
+    app.command("contracts")(list_contracts)
+    contract_app.command("end")(end_contract)
+    app.add_typer(contract_app, name="contract")
+    app.command("offboard")(offboard)
+
+
+@contract_app.callback()
+def _contract() -> None:
+    """One contract: its end."""
+
+
+def list_people(server: ServerOption = None, json: JsonOption = False) -> None:
+    """The people that I may know of."""
+    with signed_in(server) as client:
+        people = client.get("/v1/people")
+    rows = [
+        (
+            person["name"],
+            person.get("vendor") or "employee",
+            ", ".join(person.get("groups") or ()),
+            f"left {moment(person['ended_at'])}" if person.get("ended_at") else "",
+        )
+        for person in people
+    ]
+    emit(people, table(("PERSON", "VENDOR", "GROUPS", ""), rows, nothing="There is nobody to show."))
+
+
+def list_contracts(server: ServerOption = None, json: JsonOption = False) -> None:
+    """The contracts, their sponsors and windows."""
+    with signed_in(server) as client:
+        contracts = client.get("/v1/contracts")
+    rows = [
+        (
+            contract["name"],
+            contract["vendor"],
+            contract["sponsor"],
+            f"{moment(contract['start'])[:10]} to {moment(contract['end'])[:10]}",
+            ", ".join(contract.get("roles") or ()),
+            f"ended {moment(contract['ended_at'])}" if contract.get("ended_at") else "",
+        )
+        for contract in contracts
+    ]
+    columns = ("CONTRACT", "VENDOR", "SPONSOR", "WINDOW", "ROLES", "")
+    emit(contracts, table(columns, rows, nothing="There are no contracts to show."))
+
+
+def end_contract(
+    contract: Annotated[str, typer.Argument(metavar="ID", help="The contract's name.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger.")] = "the work is over",
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> None:
+    """End a contract now, with the grants, logins and live sessions that rest on it."""
+    with signed_in(server) as client:
+        answer = client.post(f"/v1/contracts/{contract}/end", {"reason": reason})
+    emit(answer, lambda console: console.print(f"{harmless(contract)} has ended.{_rested(answer)}", soft_wrap=True))
+
+
+def offboard(
+    person: Annotated[str, typer.Argument(help="Who leaves.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger.")] = "has left",
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> None:
+    """End a person's access now: grants, logins, requests and live sessions."""
+    with signed_in(server) as client:
+        answer = client.post(f"/v1/people/{person}/offboard", {"reason": reason})
+    emit(answer, lambda console: console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True))
+
+
+def _rested(answer: Any) -> str:
+    ended = answer.get("ended") if isinstance(answer, dict) else answer
+    if not isinstance(ended, list) or not ended:
+        return ""
+    return " Ended with it: " + ", ".join(harmless(_name(item)) for item in ended) + "."
+
+
+def _name(item: Any) -> str:
+    return str(item.get("id") or item.get("name") or item) if isinstance(item, dict) else str(item)

@@ -1,0 +1,117 @@
+"""How the domain's things look on a screen. Whatever came from somebody else is made harmless first."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from interlock.cli.output import moment
+from interlock.domain.durations import format_duration
+
+
+def harmless(text: object) -> str:
+    """``text`` with control, format and bidirectional characters written out, line breaks and tabs kept.
+
+    A statement or a reason is written by the very person whose request is being judged: it must not be able to move
+    the cursor, change colours or reverse what is shown.
+    """
+    return "".join(_plain(character) for character in str(text))
+
+
+def one_line(text: object, longest: int = 60) -> str:
+    """``text`` on one line of at most ``longest`` characters."""
+    flat = " ".join(harmless(text).split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 row``, ``10,000 rows``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def impact_lines(impact: Mapping[str, Any]) -> list[str]:
+    """What a held statement would do, one line each, the statement's own target first."""
+    lines = [_part_line(part) for part in impact.get("parts") or ()]
+    over = impact.get("over_fence")
+    if over is not None:
+        lines.append(f"It ran into the fence at {counted(int(over), 'row')} and was rolled back.")
+    lines.extend(f"would go as well: {harmless(name)}" for name in impact.get("dependents") or ())
+    if impact.get("unmeasured"):
+        lines.append(f"not measured: {harmless(impact['unmeasured'])}")
+    return lines or ["changes no rows"]
+
+
+def show_request(console: Console, view: Mapping[str, Any]) -> None:
+    """A request with its exact content, as an approver must see it."""
+    content = view.get("content") or {}
+    _pair(console, "Request", f"{view['id']}   {view['state']}")
+    _pair(console, "Person", view["person"])
+    _pair(console, "Resource", view["resource"])
+    if view.get("kind") == "statement":
+        _show_statement(console, content)
+        _pair(console, "Why held", view.get("reason"))
+    else:
+        _pair(console, "Role", view.get("role"))
+        _pair(console, "For", seconds(content.get("duration_s") or view.get("duration")))
+        _pair(console, "Reason", view.get("reason"))
+        _pair(console, "Key", content.get("key"))
+    _show_standing(console, view)
+
+
+def seconds(value: object) -> str:
+    """A stored duration in words: ``2h``, ``90m``, ``45s``."""
+    if not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return format_duration(timedelta(seconds=value))
+
+
+def _show_statement(console: Console, content: Mapping[str, Any]) -> None:
+    _pair(console, "Session", f"{content.get('session')}, statement {content.get('number')}")
+    console.print("Statement, exactly as sent:")
+    for line in harmless(content.get("text", "")).split("\n"):
+        console.print(escape(f"    {line}"), style="bold", soft_wrap=True)
+    parameters: Sequence[str | None] = content.get("parameters") or ()
+    for number, value in enumerate(parameters, 1):
+        console.print(escape(f"    ${number} = {'NULL' if value is None else repr(harmless(value))}"), soft_wrap=True)
+    console.print("What it would do:")
+    for line in impact_lines(content.get("impact") or {}):
+        console.print(escape(f"    {line}"), soft_wrap=True)
+
+
+def _show_standing(console: Console, view: Mapping[str, Any]) -> None:
+    _pair(console, "Opened", moment(view.get("opened_at")))
+    if view.get("state") == "open":
+        _pair(console, "Open until", moment(view.get("expires_at")))
+    for approval in view.get("approvals") or ():
+        _pair(console, "Approved by", f"{approval['person']}   {moment(approval.get('at'))}")
+    if view.get("decided_by"):
+        why = view.get("decided_reason") or ""
+        _pair(console, "Decided by", f"{view['decided_by']}   {moment(view.get('decided_at'))}   {why}".rstrip())
+    if view.get("state") == "open" and view.get("missing"):
+        _pair(console, "Still needed", f"{counted(int(view['missing']), 'approval')}")
+        _pair(console, "Who may", ", ".join(view.get("judges") or ()) or "nobody now")
+
+
+def _pair(console: Console, name: str, value: object) -> None:
+    if value not in (None, ""):
+        console.print(f"[bold]{name + ':':<13}[/bold] {escape(harmless(value))}", soft_wrap=True)
+
+
+def _part_line(part: Mapping[str, Any]) -> str:
+    done = [
+        counted(int(part[what]), f"row {what}", f"rows {what}")
+        for what in ("deleted", "updated", "inserted")
+        if part.get(what)
+    ]
+    total = part.get("total")
+    of = f" (of {int(total):,})" if total is not None else ""
+    return f"{harmless(part['part'])}: {', '.join(done) or 'no row changed'}{of}"
+
+
+def _plain(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return character
+    return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"

@@ -1,0 +1,209 @@
+"""Commands around the login: enrol with a code, sign in, sign out, who am I."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from interlock.cli import output
+from interlock.cli.client import Client, ServerOption, ask_password, ask_totp, choose_server, signed_in
+from interlock.cli.home import Home, open_home
+from interlock.cli.output import JsonOption, emit, left, moment, note
+from interlock.cli.pg_service import (
+    Service,
+    clear_users_file,
+    merge_users_file,
+    service_of,
+    users_file,
+    write_home_file,
+)
+from interlock.cli.shown import harmless
+from interlock.errors import InterlockError, Refusal
+from interlock.identity.api_client import ApiClient, authority_digest, fetch_authority
+from interlock.identity.authority import make_request
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("login")(login)
+    app.command("logout")(logout)
+    app.command("whoami")(whoami)
+
+
+def login(
+    server: ServerOption = None,
+    person: Annotated[str | None, typer.Option("--person", help="Who you are; remembered from the last time.")] = None,
+    code: Annotated[
+        str | None,
+        typer.Option("--code", help="The one-time code from the operator, CODE.FINGERPRINT: the first time."),
+    ] = None,
+    enrol_only: Annotated[
+        bool, typer.Option("--enrol-only", help="With --code: set password and authenticator, do not sign in yet.")
+    ] = False,
+    pg_service: Annotated[
+        bool | None,
+        typer.Option(
+            "--pg-service/--no-pg-service",
+            help="Write a section for each resource into ~/.pg_service.conf (default: unless INTERLOCK_HOME is set).",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Sign in: a short-lived certificate for clients and a token for commands, both bound to a key of yours."""
+    home = open_home()
+    address = choose_server(server, home)
+    name = person or str(home.settings().get("person") or "")
+    if not name:
+        raise typer.BadParameter("say who you are: --person NAME")
+    if enrol_only and not code:
+        raise typer.BadParameter("--enrol-only needs --code")
+    authority = _authority(home, address, code)
+    with ApiClient(address, key=home.private_key(), authority=authority) as api:
+        enrolled = _enrol(api, name, code) if code else None
+        home.write(home.authority.name, authority)
+        home.remember(server=address, person=name)
+        if enrol_only:
+            emit(enrolled, _show_secret(enrolled or {}))
+            return
+        if enrolled:
+            _show_secret(enrolled)(output.aside())
+        signed = _sign_in(api, home, name)
+    _keep(home, address, name, signed)
+    written = _write_services(home, pg_service)
+    emit({**_public(home.login()), "services": written, "enrolled": enrolled}, lambda console: _welcome(console, home))
+
+
+def logout(server: ServerOption = None, json: JsonOption = False) -> None:
+    """End this login, and forget its certificate and token here. The key stays: grants are bound to it."""
+    home = open_home()
+    ended = False
+    try:
+        with signed_in(server) as client:
+            client.post("/v1/sign-out")
+            ended = True
+    except InterlockError as error:
+        note(f"The server was not told: {error.sentence}")
+    clear_users_file(users_file(), home)
+    home.forget_login()
+    emit({"ended": ended}, lambda console: console.print("Signed out."))
+
+
+def whoami(server: ServerOption = None, json: JsonOption = False) -> None:
+    """The person, the login and what it rests on, as the server sees it."""
+    with signed_in(server) as client:
+        answer = client.get("/v1/whoami")
+        home = client.home
+        address = client.api.server
+
+    def show(console: Console) -> None:
+        origin = f"of {answer['vendor']}" if answer.get("vendor") else "an employee"
+        console.print(
+            f"[bold]{escape(harmless(answer['person']))}[/bold], {escape(harmless(origin))}, on {escape(address)}"
+        )
+        if answer.get("groups"):
+            console.print(escape(harmless(f"in {', '.join(answer['groups'])}")))
+        console.print(
+            f"signed in until {moment(answer['ends_at'])}, {left(answer['ends_at'])} left ({answer['login']})"
+        )
+        if answer.get("present_at"):
+            console.print(f"last one-time code at {moment(answer['present_at'])}")
+        console.print(f"home {home.root}", soft_wrap=True)
+
+    emit(answer, show)
+
+
+def _authority(home: Home, server: str, code: str | None) -> str:
+    """The authority to trust: named by the code, else pinned already, else compared by the person."""
+    fingerprint = code.partition(".")[2] if code else ""
+    if fingerprint:
+        return fetch_authority(server, fingerprint)
+    if home.authority.exists() and home.settings().get("server", server) == server:
+        return home.authority.read_text()
+    found = fetch_authority(server, None)
+    if not sys.stdin.isatty():
+        raise Refusal(
+            "unknown-authority",
+            f"{server} is not known here yet, and nobody is there to compare its fingerprint.",
+            "Sign in with a code from the operator (--code CODE.FINGERPRINT), or on a terminal.",
+        )
+    note(f"{server} is not known here yet. Its authority's fingerprint is\n  {authority_digest(found)}")
+    if not typer.confirm("Is that what the operator told you?", default=False, err=True):
+        raise Refusal("unknown-authority", "Nothing was trusted.", "Ask the operator for the fingerprint.")
+    return found
+
+
+def _enrol(api: ApiClient, person: str, code: str) -> dict[str, Any]:
+    password = ask_password("New password", twice=True)
+    answer: dict[str, Any] = api.post("/v1/enrol", {"person": person, "code": code, "password": password})
+    return answer
+
+
+def _show_secret(enrolled: Mapping[str, Any]) -> Callable[[Console], None]:
+    def show(console: Console) -> None:
+        console.print("Add this to your authenticator now; it is not shown again:")
+        console.print(
+            f"  secret {enrolled.get('totp_secret')}\n  {enrolled.get('totp_uri')}", markup=False, soft_wrap=True
+        )
+
+    return show
+
+
+def _sign_in(api: ApiClient, home: Home, person: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"person": person, "password": ask_password(), "csr": make_request(home.private_key())}
+    if os.environ.get("INTERLOCK_TOTP"):
+        body["totp"] = ask_totp()
+    try:
+        answer = api.post("/v1/sign-in", body)
+    except Refusal as refusal:
+        if refusal.code != "totp-needed" or "totp" in body:
+            raise
+        answer = api.post("/v1/sign-in", {**body, "totp": ask_totp()})
+    signed: dict[str, Any] = answer
+    return signed
+
+
+def _keep(home: Home, server: str, person: str, signed: Mapping[str, Any]) -> None:
+    home.write(home.certificate.name, str(signed["certificate"]))
+    home.write(home.authority.name, str(signed["authority"]))
+    kept = {name: value for name, value in signed.items() if name not in ("certificate", "authority")}
+    home.keep_login({**kept, "server": server, "person": person})
+
+
+def _write_services(home: Home, wanted: bool | None) -> list[str]:
+    """The names that `psql service=NAME` now understands in the user's own file."""
+    with signed_in(None) as client:
+        services = services_of(client)
+    write_home_file(home, services)
+    if not (home.default if wanted is None else wanted):
+        return []
+    file = users_file()
+    written, taken = merge_users_file(file, home, services)
+    for name in taken:
+        note(f"{file} has a section [{name}] of somebody else's: it was left alone.")
+    return written
+
+
+def services_of(client: Client) -> list[Service]:
+    """Every resource that libpq can reach, as the server lists it for this person."""
+    services = (service_of(resource, client.person) for resource in client.get("/v1/resources"))
+    return [service for service in services if service is not None]
+
+
+def _public(login: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in login.items() if name != "token"}
+
+
+def _welcome(console: Console, home: Home) -> None:
+    kept = home.login()
+    console.print(
+        f"Signed in as [bold]{escape(str(kept['person']))}[/bold] until {moment(kept.get('ends_at'))}, "
+        f"{left(kept.get('ends_at'))} from now."
+    )
+    console.print("See what there is:  interlock resources")
+    if not home.default:
+        console.print(
+            f"Clients:            PGSERVICEFILE={home.services} psql service=NAME", markup=False, soft_wrap=True
+        )
