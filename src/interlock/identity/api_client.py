@@ -9,7 +9,6 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -20,6 +19,7 @@ from interlock.errors import Failure, InterlockError, NotFound, Refusal
 from interlock.identity.authority import fingerprint_of
 from interlock.identity.dpop import ProofMaker
 from interlock.identity.keys import PrivateKey
+from interlock.ports.clock import Clock, SystemClock
 
 _TIMEOUT = httpx2.Timeout(20, connect=5)
 _UNREACHABLE = "Check the address, and that `interlock up` is running there."
@@ -31,7 +31,8 @@ class DpopAuth(httpx2.Auth):
     ``token`` may be None, and may be replaced at any time.
     """
 
-    def __init__(self, key: PrivateKey, token: str | None = None) -> None:
+    def __init__(self, key: PrivateKey, token: str | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._proofs = ProofMaker(key)
         self.jkt = self._proofs.jkt
         self.token = token
@@ -50,7 +51,7 @@ class DpopAuth(httpx2.Auth):
         request.headers["DPoP"] = self._proofs.make(
             method=request.method,
             url=str(request.url),
-            at=datetime.now(UTC),
+            at=self._clock.now(),
             token=self.token,
             nonce=self._nonce,
         )
@@ -63,10 +64,12 @@ class DpopAuth(httpx2.Auth):
 class ApiClient:
     """Calls of the API, one after the other. Close it when done, or use it in a ``with``."""
 
-    def __init__(self, server: str, *, key: PrivateKey, authority: str, token: str | None = None) -> None:
+    def __init__(
+        self, server: str, *, key: PrivateKey, authority: str, token: str | None = None, clock: Clock | None = None
+    ) -> None:
         """``server`` such as ``https://127.0.0.1:8443``; ``authority`` the pinned authority's certificate (PEM)."""
         self.server = server_address(server)
-        self.auth = DpopAuth(key, token)
+        self.auth = DpopAuth(key, token, clock)
         self._http = httpx2.Client(
             base_url=self.server, auth=self.auth, verify=_trust(authority), timeout=_TIMEOUT, trust_env=False
         )
@@ -106,9 +109,11 @@ class ApiClient:
 class AsyncApiClient:
     """The same for asyncio. ``auth.token`` may be replaced while calls are under way."""
 
-    def __init__(self, server: str, *, key: PrivateKey, authority: str, token: str | None = None) -> None:
+    def __init__(
+        self, server: str, *, key: PrivateKey, authority: str, token: str | None = None, clock: Clock | None = None
+    ) -> None:
         self.server = server_address(server)
-        self.auth = DpopAuth(key, token)
+        self.auth = DpopAuth(key, token, clock)
         self._http = httpx2.AsyncClient(
             base_url=self.server, auth=self.auth, verify=_trust(authority), timeout=_TIMEOUT, trust_env=False
         )

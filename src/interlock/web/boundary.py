@@ -4,6 +4,7 @@ Errors are ``{"error": {"code", "sentence", "remedy"}}``: a Refusal 403, NotFoun
 with the challenge of RFC 9449, a Failure 503, a fault of ours 500. What was sent is never quoted back.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ _log = logging.getLogger("interlock.web")
 BODY_LIMIT = 64 * 1024
 GATEWAY_BODY_LIMIT = 160 * 1024 * 1024
 """A held statement may have 64 MiB. Bodies of gateways are read only after the gateway is known."""
+BODY_TIME_S = 60.0
+"""How long a body may take to come."""
 GATEWAY_PREFIX = "/v1/gateway/"
 
 _HEADERS = (
@@ -103,11 +106,19 @@ def _limit(scope: Scope) -> int:
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     left = _limit(scope)
+    until = asyncio.get_running_loop().time() + BODY_TIME_S
+    whole = False
 
     async def receive_limited() -> Message:
-        nonlocal left
-        message = await receive()
+        nonlocal left, whole
+        try:
+            # When the body is whole, what comes next is the caller's leaving, for which there is no time.
+            async with asyncio.timeout_at(None if whole else until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
         if message["type"] == "http.request":
+            whole = not message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
                 # The kind of exception that FastAPI lets through while it reads a body.
@@ -168,6 +179,8 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
             return error_answer(404, "not-found", "There is no such call.", "See docs/api.md.")
         case 405:
             return error_answer(405, "bad-method", "This call is not made with that method.", "See docs/api.md.")
+        case 408:
+            return error_answer(408, "too-slow", "What was sent took too long to come.", "Try again.")
         case 413:
             return _too_large()
         case 400:
