@@ -86,6 +86,9 @@ class TinyGateway:
         """The texts of all statements that were asked about, by all sessions."""
         return [statement.text for session in self.sessions for statement in session.asked.values()]
 
+    def dsn_url(self, database: str = "orders") -> str:
+        return f"postgresql://dev:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
     def dsn(self, **more: str) -> str:
         parts = {
             "host": "127.0.0.1",

@@ -17,12 +17,13 @@ Row = tuple[bytes | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement to run. ``statement`` and ``tail`` bind a statement that is already there to given values.
+    """One statement to run, with ``parameters`` as text. ``statement`` and ``tail`` bind one that is already there.
 
     Rows are discarded as they come unless ``keeps_rows``.
     """
 
     text: str = ""
+    parameters: tuple[str, ...] = ()
     statement: str | None = None
     tail: bytes | None = None
     keeps_rows: bool = True
@@ -33,8 +34,8 @@ class Step:
         built = [("C", messages.close(b"P", _NAME)), ("C", messages.close(b"S", _NAME))]
         if self.statement is None:
             built.append(("P", messages.parse(_NAME, self.text)))
-        bound = messages.bind(_NAME, statement) if self.tail is None else messages.bind(_NAME, statement, self.tail)
-        built += [("B", bound), ("E", messages.execute(_NAME))]
+        tail = messages.bind_tail(self.parameters) if self.tail is None else self.tail
+        built += [("B", messages.bind(_NAME, statement, tail)), ("E", messages.execute(_NAME))]
         built += [("C", messages.close(b"P", _NAME)), ("C", messages.close(b"S", _NAME))]
         return built
 

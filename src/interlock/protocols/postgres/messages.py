@@ -57,6 +57,14 @@ def error(sqlstate: str, sentence: str, hint: str = "", severity: str = "ERROR")
     return frame(b"E", _fields(severity, sqlstate, sentence, hint))
 
 
+def relay_error(fields: dict[str, str] | None) -> bytes:
+    """An ErrorResponse with the fields of one that the server sent."""
+    if not fields:
+        return error("XX000", "The server did not say why it failed.")
+    body = b"".join(code.encode("latin-1") + _string(said) for code, said in fields.items())
+    return frame(b"E", body + b"\x00")
+
+
 def notice(sentence: str) -> bytes:
     return frame(b"N", _fields("NOTICE", "00000", sentence, ""))
 
@@ -112,9 +120,15 @@ def parse(name: str, text: str) -> bytes:
     return frame(b"P", _string(name) + _string(text) + b"\x00\x00")
 
 
-def bind(portal: str, statement: str, tail: bytes = b"\x00\x00\x00\x00\x00\x00") -> bytes:
-    """A Bind. ``tail`` is all that follows the two names in another Bind; by default no parameters, text results."""
+def bind(portal: str, statement: str, tail: bytes) -> bytes:
+    """A Bind. ``tail`` is all that follows the two names in another Bind, or comes from ``bind_tail``."""
     return frame(b"B", _string(portal) + _string(statement) + tail)
+
+
+def bind_tail(parameters: Sequence[str] = ()) -> bytes:
+    """Values given as text, and results wanted as text."""
+    values = b"".join(_LENGTH.pack(len(encode(value))) + encode(value) for value in parameters)
+    return _SHORT.pack(0) + _SHORT.pack(len(parameters)) + values + _SHORT.pack(0)
 
 
 def execute(portal: str, most: int = 0) -> bytes:

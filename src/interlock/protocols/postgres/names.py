@@ -21,9 +21,12 @@ RESERVED = "__interlock_"
 
 
 class Running:
-    """A statement that was told to proceed, and what came of it so far. ``finish`` was called when ``over``."""
+    """A statement that was told to proceed, and what came of it so far. ``finish`` was called when ``over``.
 
-    __slots__ = ("begun", "changed", "classified", "error", "number", "over", "rows", "size_bytes", "tag")
+    While ``deferred`` its end is not told yet, because a fence may still undo it.
+    """
+
+    __slots__ = ("begun", "changed", "classified", "deferred", "error", "number", "over", "rows", "size_bytes", "tag")
 
     def __init__(self, number: int, classified: Classified) -> None:
         self.number = number
@@ -35,6 +38,12 @@ class Running:
         self.error = ""
         self.begun = False
         self.over = False
+        self.deferred = False
+
+    def start_again(self) -> None:
+        """What it did was undone; it will run once more."""
+        self.rows = self.changed = self.size_bytes = 0
+        self.tag = self.error = ""
 
     @property
     def unsettles(self) -> bool:

@@ -17,6 +17,7 @@ failed, the rest of the batch is skipped; the client gets our sentence in the pl
 from collections import deque
 from collections.abc import Generator
 from enum import Enum
+from inspect import GEN_RUNNING, getgeneratorstate
 
 from interlock.errors import Misuse
 from interlock.ports.protocol import Admission, Effect, Outlet, Proceed, Refused, Statement, Verdict
@@ -26,7 +27,7 @@ from interlock.protocols.postgres.framer import Piece
 from interlock.protocols.postgres.injection import Injection, Step
 from interlock.protocols.postgres.names import RESERVED, Running
 from interlock.protocols.postgres.replies import FAILED, REFUSAL, Awaited, Replies
-from interlock.protocols.postgres.sink import Sink
+from interlock.protocols.postgres.sink import KEPT_LIMIT, Sink
 
 INBOX_LIMIT = 256 * 1024
 """How many bytes of the client's messages may wait before the client is paused."""
@@ -34,7 +35,10 @@ INBOX_LIMIT = 256 * 1024
 EXPECTED_LIMIT = 8192
 """How many messages may be on their way upstream without an answer."""
 
-_MISSING = messages.bind("", "__interlock_refused")
+DENIED = "42501"
+CANCELLED = "57014"
+
+_MISSING = messages.bind("", f"{RESERVED}refused", messages.bind_tail())
 
 
 class Wait(Enum):
@@ -49,6 +53,21 @@ class Wait(Enum):
 Script = Generator[Wait, None, None]
 
 
+class CopiedData:
+    """Copy data that may be needed a second time. ``pieces`` is None when it grew over the limit."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes | memoryview] | None = []
+        self._size_bytes = 0
+
+    def keep(self, raw: bytes | memoryview) -> None:
+        self._size_bytes += len(raw)
+        if self._size_bytes > KEPT_LIMIT:
+            self.pieces = None
+        elif self.pieces is not None:
+            self.pieces.append(raw)
+
+
 class Relay:
     """What the scripts work with: the way up, the way down, and the questions to the gateway."""
 
@@ -61,9 +80,9 @@ class Relay:
         self.batch = 0
         self.batch_open = False
         self.batch_executed = 0
-        self.implicit_block = False
         self.cancelled = False
         self.holding: int | None = None
+        self.copied: CopiedData | None = None
         self.upstream: list[bytes | memoryview] = []
         self._inbox_bytes = 0
         self._paused = False
@@ -117,7 +136,7 @@ class Relay:
         """Forget the script and everything that waits. Also from inside the script."""
         self.inbox.clear()
         script, self._script = self._script, None
-        if script is not None and not script.gi_running:
+        if script is not None and getgeneratorstate(script) != GEN_RUNNING:
             script.close()
 
     def _step(self) -> None:
@@ -158,12 +177,14 @@ class Relay:
         self.batch_open = True
         self._unflushed = True
 
-    def send_query(self, raw: bytes, running: Running) -> None:
+    def send_query(self, raw: bytes, running: Running, *, replayed: bool = False) -> None:
+        """Send a simple query. ``replayed``: its copy data follows from here, and the client is not asked for it."""
         self.upstream.append(raw)
         names = self.replies
         self.batch += 1
         forgotten = names.statements.ask("", None, self.batch)
-        self.replies.expect(Awaited("Q", running, statement=forgotten, portal=names.portals.ask("", None, self.batch)))
+        destroyed = names.portals.ask("", None, self.batch)
+        self.replies.expect(Awaited("Q", running, statement=forgotten, portal=destroyed, replayed=replayed))
         self._close_batch()
 
     def send_sync(self) -> None:
@@ -171,6 +192,12 @@ class Relay:
         self.replies.expect(Awaited("S"))
         self.replies.skipping = False
         self._close_batch()
+
+    def end_batch(self) -> Generator[Wait, None, Injection]:
+        """End the batch's own transaction with a Sync of the machine's, when a simple query comes without one."""
+        ended = yield from self.inject([])
+        self._close_batch()
+        return ended
 
     def _close_batch(self) -> None:
         self.replies.server_skipping = False
@@ -183,15 +210,18 @@ class Relay:
 
     def decide(self, running: Running, statement: Statement) -> Generator[Wait, None, Verdict]:
         """Ask the gateway, and wait for its answer if it does not come at once."""
-        self._asking = running.number
-        self._verdict = None
+        self.expect_verdict(running.number)
         verdict = self.outlet.ask(running.number, statement)
         if verdict is None:
-            verdict = yield from self.await_verdict(running.number)
+            verdict = yield from self.await_verdict()
         return verdict
 
-    def await_verdict(self, number: int) -> Generator[Wait, None, Verdict]:
+    def expect_verdict(self, number: int) -> None:
+        """From now on ``decided`` is listened to for ``number``."""
         self._asking = number
+        self._verdict = None
+
+    def await_verdict(self) -> Generator[Wait, None, Verdict]:
         if self._verdict is None:
             yield Wait.VERDICT
         verdict, self._verdict = self._verdict, None
@@ -211,7 +241,7 @@ class Relay:
         """When the change of a statement that would be sent now can take effect."""
         if not classified.changes and not classified.ends_transaction:
             return Effect.NEVER
-        certain = self.replies.in_block and not self.replies.ending_block and not self.implicit_block
+        certain = self.replies.in_block and not self.replies.ending_block and not self.replies.implicit_block
         if certain and classified.transactional and not classified.transaction_control:
             return Effect.AT_COMMIT
         return Effect.NOW
@@ -231,6 +261,18 @@ class Relay:
             self.send_sync()
         else:
             replies.skipping = True
+
+    def turn_down(self, running: Running, verdict: Verdict, *, query: bool) -> None:
+        """Answer a statement that does not run: it was refused, or the client cancelled it while it waited."""
+        cancelled, self.cancelled = self.cancelled, False
+        if isinstance(verdict, Proceed):
+            self.replies.end(running, "cancelled before it ran")
+        if self.replies.skipping and not query:
+            return
+        if cancelled:
+            self.refuse(CANCELLED, Refused("canceling statement due to user request"), query=query)
+        elif isinstance(verdict, Refused):
+            self.refuse(DENIED, verdict, query=query)
 
     # --- the machine's own statements
 

@@ -54,8 +54,8 @@ class Awaited:
     """One message whose answers have not all come.
 
     ``injection`` is given when the client must not see them; ``last`` marks the one that completes the injection.
-    ``refusal`` is what the client sees in place of the error that a refusal provokes. ``probe`` is for a Describe of
-    which the client sees nothing but an error.
+    ``refusal`` is what the client sees in place of the error that a refusal provokes. of ``quiet`` ones it sees
+    nothing but an error. ``replayed`` is for a query whose copy data is sent without asking the client again.
     """
 
     kind: str
@@ -65,15 +65,17 @@ class Awaited:
     injection: Injection | None = None
     last: bool = False
     refusal: bytes = b""
-    probe: bool = False
+    quiet: bool = False
+    replayed: bool = False
 
 
 class Replies:
     """Takes what the server sends and gives the client what is for it.
 
     ``status`` is the server's last word on the transaction; ``in_block`` whether the client is in a transaction block
-    now, also between two ReadyForQuery. ``copying`` is true while the server takes copy data. ``skipping`` is true
-    from an error until the client's next Sync, ``server_skipping`` until the next Sync of anyone.
+    now, also between two ReadyForQuery; ``implicit_block`` that the machine made a block of what would have been the
+    batch's own transaction, and has to end it with the batch. ``copying`` is what takes copy data now. ``skipping`` is
+    true from an error until the client's next Sync, ``server_skipping`` until the next Sync of anyone.
     """
 
     def __init__(self, sink: Sink, finish: Callable[[Running], None], settle: Callable[[str, str], None]) -> None:
@@ -85,6 +87,7 @@ class Replies:
         self.portals: Names[Portal] = Names()
         self.status = IDLE
         self.in_block = False
+        self.implicit_block = False
         self.skipping = False
         self.server_skipping = False
         self.copying: Awaited | None = None
@@ -92,6 +95,7 @@ class Replies:
         self.ending_block = 0
         self.stale_settings = False
         self.fatal = False
+        self.deferred: Running | None = None
 
     def expect(self, awaited: Awaited) -> None:
         self.expected.append(awaited)
@@ -123,12 +127,24 @@ class Replies:
         """The connection is over: every statement on its way, or bound and waiting, ends with ``error``."""
         while self.expected:
             self._drop(self.expected.popleft(), error)
+        if self.deferred is not None:
+            self.end_deferred(self.deferred, error)
         for portal in self.portals.known.values():
             if portal.running is not None:
                 self.end(portal.running, error)
 
+    def defer(self, running: Running) -> None:
+        """From now on the end of ``running`` is not told until ``end_deferred``."""
+        running.deferred = True
+        self.deferred = running
+
+    def end_deferred(self, running: Running, error: str = "") -> None:
+        running.deferred = False
+        self.deferred = None
+        self.end(running, error)
+
     def end(self, running: Running, error: str = "") -> None:
-        if running.over:
+        if running.over or running.deferred:
             return
         if running.begun:
             self.unsettled -= running.unsettles
@@ -164,12 +180,15 @@ class Replies:
         if code == _COMPLETE:
             self._complete(head, messages.read_tag(message.raw))
         elif code == _COPY_IN:
-            self.copying = head
+            if not head.replayed:
+                self.copying = head
+                self._sink.interject(message.raw)
+            return
         elif code == _READY:
             self._become_ready(messages.read_ready(message.raw))
         if last:
             self._confirm(head, code)
-        if not head.probe:
+        if not head.quiet:
             self._sink.write(message.raw)
 
     def _take_injected(self, head: Awaited, message: Message, injection: Injection) -> None:
@@ -200,8 +219,10 @@ class Replies:
             self._follow_names(running, tag)
         if head.kind == "E" and classified.begins_transaction:
             self.in_block = True
+            self.implicit_block = False
         elif head.kind == "E" and classified.ends_transaction:
             self.in_block = False
+            self.implicit_block = False
             self.portals.known.clear()
 
     def _follow_names(self, running: Running, tag: str) -> None:

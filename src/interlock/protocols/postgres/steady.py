@@ -14,12 +14,10 @@ from interlock.protocols.postgres.framer import Piece, Run
 from interlock.protocols.postgres.injection import Step
 from interlock.protocols.postgres.names import UNSETTLED, Names, Portal, Prepared, Running, T
 from interlock.protocols.postgres.reading import Reader, may_execute_prepared, show
-from interlock.protocols.postgres.relay import EXPECTED_LIMIT, Relay, Script, Wait, is_reserved
+from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait, is_reserved
 from interlock.protocols.postgres.replies import Awaited
 from interlock.protocols.postgres.reported import FOLLOWED, Reported
 
-REFUSED = "42501"
-CANCELLED = "57014"
 MALFORMED = "08P01"
 
 _SETTINGS = Step("SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in FOLLOWED))
@@ -73,7 +71,7 @@ class Steady:
         if code == "X":
             self._relay.start(self._say_goodbye())
         elif code == "S":
-            if self._relay.implicit_block:
+            if self._replies.implicit_block:
                 self._relay.start(fence.close_block(self._relay))
             else:
                 self._relay.send_sync()
@@ -88,14 +86,15 @@ class Steady:
         """The server takes copy data. A message that has no place here ends the copy, as it would at a server."""
         relay = self._relay
         code = chr(piece.code)
-        if code == "d":
+        if code in "dcf":
             relay.upstream.append(piece.raw)
-        elif code in "cf":
-            relay.upstream.append(piece.raw)
+            if relay.copied is not None:
+                relay.copied.keep(piece.raw)
+        if code in "cf":
             self._replies.copying = None
         elif code == "X":
             self._terminate()
-        elif code not in "SH":
+        elif code not in "dSH":
             relay.upstream.append(messages.copy_fail(f"unexpected message type {code!r} during COPY from stdin"))
             self._replies.copying = None
 
@@ -110,16 +109,16 @@ class Steady:
         relay = self._relay
         if relay.batch_open:
             yield Wait.DRAINED
-        yield from self._settle()
-        if self._skips():
+        if self._skips() or not (yield from self._end_batch()):
             return
+        yield from self._settle()
         if raw.find(0, 5) != len(raw) - 1:
             relay.refuse(MALFORMED, Refused("The statement holds a NUL byte, and was not sent on."), query=True)
             return
         text = messages.read_query(raw)
         classified = yield from self._read(text)
         if _takes_reserved(classified):
-            relay.refuse(REFUSED, _RESERVED_NAME, query=True)
+            relay.refuse(DENIED, _RESERVED_NAME, query=True)
             return
         running = relay.number(classified)
         statement = self._describe_statement(text, classified)
@@ -128,10 +127,28 @@ class Steady:
             verdict = yield from hold.hold(relay, running, verdict, hold.Target(text, classified))
         yield from self._carry_out_query(raw, running, verdict)
 
+    def _end_batch(self) -> Generator[Wait, None, bool]:
+        """A simple query ends a batch that has no Sync. Whether that went well; if not, that is the query's answer."""
+        relay = self._relay
+        if self._replies.implicit_block:
+            yield from fence.commit_block(relay)
+            failed = self._skips()
+            self._replies.skipping = False
+        elif relay.batch_open and not self._replies.in_block:
+            ended = yield from relay.end_batch()
+            failed = ended.error is not None
+            if failed:
+                relay.sink.write(messages.relay_error(ended.error))
+        else:
+            return True
+        if failed:
+            relay.sink.write(messages.ready(self._replies.status))
+        return not failed
+
     def _carry_out_query(self, raw: bytes, running: Running, verdict: Verdict) -> Script:
         relay = self._relay
         if not isinstance(verdict, Proceed) or relay.cancelled:
-            self._refuse(running, verdict, query=True)
+            relay.turn_down(running, verdict, query=True)
             return
         rows = fence_of(verdict, running.classified)
         if rows is not None:
@@ -147,7 +164,7 @@ class Steady:
         if self._skips():
             return
         sentence = "Calls of functions by number do not go through Interlock. Write SELECT function(…)."
-        self._relay.refuse(REFUSED, Refused(sentence), query=True)
+        self._relay.refuse(DENIED, Refused(sentence), query=True)
 
     # --- the extended protocol
 
@@ -161,7 +178,7 @@ class Steady:
         if self._skips():
             return
         if is_reserved(parsed.name) or _takes_reserved(classified):
-            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            relay.refuse(DENIED, _RESERVED_NAME, query=False)
             return
         prepared = Prepared(parsed.text, classified)
         relay.send(raw, Awaited("P", statement=self._replies.statements.ask(parsed.name, prepared, relay.batch)))
@@ -173,7 +190,7 @@ class Steady:
             return
         bound = messages.read_bind(raw)
         if is_reserved(bound.portal) or is_reserved(bound.statement):
-            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            relay.refuse(DENIED, _RESERVED_NAME, query=False)
             return
         prepared = yield from self._find(self._replies.statements, bound.statement)
         if prepared is None:
@@ -200,7 +217,7 @@ class Steady:
             target = hold.Target(portal.prepared.text, classified, name, tail)
             verdict = yield from hold.hold(relay, running, verdict, target)
         if not isinstance(verdict, Proceed) or relay.cancelled:
-            self._refuse(running, verdict, query=False)
+            relay.turn_down(running, verdict, query=False)
             return False
         if self._skips():
             self._replies.end(running, "not run, because a statement before it in the batch failed")
@@ -223,7 +240,7 @@ class Steady:
         if self._skips():
             return
         if is_reserved(name):
-            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            relay.refuse(DENIED, _RESERVED_NAME, query=False)
             return
         again = portal.running is None or portal.running.over
         if again and not (yield from self._decide_portal(portal)):
@@ -232,7 +249,7 @@ class Steady:
         if running is None or self._skips():
             return
         if portal.fence is not None and not running.begun:
-            yield from fence.fence_portal(relay, raw, portal)
+            yield from fence.fence_portal(relay, raw, portal, running, portal.fence.rows)
             return
         relay.batch_executed += 1
         relay.send(raw, Awaited("E", running))
@@ -242,7 +259,7 @@ class Steady:
     def _describe(self, raw: bytes) -> Script:
         _, name = messages.read_named(raw, "Describe")
         if is_reserved(name):
-            self._relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            self._relay.refuse(DENIED, _RESERVED_NAME, query=False)
             return
         self._relay.send(raw, Awaited("D"))
         yield from ()
@@ -251,7 +268,7 @@ class Steady:
         relay = self._relay
         kind, name = messages.read_named(raw, "Close")
         if is_reserved(name):
-            relay.refuse(REFUSED, _RESERVED_NAME, query=False)
+            relay.refuse(DENIED, _RESERVED_NAME, query=False)
         elif kind == b"S":
             relay.send(raw, Awaited("C", statement=self._replies.statements.ask(name, None, relay.batch)))
         else:
@@ -303,7 +320,7 @@ class Steady:
 
     def _probe(self, kind: bytes, name: str) -> Script:
         """A name that nobody saw made: if the server does not have it either, its own error is the answer."""
-        self._relay.send(messages.describe(kind, name), Awaited("D", probe=True))
+        self._relay.send(messages.describe(kind, name), Awaited("D", quiet=True))
         yield Wait.DRAINED
 
     def _describe_statement(self, text: str, classified: Classified, portal: Portal | None = None) -> Statement:
@@ -319,18 +336,6 @@ class Steady:
             fenceable=classified.fenceable,
             unknown=classified.unknown,
         )
-
-    def _refuse(self, running: Running, verdict: Verdict, *, query: bool) -> None:
-        relay = self._relay
-        cancelled, relay.cancelled = relay.cancelled, False
-        if isinstance(verdict, Proceed):
-            self._replies.end(running, "cancelled before it ran")
-        if self._skips() and not query:
-            return
-        if cancelled:
-            relay.refuse(CANCELLED, Refused("canceling statement due to user request"), query=query)
-        elif isinstance(verdict, Refused):
-            relay.refuse(REFUSED, verdict, query=query)
 
 
 def fence_of(verdict: Proceed, classified: Classified) -> int | None:
