@@ -18,7 +18,7 @@ async def end_login(desk: Desk, *, by: str, login_id: str, reason: str = "signed
         now = desk.clock.now()
         login = await work.login(login_id)
         if login is None or login.person != by:
-            raise NotFound(f"There is no login {login_id} of yours.")
+            raise NotFound(f"There is no login {login_id} of yours.", "See `interlock whoami`.")
         if not login.active(now):
             raise Refusal("login-ended", "This login is over already.", "Type `interlock login`.")
         await Endings(work, by=by, reason=reason, at=now).login(login)
