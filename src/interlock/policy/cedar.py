@@ -165,6 +165,8 @@ def read_cedar_files(cedar: Mapping[str, str], names: Names, mistakes: Mistakes)
     """The policies of the Cedar files. What is wrong is noted with the file, and the line as near as can be told."""
     policies: dict[str, Policy] = {}
     for file, text in sorted(cedar.items()):
+        if not _is_whole(file, text, mistakes):
+            continue
         for written in split_policies(text):
             policy = _read_policy(written, file, names, mistakes)
             if policy is None:
@@ -175,6 +177,40 @@ def read_cedar_files(cedar: Mapping[str, str], names: Names, mistakes: Mistakes)
                 )
             policies[policy.id] = policy
     return list(policies.values())
+
+
+def _is_whole(file: str, text: str, mistakes: Mistakes) -> bool:
+    """Whether the policies that the text was taken apart into are those that Cedar itself reads in it, each one.
+
+    INVARIANT: no policy of a file is ever left out. A single policy that cannot be read is left for its own reading,
+    which knows the line.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            mistakes.add(1, "this is not text", "save the file as UTF-8", file=file)
+            return False
+    parts = [_forms(part.text) for part in split_policies(text)]
+    if None in parts:
+        return True
+    whole = _forms(text)
+    if whole is not None and sorted(whole) == sorted(form for part in parts for form in part or ()):
+        return True
+    mistakes.add(
+        1, "the policies cannot be told apart", "end each with ; and keep comments on lines of their own", file=file
+    )
+    return False
+
+
+def _forms(text: str) -> list[str] | None:
+    """The policies in ``text`` as canonical JSON; None when Cedar cannot read it."""
+    try:
+        whole = json.loads(cedarpy.policies_to_json_str(text))
+    except (ValueError, RecursionError):
+        return None
+    policies = [*whole["staticPolicies"].values(), *whole["templates"].values()]
+    return [json.dumps(policy, sort_keys=True) for policy in policies]
 
 
 def _read_policy(written: PolicyText, file: str, names: Names | None, mistakes: Mistakes) -> Policy | None:

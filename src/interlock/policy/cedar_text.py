@@ -52,8 +52,10 @@ def _skip_blank(text: str, position: int) -> int:
 
 
 def _end_of_line(text: str, position: int) -> int:
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end + 1
+    """Past the end of the line: Cedar ends a comment at a line feed and at a carriage return."""
+    while position < len(text) and text[position] not in "\n\r":
+        position += 1
+    return position + 1
 
 
 def _end_of_string(text: str, position: int) -> int:
