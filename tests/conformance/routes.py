@@ -11,7 +11,7 @@ from pathlib import Path
 class Route:
     """One way to a database, as libpq's environment variables.
 
-    ``fresh_password`` gives a password for one more connection; a driver that reads certificates does not need it.
+    ``programs`` holds psql, pg_dump and pgbench; ``fresh_password`` gives a password for one more connection.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Route:
     user: str
     variables: Mapping[str, str]
     fresh_password: Callable[[], str] = field(repr=False)
+    programs: Path
     authority: Path | None = None
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -29,7 +30,7 @@ class Route:
 
     def run(self, *command: str, stdin: str = "", timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command,
+            [str(self.programs / command[0]), *command[1:]],
             input=stdin,
             capture_output=True,
             text=True,

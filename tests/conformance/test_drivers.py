@@ -11,15 +11,13 @@ import psycopg
 import pytest
 
 from tests.conformance.routes import Route, same
+from tests.support.libpq import conninfo_of
 
 JAR = "/usr/share/java/postgresql.jar"
 
 
 def connect(route: Route) -> psycopg.Connection[tuple[object, ...]]:
-    names = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"}
-    names |= {"PGSSLMODE": "sslmode", "PGSSLCERT": "sslcert", "PGSSLKEY": "sslkey", "PGSSLROOTCERT": "sslrootcert"}
-    words = {names[key]: value for key, value in route.variables.items() if key in names}
-    return psycopg.connect(autocommit=True, **words)  # type: ignore[arg-type]  # psycopg types each keyword apart
+    return psycopg.connect(conninfo_of(route.variables), autocommit=True)
 
 
 def test_psycopg_pipeline_with_an_error_inside(routes: Sequence[Route]) -> None:
