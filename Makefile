@@ -25,5 +25,8 @@ $(STAMP): pyproject.toml requirements/lock.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+bench: $(STAMP)
+	$(BIN)/python -m bench.cut
+
 clean:
 	rm -rf $(VENV) .demo
