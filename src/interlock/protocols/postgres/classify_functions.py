@@ -40,6 +40,8 @@ def _look_up(findings: Findings, schema: str, name: str, call: Tree) -> None:
             findings.lasting()
         return
     known = function_of_note(schema, name)
+    if name == "lo_open" and not _opens_for_reading(call):
+        findings.need(Action.WRITE, part)
     if known is not None:
         findings.need(known.action, "" if known.everywhere else part)
         if not known.transactional:
@@ -51,6 +53,18 @@ def _look_up(findings: Findings, schema: str, name: str, call: Tree) -> None:
             findings.changes_rows = True
     elif schema != "information_schema" or name not in INFORMATION_SCHEMA_FUNCTIONS:
         findings.call_unvetted(part)
+
+
+def _opens_for_reading(call: Tree) -> bool:
+    """Whether ``lo_open``'s mode is written out as INV_READ and nothing else."""
+    arguments = call.get("args", [])
+    mode = arguments[1] if len(arguments) == 2 else {}
+    constant = mode.get("TypeCast", {}).get("arg", mode).get("A_Const", {})
+    as_number = constant.get("ival", {}).get("ival") == _INV_READ
+    return as_number or str(constant.get("bsval", {}).get("bsval", "")).lower() in ("x40000", "x00040000")
+
+
+_INV_READ = 0x40000
 
 
 def _set_config(findings: Findings, call: Tree) -> None:

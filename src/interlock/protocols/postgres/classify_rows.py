@@ -158,20 +158,22 @@ _ACCESS_SHARE = 1
 
 def _copy(findings: Findings, fields: Tree, scope: Scope) -> None:
     to_server = fields.get("is_program", False) or "filename" in fields
-    part = "database"
     if "relation" in fields:
-        part = _copy_table(findings, fields)
-        findings.walk_fields(fields, scope, frozenset({"relation"}))
+        parts = [_copy_table(findings, fields)]
     else:
-        findings.statement(fields["query"])
-        findings.walk_fields(fields, scope, frozenset({"query"}))
+        inner = findings.apart()
+        inner.statement(fields["query"])
+        parts = [part for action, part in inner.needs if action is Action.READ] or ["database"]
+        findings.absorb(inner)
+    findings.walk_fields(fields, scope, frozenset({"relation", "query"}))
     if to_server:
         findings.need(Action.EXECUTE, "server program" if fields.get("is_program") else "server file")
         findings.lasting()
     if fields.get("is_from"):
         findings.copies_in = not to_server
     else:
-        findings.need(Action.EXPORT, part)
+        for part in parts:
+            findings.need(Action.EXPORT, part)
         findings.copies_out = not to_server
     findings.impact = ""
 

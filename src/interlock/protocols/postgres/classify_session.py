@@ -171,15 +171,18 @@ def _explain(findings: Findings, fields: Tree, _: Scope) -> None:
     for action, part in inner.needs:
         on_function = part.startswith(("function ", "operator ", "setting "))
         findings.need(action if on_function or action is Action.GRANT else Action.READ, part)
-    for part in inner.unvetted:
-        findings.call_unvetted(part)
-    findings.transactional &= inner.transactional
-    findings.beyond_rollback |= inner.beyond_rollback
-    findings.may_change_settings |= inner.may_change_settings
-    if findings.executes is None:
-        findings.executes = inner.executes
     if not inner.needs:
         findings.need(Action.READ, "database")
+    inner.needs.clear()
+    inner.target.clear()
+    inner.impact = ""
+    inner.wipes = inner.changes_rows = inner.outside_transaction = False
+    if not inner.unvetted:
+        # What is not run leaves nothing behind. A function may be: the planner calls what it takes for constant.
+        inner.transactional, inner.beyond_rollback, inner.may_change_settings = True, False, False
+    else:
+        inner.changes_rows = True
+    findings.absorb(inner)
 
 
 def _is_analyzed(options: list[Tree]) -> bool:

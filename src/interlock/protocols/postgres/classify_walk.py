@@ -43,13 +43,29 @@ _PLAIN_NAMES = """
     RangeTableSample ResTarget ReturningClause ReturningOption RowExpr SortBy StatsElem SubLink TableLikeClause TypeCast
     TypeName VacuumRelation WindowDef XmlExpr XmlSerialize arg argType bound collClause constructor context_item
     cycle_clause datatype expr infer ofTypename onConflictClause on_empty on_error output over partbound partspec
-    pathspec pubtable returnType returning returningClause search_clause sourcetype storedtype targettype typeName value
+    pathspec pubtable returnType returning returningClause search_clause sourcetype storedtype targettype typeName
+    val value
 """
 PLAIN = frozenset(_PLAIN_NAMES.split())
 """Node types, and fields whose type is fixed, that need nothing themselves."""
 
 
 _NOTHING: frozenset[str] = frozenset()
+_IF_ANY = (
+    "begins_transaction",
+    "beyond_rollback",
+    "changes_rows",
+    "copies_in",
+    "copies_out",
+    "deallocates_all",
+    "ends_transaction",
+    "executes",
+    "impact",
+    "may_change_settings",
+    "outside_transaction",
+    "transaction_control",
+    "wipes",
+)
 
 
 class Findings:
@@ -199,6 +215,16 @@ class Findings:
         findings = Findings(self.rules, self.context)
         findings.prepared_here = self.prepared_here
         return findings
+
+    def absorb(self, inner: "Findings") -> None:
+        """Take in all that was found apart."""
+        for name in ("needs", "target", "unvetted"):
+            getattr(self, name).update(getattr(inner, name))
+        for name in _IF_ANY:
+            setattr(self, name, getattr(self, name) or getattr(inner, name))
+        for name in ("prepares", "deallocates"):
+            getattr(self, name).extend(getattr(inner, name))
+        self.transactional = self.transactional and inner.transactional
 
     def result(self) -> Classified:
         """What was found, as one classification."""
