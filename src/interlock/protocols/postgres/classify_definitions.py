@@ -147,9 +147,9 @@ def _create_index(findings: Findings, fields: Tree, scope: Scope) -> None:
     findings.walk_fields(fields, scope, frozenset({"relation", "excludeOpNames"}))
 
 
-_DESTROYS = frozenset({"AT_DropColumn", "AT_AlterColumnType"})
-_GUARDS = frozenset({"AT_ChangeOwner", "AT_EnableRowSecurity", "AT_DisableRowSecurity"})
-_GUARDS |= {"AT_ForceRowSecurity", "AT_NoForceRowSecurity"}
+DESTROYS = frozenset({"AT_DropColumn", "AT_AlterColumnType"})
+GUARDS = frozenset({"AT_ChangeOwner", "AT_EnableRowSecurity", "AT_DisableRowSecurity"})
+GUARDS |= {"AT_ForceRowSecurity", "AT_NoForceRowSecurity"}
 _ALTERS_NAMES = """
     AT_AddColumn AT_ColumnDefault AT_DropNotNull AT_SetNotNull AT_SetExpression AT_DropExpression AT_SetStatistics
     AT_SetOptions AT_ResetOptions AT_SetStorage AT_SetCompression AT_AddIndex AT_AddConstraint AT_AlterConstraint
@@ -161,7 +161,7 @@ _ALTERS_NAMES = """
     AT_GenericOptions AT_AttachPartition AT_DetachPartition AT_DetachPartitionFinalize AT_AddIdentity AT_SetIdentity
     AT_DropIdentity
 """
-_ALTERS = frozenset(_ALTERS_NAMES.split())
+ALTERS = frozenset(_ALTERS_NAMES.split())
 
 
 def _alter_table(findings: Findings, fields: Tree, scope: Scope) -> None:
@@ -175,12 +175,12 @@ def _alter_table(findings: Findings, fields: Tree, scope: Scope) -> None:
     for item in fields.get("cmds", []):
         command = item["AlterTableCmd"]
         subtype = command["subtype"]
-        if subtype in _DESTROYS:
+        if subtype in DESTROYS:
             findings.need(Action.DESTROY, part)
             findings.wipes = True
-        elif subtype in _GUARDS:
+        elif subtype in GUARDS:
             findings.need(Action.GRANT, part)
-        elif subtype not in _ALTERS:
+        elif subtype not in ALTERS:
             raise NotUnderstoodError(f"nothing is known of ALTER TABLE's {subtype}")
         _alter_partition(findings, command)
         findings.walk_fields(command, scope, frozenset({"newowner"}))
