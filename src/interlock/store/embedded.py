@@ -8,6 +8,7 @@ The server never outlives us: the kernel interrupts it when we die (see :mod:`in
 start waits until it is gone. A server that dies alone is started again, as often as it takes.
 """
 
+import contextlib
 import logging
 import socket
 import threading
@@ -137,6 +138,9 @@ class EmbeddedPostgres:
         keeper.join()
         self._keeper = None
         self._server = None
+        if self._sockets != self.folder / "run":
+            with contextlib.suppress(OSError):
+                self._sockets.rmdir()
 
     def _keep_running(self) -> None:
         self._stopping.clear()

@@ -166,11 +166,14 @@ def _is_postgres(process: Path) -> bool:
 
 
 def _forget_stale_pid(data: Path) -> None:
-    """Remove a pid file whose number now belongs to another program: the server would take it for a living one."""
+    """Remove a pid file that the server would stumble over: empty, or with a number that is another program's now.
+
+    One of a dead server it clears away itself, and better, for the file also names the dead one's shared memory.
+    """
     file = data / "postmaster.pid"
     try:
         pid = file.read_text(errors="replace").split("\n")[0].strip()
     except OSError:
         return
-    if pid.isdigit() and Path(f"/proc/{pid}").exists():
+    if not pid.isdigit() or Path(f"/proc/{pid}").exists():
         file.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """The state in PostgreSQL. Implements :class:`interlock.ports.state.State`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,7 +44,7 @@ class PostgresState:
             raise Misuse("a change has an actor")
         return self._changing(actor)
 
-    async def changes(self, after: int) -> AsyncIterator[tuple[int, Sequence[Entity]]]:
+    async def changes(self, after: int) -> AsyncGenerator[tuple[int, Sequence[Entity]]]:
         async with self._bell.hearing() as heard:
             first = True
             while True:
