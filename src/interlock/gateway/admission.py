@@ -1,0 +1,238 @@
+"""Who may open a session, under which grants, and what ends it. Pure: a snapshot, the rules and the time go in.
+
+Conditions of an admission, each a sentence when it fails: the login is known, active and of the key that was shown;
+the person is active; the resource exists and speaks this protocol; at least one grant of this person, resource and key
+is active and carried by its person, role and contract; the policy lets its roles connect.
+
+A session opens under all such grants, and ends with the first of them. Its rights never grow.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cryptography import x509
+
+from interlock.domain.actions import Action, Need
+from interlock.domain.decisions import Decision, Effect
+from interlock.domain.durations import format_duration
+from interlock.domain.grants import Grant, Login
+from interlock.domain.people import Person
+from interlock.domain.resources import Resource
+from interlock.domain.snapshot import Snapshot, UpstreamCredential
+from interlock.gateway.feed_messages import Key
+from interlock.gateway.rules import Rules
+from interlock.identity.authority import login_of
+from interlock.identity.keys import UnusableKeyError, thumbprint, usable_public_key
+from interlock.policy.decide import Question
+from interlock.ports.protocol import Refused
+from interlock.services.resting import why_grant_fell
+
+_SHOWN_NEEDS = (Need(Action.CONNECT),)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a session rests on. ``ends_at`` is the first end among the windows of grants, login and contracts."""
+
+    person: str
+    login: str
+    key: str
+    resource: Resource
+    credential: UpstreamCredential | None
+    grants: tuple[Grant, ...]
+    roles: frozenset[str]
+    contracts: frozenset[str]
+    ends_at: datetime
+    read_only: bool
+    may_execute: bool
+
+    @property
+    def rests_on(self) -> frozenset[Key]:
+        """The rows of the snapshot whose change may end the session."""
+        return frozenset(
+            {("people", self.person), ("logins", self.login)}
+            | {("grants", grant.id) for grant in self.grants}
+            | {("contracts", name) for name in self.contracts}
+        )
+
+
+def read_login(der: bytes, snapshot: Snapshot, now: datetime) -> Login | Refused:
+    """The login that a client certificate stands for. TLS has checked that our authority issued it."""
+    again = "Type: interlock login"
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        key = thumbprint(usable_public_key(certificate.public_key()))
+    except (ValueError, UnusableKeyError):
+        return Refused(f"The client certificate cannot be read. {again}", "bad-certificate")
+    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+        when = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        return Refused(f"Your client certificate is valid until {when}, and it is {now:%H:%M}. {again}", "expired")
+    login_id = login_of(certificate)
+    if login_id is None:
+        return Refused(f"The client certificate names no login. {again}", "bad-certificate")
+    login = snapshot.logins.get(login_id)
+    if login is None or not login.active(now):
+        return Refused(f"Your login {login_id} is over. {again}", "login-ended")
+    if login.key != key:
+        return Refused(f"The client certificate has another key than the login {login_id}. {again}", "wrong-key")
+    return login
+
+
+def admit(
+    login_id: str, resource_name: str, kind: str, known: tuple[Snapshot, Rules], now: datetime
+) -> Rights | Refused:
+    """The rights under which a session may open, or why none may."""
+    snapshot, rules = known
+    login = snapshot.logins.get(login_id)
+    if login is None or not login.active(now):
+        return Refused(f"Your login {login_id} is over. Type: interlock login", "login-ended")
+    person = snapshot.people.get(login.person)
+    if person is None or not person.active:
+        return Refused(f"{login.person} has left, so no session is opened.", "person-ended")
+    resource = rules.configuration.resources.get(resource_name)
+    if resource is None:
+        return Refused(f"There is no resource {resource_name}. What there is: interlock resources", "unknown-resource")
+    if resource.kind != kind:
+        return Refused(f"{resource.name} speaks {resource.kind}, not {kind}. Type: interlock connect {resource.name}")
+    mine = [g for g in snapshot.grants.values() if g.person == person.name and g.resource == resource.name]
+    carried = [grant for grant in mine if _why_not_carried(grant, login, known, now) is None]
+    if not carried:
+        return _explain_no_grant(mine, login, person, resource, known, now)
+    credential = snapshot.credentials.get(resource.name)
+    if resource.credential is not None and credential is None:
+        return Refused(
+            f"The gateway has no secret for {resource.name}, so it cannot sign in there. Tell the operator: "
+            "interlock doctor",
+            "no-credential",
+        )
+    return _open_rights(login, person, resource, credential, carried, known, now)
+
+
+def _open_rights(
+    login: Login,
+    person: Person,
+    resource: Resource,
+    credential: UpstreamCredential | None,
+    grants: list[Grant],
+    known: tuple[Snapshot, Rules],
+    now: datetime,
+) -> Rights | Refused:
+    snapshot, rules = known
+    roles = frozenset(grant.role for grant in grants)
+    decision = rules.decider.decide(Question(person, resource, roles, _SHOWN_NEEDS, now, login.present_at))
+    if decision.effect is Effect.DENY:
+        return Refused(decision.reason, "denied")
+    if decision.effect is Effect.HOLD:
+        return Refused(f"{decision.reason} A connection cannot be held; only statements can.", "denied")
+    contracts = frozenset(grant.contract for grant in grants if grant.contract is not None)
+    ends = [login.ends_at, *(g.ends_at for g in grants), *(snapshot.contracts[name].end for name in contracts)]
+    reach = rules.decider.reach(roles, resource)
+    return Rights(
+        person=person.name,
+        login=login.id,
+        key=login.key,
+        resource=resource,
+        credential=credential,
+        grants=tuple(sorted(grants, key=lambda grant: grant.id)),
+        roles=roles,
+        contracts=contracts,
+        ends_at=min(ends),
+        read_only=not any(action.changes for action in reach),
+        may_execute=Action.EXECUTE in reach,
+    )
+
+
+def _why_not_carried(grant: Grant, login: Login, known: tuple[Snapshot, Rules], now: datetime) -> str | None:
+    """Why ``grant`` gives nothing to ``login`` now, or None when it does."""
+    snapshot, rules = known
+    if grant.ended_at is not None or now >= grant.ends_at:
+        return f"the grant {grant.id} ({grant.role}) has ended"
+    if now < grant.starts_at:
+        return f"the grant {grant.id} ({grant.role}) starts at {grant.starts_at:%Y-%m-%d %H:%M} UTC"
+    if grant.key != login.key:
+        return f"the grant {grant.id} ({grant.role}) is bound to another key than this login's"
+    return why_grant_fell(grant, snapshot.people, snapshot.contracts, rules.configuration, now)
+
+
+def _explain_no_grant(
+    mine: list[Grant],
+    login: Login,
+    person: Person,
+    resource: Resource,
+    known: tuple[Snapshot, Rules],
+    now: datetime,
+) -> Refused:
+    whys = [why for why in (_why_not_carried(grant, login, known, now) for grant in mine) if why]
+    why = (
+        f"You have no grant on {resource.name} that you may use now: {whys[0]}."
+        if whys
+        else (f"You have no grant on {resource.name}.")
+    )
+    return Refused(f"{why} {_how_to_ask(person, resource, known, now)}", "no-grant")
+
+
+def _how_to_ask(person: Person, resource: Resource, known: tuple[Snapshot, Rules], now: datetime) -> str:
+    """The command for the least role that the person may ask for."""
+    snapshot, rules = known
+    running = [c for c in snapshot.contracts.values() if c.covers(person) and c.running(now)]
+    if not person.is_employee and not running:
+        return "You work under no contract that runs now: ask your sponsor."
+    fitting = [
+        role
+        for role in rules.configuration.roles.values()
+        if role.on.matches(resource) and (person.is_employee or any(role.name in c.roles for c in running))
+    ]
+    if not fitting:
+        return "No role is lent to you on it. What there is: interlock resources"
+    role = min(fitting, key=lambda one: (len(one.allow), one.name))
+    longest = format_duration(role.lending.longest)
+    return f'To ask for one: interlock request {resource.name} --role {role.name} --for {longest} --reason "…"'
+
+
+def why_ended(session: str, rights: Rights, known: tuple[Snapshot, Rules], now: datetime) -> str | None:
+    """Why the session may not go on, as a clause such as ``the grant g-… (reader) has ended``; None when it may."""
+    snapshot, rules = known
+    cut = snapshot.cuts.get(session)
+    if cut is not None:
+        return cut.rstrip(".") or "somebody cut it"
+    person = snapshot.people.get(rights.person)
+    if person is None or not person.active:
+        return f"{rights.person} has left"
+    login = snapshot.logins.get(rights.login)
+    if login is None or not login.active(now) or login.key != rights.key:
+        return f"the login {rights.login} is over"
+    for opened_under in rights.grants:
+        grant = snapshot.grants.get(opened_under.id)
+        if grant is None or grant.role != opened_under.role or grant.resource != opened_under.resource:
+            return f"the grant {opened_under.id} ({opened_under.role}) has ended"
+        why = _why_not_carried(grant, login, known, now)
+        if why is not None:
+            return why
+    resource = rules.configuration.resources.get(rights.resource.name)
+    if resource is None or replace(resource, labels=rights.resource.labels) != rights.resource:
+        return f"the resource {rights.resource.name} is another one since the policy changed"
+    return None
+
+
+def window_end(rights: Rights, snapshot: Snapshot) -> datetime:
+    """The first end among the windows as they are now; that of the opening for what is there no more."""
+    ends = [rights.ends_at]
+    ends.extend(snapshot.grants[g.id].ends_at for g in rights.grants if g.id in snapshot.grants)
+    if rights.login in snapshot.logins:
+        ends.append(snapshot.logins[rights.login].ends_at)
+    ends.extend(snapshot.contracts[name].end for name in rights.contracts if name in snapshot.contracts)
+    return min(ends)
+
+
+def question(rights: Rights, needs: tuple[Need, ...], known: tuple[Snapshot, Rules], now: datetime) -> Question | None:
+    """What to ask the policy about a statement of the session; None when its person or login is gone."""
+    snapshot, rules = known
+    person = snapshot.people.get(rights.person)
+    login = snapshot.logins.get(rights.login)
+    resource = rules.configuration.resources.get(rights.resource.name)
+    if person is None or login is None or resource is None:
+        return None
+    return Question(person, resource, rights.roles, needs, now, login.present_at)
+
+
+GONE = Decision(Effect.DENY, "What this session rests on has ended.")

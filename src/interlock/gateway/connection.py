@@ -1,0 +1,227 @@
+"""One TCP (or Unix) connection, plain or under our own TLS, with bounded memory in both directions."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from typing import Protocol, cast
+
+from interlock.errors import Misuse, PeerError
+from interlock.wire.tls import TlsEngine
+
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 6))
+_TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8
+
+
+class ConnectionOwner(Protocol):
+    """Who is told what happens on a connection. Nothing it raises reaches another connection."""
+
+    def connection_opened(self, connection: "Connection") -> None: ...
+
+    def received(self, connection: "Connection", payload: bytes) -> None: ...
+
+    def secured(self, connection: "Connection", certificate: bytes | None) -> None: ...
+
+    def peer_finished(self, connection: "Connection") -> None:
+        """The peer sends no more (a half-close); what is written still goes out."""
+
+    def connection_lost(self, connection: "Connection", why: str) -> None:
+        """It is over. ``why`` is empty for an ordinary end."""
+
+    def write_pressure(self, connection: "Connection", *, high: bool) -> None:
+        """More (or again less) waits to be sent than the bounds allow."""
+
+
+class Connection(asyncio.Protocol):
+    """Bytes in and out; TLS may start at any byte. All methods but ``abort`` do nothing once it is over."""
+
+    def __init__(self, owner: ConnectionOwner, write_high: int, write_low: int) -> None:
+        self._owner = owner
+        self._bounds = (write_high, write_low)
+        self._transport: asyncio.Transport | None = None
+        self._tls: TlsEngine | None = None
+        self._waiting: list[bytes] = []
+        self._over = False
+        self._closing = False
+        self._finished = False
+        self.high = False
+        self.paused = False
+        self.peer = ""
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        high, low = self._bounds
+        self._transport.set_write_buffer_limits(high=high, low=low)
+        self.peer = _peer(transport)
+        _tune(transport)
+        self._owner.connection_opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._over or self._closing:
+            return
+        if self._tls is None:
+            self._owner.received(self, data)
+        else:
+            self._go_on(data)
+
+    def eof_received(self) -> bool:
+        self._tell_finished()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._over:
+            self._over = True
+            self._owner.connection_lost(self, _reason(exc))
+
+    def pause_writing(self) -> None:
+        self.high = True
+        self._owner.write_pressure(self, high=True)
+
+    def resume_writing(self) -> None:
+        self.high = False
+        if not self._over:
+            self._owner.write_pressure(self, high=False)
+
+    # What the owner calls
+
+    def send(self, payload: bytes | bytearray | memoryview) -> None:
+        if self._over or self._closing or self._transport is None or not payload:
+            return
+        # The transport keeps a reference until the bytes have left: what may still change is copied.
+        settled = payload if isinstance(payload, bytes) else bytes(payload)
+        if self._tls is None:
+            self._transport.write(settled)
+        elif not self._tls.secured:
+            self._waiting.append(settled)
+        else:
+            self._tls.send(settled)
+            self._transport.write(self._tls.outgoing())
+
+    def secure(self, context: ssl.SSLContext, *, server_name: str | None = None, rest: bytes = b"") -> None:
+        """Start TLS: as the client towards ``server_name`` when it is given, else as the server.
+
+        ``rest`` was read already and is the start of the peer's side of TLS. The handshake goes on when the caller
+        has returned, so that nothing it leads to happens inside the call.
+        """
+        if self._tls is not None:
+            raise Misuse("TLS was started twice on one connection")
+        server_side = server_name is None
+        self._tls = TlsEngine(context, server_side=server_side, server_name=server_name or None)
+        if rest:
+            self._tls.feed(rest)
+        if rest or not server_side:
+            asyncio.get_running_loop().call_soon(self._go_on, b"")
+
+    def pause(self) -> None:
+        if not self.paused and self._transport is not None and not self._over:
+            self.paused = True
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.paused and self._transport is not None and not self._over:
+            self.paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def close(self) -> None:
+        """End after what was written has left; ``connection_lost`` follows."""
+        if self._over or self._closing or self._transport is None:
+            return
+        if self._tls is not None and self._tls.secured:
+            self._tls.say_goodbye()
+            self._transport.write(self._tls.outgoing())
+        self._closing = True
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End now; what was not sent is lost."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def over(self) -> bool:
+        return self._over
+
+    @property
+    def gone(self) -> bool:
+        """Whether the peer has closed its side, also while nothing is read (asked of the kernel; TCP only)."""
+        if self._over:
+            return True
+        raw = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+        try:
+            (state,) = struct.unpack("B", raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))
+        except OSError:
+            return True
+        return state in (_TCP_CLOSE, _TCP_CLOSE_WAIT)
+
+    # Inside
+
+    def _go_on(self, encrypted: bytes) -> None:
+        tls, transport = self._tls, self._transport
+        if self._over or self._closing or tls is None or transport is None:
+            return
+        try:
+            progress = tls.receive(encrypted)
+        except PeerError as error:
+            # The alert goes out first, so that the peer learns why.
+            transport.write(tls.outgoing())
+            self._fail(error.sentence)
+            return
+        outgoing = tls.outgoing()
+        if outgoing:
+            transport.write(outgoing)
+        if progress.secured:
+            self._owner.secured(self, tls.peer_certificate)
+            for payload in self._take_waiting():
+                self.send(payload)
+        if progress.plain and not self._closing:
+            self._owner.received(self, progress.plain)
+        if progress.closed:
+            self._tell_finished()
+
+    def _take_waiting(self) -> list[bytes]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _tell_finished(self) -> None:
+        if self._tls is not None and not self._tls.secured:
+            self._fail("The other side left during the TLS handshake.")
+        elif not self._finished and not self._over and not self._closing:
+            self._finished = True
+            self._owner.peer_finished(self)
+
+    def _fail(self, sentence: str) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._closing = self._over = True
+        self._owner.connection_lost(self, sentence)
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else "local"
+
+
+def _tune(transport: asyncio.BaseTransport) -> None:
+    raw = transport.get_extra_info("socket")
+    if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    # A peer that is gone already has no options to set; its end is told by the transport.
+    with contextlib.suppress(OSError):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            raw.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _reason(error: Exception | None) -> str:
+    if error is None:
+        return ""
+    return f"The connection broke: {error}."

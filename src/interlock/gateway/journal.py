@@ -1,0 +1,288 @@
+"""The worker's write-ahead journal: one append-only file at a time, shared by all its sessions, synced in groups.
+
+Records are appended on the loop's thread and written by one other thread, which takes whatever has gathered, writes
+it, calls fdatasync once, and says so back on the loop. INVARIANT: ``then`` of a record is called only when its frame
+and all before it are on disk.
+
+When the disk fails, what was not durable stays in memory (the sessions end, so little more comes), the file is given
+up (after a failed fdatasync the kernel may have dropped what it could not write) and a fresh one is tried until it can
+be written. What waited goes first, so that a recording misses nothing; ``then`` is not called for it any more.
+
+A journal lives in a folder of its own, whose ``lock`` is held (flock) as long as the worker lives. That is how
+another worker tells the journal of a dead one.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from interlock.errors import Failure
+from interlock.wire.frames import MAGIC, frame
+
+_LOG = logging.getLogger("interlock.gateway")
+LOCK = "lock"
+SUFFIX = ".journal"
+_RETRY_S = 0.5
+
+
+class FrameOwner(Protocol):
+    """Whose frame it is; told on the loop where it lies, once it is durable."""
+
+    def placed(self, file: int, offset: int) -> None: ...
+
+
+Then = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Entry:
+    owner: FrameOwner
+    frame: bytes
+    then: Then | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Entries that are on disk: in which file, from which offset, and when they were taken to be written."""
+
+    file: int
+    offset: int
+    entries: list[_Entry]
+    taken_at: float
+
+
+class Journal:
+    """See the module. All methods are for the loop's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        file_bytes: int,
+        durable_s: float,
+        stall_s: float,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
+        """``folder`` is the host's journal folder, in which this journal makes its own. Raises Failure."""
+        self._durable_s = durable_s
+        self._stall_s = stall_s
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Entry] = deque()
+        self._unsettled = 0
+        self._oldest = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake = threading.Condition()
+        self._asked = False
+        self._stopping = False
+        self.failure = ""
+        self.on_failure: Callable[[str], None] = lambda _: None
+        self.folder, self._lock = _make_own(folder)
+        self._writer = _Writer(self.folder, file_bytes, sync)
+        self._thread = threading.Thread(target=self._write_groups, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def file(self) -> int:
+        """The number of the file that was written last."""
+        return self._writer.file
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the oldest record that is not on disk is older than it may be."""
+        return self._unsettled > 0 and time.monotonic() - self._oldest > self._stall_s
+
+    def append(self, owner: FrameOwner, payload: bytes, *, then: Then | None = None) -> None:
+        """Take a record. With ``then`` it is synced at once, else within the time that a read's record may take."""
+        if self._unsettled == 0:
+            self._oldest = time.monotonic()
+        self._unsettled += 1
+        self._queue.append(_Entry(owner, frame(payload), then))
+        if then is not None:
+            self._ask()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._durable_s, self._ask)
+
+    def path(self, file: int) -> Path:
+        return file_path(self.folder, file)
+
+    async def close(self) -> None:
+        """Sync what is left, as far as the disk lets us, and stop the thread. The files stay."""
+        self._ask()
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join, 5.0)
+        await asyncio.sleep(0)
+        os.close(self._lock)
+
+    # On the loop
+
+    def _ask(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        with self._wake:
+            self._asked = True
+            self._wake.notify()
+
+    def _settled(self, group: _Group) -> None:
+        if self.failure:
+            self.failure = ""
+            _LOG.warning("The recording can be written again.")
+        self._unsettled -= len(group.entries)
+        self._oldest = group.taken_at
+        offset = group.offset
+        for entry in group.entries:
+            entry.owner.placed(group.file, offset)
+            offset += len(entry.frame)
+        for entry in group.entries:
+            if entry.then is not None:
+                entry.then()
+
+    def _failed(self, why: str) -> None:
+        if not self.failure:
+            self.failure = why
+            _LOG.error("The recording cannot be written: %s. Sessions end until it can be.", why)
+            self.on_failure(why)
+
+    # On the writing thread
+
+    def _write_groups(self) -> None:
+        backlog: list[_Entry] = []
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._asked or self._stopping)
+                self._asked = False
+                last = self._stopping
+            taken_at = time.monotonic()
+            while self._queue:
+                backlog.append(self._queue.popleft())
+            if backlog:
+                backlog = self._write(backlog, taken_at)
+            if last:
+                return
+            if backlog:
+                time.sleep(_RETRY_S)
+                self._asked = True
+
+    def _write(self, entries: list[_Entry], taken_at: float) -> list[_Entry]:
+        """Returns what is left to be written."""
+        try:
+            file, offset = self._writer.write([entry.frame for entry in entries])
+        except OSError as error:
+            for entry in entries:
+                entry.then = None
+            self._tell(self._failed, error.strerror or str(error))
+            return entries
+        self._tell(self._settled, _Group(file, offset, entries, taken_at))
+        return []
+
+    def _tell(self, what: Callable[..., None], told: object) -> None:
+        # The loop may be over when the process ends with a group under way; nobody waits for it then.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what, told)
+
+
+class _Writer:
+    """The files, on the writing thread."""
+
+    def __init__(self, folder: Path, file_bytes: int, sync: Callable[[int], None]) -> None:
+        self.file = 0
+        self._folder = folder
+        self._file_bytes = file_bytes
+        self._sync = sync
+        self._handle = -1
+        self._end = 0
+
+    def write(self, frames: list[bytes]) -> tuple[int, int]:
+        """Lay down ``frames`` and sync. Returns the file and the offset of the first. Raises OSError."""
+        if self._handle < 0 or self._end >= self._file_bytes:
+            self._open_next()
+        start = self._end
+        try:
+            written = _write_all(self._handle, b"".join(frames))
+            self._sync(self._handle)
+        except OSError:
+            self._give_up()
+            raise
+        self._end += written
+        return self.file, start
+
+    def _open_next(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+        path = file_path(self._folder, self.file + 1)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        self._handle = os.open(path, flags, 0o600)
+        self._end = 0
+        try:
+            self._end = _write_all(self._handle, MAGIC)
+            _sync_folder(self._folder)
+        except OSError:
+            self._give_up()
+            raise
+        self.file += 1
+
+    def _give_up(self) -> None:
+        # What was synced stays; the rest is written again elsewhere and would only fill the disk here.
+        handle, self._handle = self._handle, -1
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, self._end)
+        os.close(handle)
+
+
+def file_path(folder: Path, file: int) -> Path:
+    return folder / f"{file:08d}{SUFFIX}"
+
+
+def remove_journal(folder: Path) -> None:
+    """Take a journal away that nobody needs any more; its lock goes last."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == LOCK):
+        path.unlink()
+    folder.rmdir()
+
+
+def _write_all(handle: int, content: bytes) -> int:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
+    return len(content)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_own(folder: Path) -> tuple[Path, int]:
+    """A new folder for one journal, and the handle that holds its lock."""
+    own = folder / f"w-{secrets.token_hex(8)}"
+    fresh = folder / f"new-{own.name}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh.mkdir(mode=0o700)
+        lock = os.open(fresh / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Named only when locked: another worker must never see it as a dead one's.
+        fresh.rename(own)
+        _sync_folder(folder)
+    except OSError as error:
+        raise Failure(
+            f"The folder for recordings, {folder}, cannot be written: {error.strerror or error}.",
+            "Make room or mend its permissions, then start again.",
+        ) from error
+    return own, lock

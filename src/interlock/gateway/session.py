@@ -1,0 +1,561 @@
+"""One client's connection and the machine that speaks for it: everything a machine may ask of the gateway.
+
+::
+
+    STRANGER   connected; nobody has vouched for it: bounded in number, bytes and seconds
+    ADMITTING  it said who it is
+    ADMITTED   it rests on grants, which are watched from here on; the upstream is being reached
+    OPEN       statements
+    LEAVING    an orderly end: what was written still goes out
+    CUT        the last words are on their way, everything else is closed
+    OVER
+
+A stage is only ever left downwards. Each call into the machine goes through ``_enter``: whatever it raises ends this
+session and touches no other.
+"""
+
+import logging
+from asyncio import TimerHandle
+from collections.abc import Callable
+from enum import IntEnum
+
+from interlock.errors import InterlockError, Misuse, PeerError, Refusal
+from interlock.gateway.admission import Rights, admit, read_login, why_ended, window_end
+from interlock.gateway.asides import AsideConnection
+from interlock.gateway.connection import Connection
+from interlock.gateway.dialling import dial, explain_failure
+from interlock.gateway.feed_messages import Key
+from interlock.gateway.recorder import Recording
+from interlock.gateway.shared import Shared
+from interlock.gateway.statements import Party, Statements, stale_sentence
+from interlock.ports.control import SessionStart
+from interlock.ports.protocol import (
+    Admission,
+    Aside,
+    Credentials,
+    Impact,
+    Machine,
+    Outcome,
+    PeerCertificate,
+    Proceed,
+    ProtocolAdapter,
+    Refused,
+    Statement,
+    Verdict,
+)
+from interlock.services.ids import new_id
+
+_LOG = logging.getLogger("interlock.gateway")
+_FAULT = "The gateway met a fault of its own and ends this session."
+
+
+class Stage(IntEnum):
+    STRANGER = 1
+    ADMITTING = 2
+    ADMITTED = 3
+    OPEN = 4
+    LEAVING = 5
+    CUT = 6
+    OVER = 7
+
+
+class Session:
+    """The machine's Outlet, the connections' owner, and what the registry of sessions knows."""
+
+    def __init__(self, shared: Shared, adapter: ProtocolAdapter) -> None:
+        self.id = ""
+        self.stage = Stage.STRANGER
+        limits = shared.limits
+        self.client = Connection(self, limits.write_high, limits.write_low)
+        self._shared = shared
+        self._adapter = adapter
+        self._upstream: Connection | None = None
+        self._dialling = False
+        self._machine: Machine | None = None
+        self._rights: Rights | None = None
+        self._recording: Recording | None = None
+        self._statements: Statements | None = None
+        self._described = ""
+        self._timers: dict[str, TimerHandle] = {}
+        self._keys: list[bytes] = []
+        self._said_bytes = 0
+        self._asides = 0
+        self._asked_pause = False
+        self._client_finished = False
+        self._interrupted_others = False
+        self._why = ""
+
+    # --- the connections
+
+    def connection_opened(self, connection: Connection) -> None:
+        if connection is self.client:
+            self._shared.strangers.enter(self, self.client.peer)
+            if self.stage is Stage.STRANGER:
+                self._machine = self._adapter.open_machine(self)
+                self._set_timer("stranger", self._shared.limits.stranger_s, self._too_slow)
+        else:
+            self._dialling = False
+            if self.stage is Stage.ADMITTED and self._machine is not None:
+                self._enter(self._machine.upstream_opened)
+            else:
+                connection.abort()
+
+    def received(self, connection: Connection, payload: bytes) -> None:
+        machine = self._machine
+        if machine is None or self.stage > Stage.OPEN:
+            return
+        if connection is not self.client:
+            try:
+                machine.upstream_bytes(payload)
+            except Exception as error:  # noqa: BLE001 -- a machine's fault ends its own session and nothing else
+                self._fail(error)
+            return
+        if self.stage < Stage.ADMITTED:
+            self._said_bytes += len(payload)
+            if self._said_bytes > self._shared.limits.stranger_bytes:
+                self.drop("it sent too much without saying who it is")
+                return
+        try:
+            machine.client_bytes(payload)
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._fail(error)
+
+    def secured(self, connection: Connection, certificate: bytes | None) -> None:
+        machine = self._machine
+        if machine is None:
+            return
+        if connection is self.client:
+            shown = None if certificate is None else PeerCertificate(certificate)
+            self._enter(lambda: machine.client_secured(shown))
+        else:
+            self._enter(machine.upstream_secured)
+
+    def peer_finished(self, connection: Connection) -> None:
+        if connection is not self.client:
+            self._upstream_ended("")
+            return
+        self._client_finished = True
+        if self._machine is not None:
+            self._enter(self._machine.client_closed)
+        if self.stage < Stage.LEAVING:
+            self._leave_when_idle()
+
+    def connection_lost(self, connection: Connection, why: str) -> None:
+        if connection is not self.client:
+            self._upstream_ended(why)
+            return
+        if not self._client_finished and self._machine is not None:
+            self._client_finished = True
+            self._enter(self._machine.client_closed)
+        self._why = self._why or why or "the client left"
+        self._leave(self._why)
+        self._settle()
+
+    def write_pressure(self, connection: Connection, *, high: bool) -> None:
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read a side only while the other can be written. A client that does not read is not read either."""
+        upstream = self._upstream
+        if self._asked_pause or self.client.high or (upstream is not None and upstream.high):
+            self.client.pause()
+        else:
+            self.client.resume()
+        if upstream is not None:
+            if self.client.high:
+                upstream.pause()
+            else:
+                upstream.resume()
+
+    def _upstream_ended(self, why: str) -> None:
+        upstream = self._upstream
+        if self.stage < Stage.LEAVING and self._machine is not None:
+            machine = self._machine
+            self._enter(lambda: machine.upstream_closed(why))
+            self._leave(why or "the resource closed the connection")
+        if upstream is not None:
+            upstream.close()
+        self._settle()
+
+    # --- Outlet: bytes
+
+    def to_client(self, payload: bytes | bytearray | memoryview) -> None:
+        self.client.send(payload)
+
+    def to_upstream(self, payload: bytes | bytearray | memoryview) -> None:
+        if self._upstream is not None and Stage.ADMITTED <= self.stage <= Stage.OPEN:
+            self._upstream.send(payload)
+
+    def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:
+        self.client.send(after)
+        self.client.secure(self._shared.tls.server(alpn), rest=rest)
+
+    def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
+        if self._upstream is None:
+            raise Misuse("TLS was started towards a resource that is not connected")
+        self._upstream.secure(self._shared.tls.upstream(mode, trust), server_name=server_name)
+
+    def pause_client(self) -> None:
+        self._asked_pause = True
+        self._regulate()
+
+    def resume_client(self) -> None:
+        self._asked_pause = False
+        self._regulate()
+
+    # --- Outlet: admission
+
+    def authenticate(self, credentials: Credentials) -> None:
+        if self.stage is not Stage.STRANGER:
+            raise Misuse("a machine authenticated twice")
+        if (credentials.certificate is None) == (credentials.password is None):
+            raise Misuse("exactly one of certificate and password says who a client is")
+        self.stage = Stage.ADMITTING
+        self._described = credentials.client
+        self._shared.run_errand(self._admit(credentials))
+
+    async def _admit(self, credentials: Credentials) -> None:
+        # Runs after the machine's call has returned, so that the answer is an entry of its own.
+        verdict = await self._judge(credentials)
+        if self.stage is not Stage.ADMITTING or self._machine is None:
+            return
+        machine = self._machine
+        if isinstance(verdict, Refused):
+            refused = verdict
+            self._why = f"turned away: {refused.sentence}"
+            self._enter(lambda: machine.turned_away(refused))
+            self._set_timer("turned away", self._shared.limits.close_s, self.client.abort)
+            return
+        self._begin(verdict)
+        self._enter(lambda: machine.admitted(self._admission(verdict)))
+
+    async def _judge(self, credentials: Credentials) -> Rights | Refused:
+        shared = self._shared
+        if shared.journal.failure:
+            return Refused(f"No session is opened, because {recording_sentence(shared.journal.failure)}", "recording")
+        known = shared.known
+        if known is None:
+            return Refused(f"No session is opened now, because {shared.follower.why_stale}. Try again.", "stale")
+        if credentials.certificate is not None:
+            login = read_login(credentials.certificate.der, known[0], shared.now())
+            holder = login if isinstance(login, Refused) else login.id
+        else:
+            holder = await self._take_password(credentials)
+            known = shared.known
+        if isinstance(holder, Refused):
+            return holder
+        if known is None:
+            return Refused(stale_sentence(shared), "stale")
+        return admit(holder, credentials.resource, self._adapter.name, known, shared.now())
+
+    async def _take_password(self, credentials: Credentials) -> str | Refused:
+        try:
+            holder = await self._shared.control.take_password(credentials.password or "", credentials.resource)
+        except Refusal as refusal:
+            return Refused(str(refusal), refusal.code)
+        except InterlockError as error:
+            return Refused(f"The password cannot be checked now. {error}", "unreachable")
+        return holder.login
+
+    def _begin(self, rights: Rights) -> None:
+        shared = self._shared
+        self.id = new_id("s")
+        self._rights = rights
+        self.stage = Stage.ADMITTED
+        shared.strangers.leave(self)
+        self._clear_timer("stranger")
+        self._recording = Recording(self.id, shared.journal, shared.clock, shared.archive)
+        self._statements = Statements(shared, Party(self.id, rights, self._adapter.honours), self._recording, self)
+        shared.sessions.add(self)
+        self._set_timer("handshake", shared.limits.handshake_s, self._upstream_too_slow)
+        self._set_window()
+
+    def _admission(self, rights: Rights) -> Admission:
+        return Admission(
+            session=self.id,
+            person=rights.person,
+            resource=rights.resource,
+            credential=rights.credential,
+            read_only=rights.read_only,
+            may_execute=rights.may_execute,
+        )
+
+    # --- Outlet: the upstream
+
+    def open_upstream(self) -> None:
+        if self.stage is not Stage.ADMITTED or self._upstream is not None or self._dialling:
+            raise Misuse("an upstream is opened once, after the admission")
+        self._dialling = True
+        self._shared.run_errand(self._dial())
+
+    async def _dial(self) -> None:
+        if self._rights is None:
+            return
+        resource, limits = self._rights.resource, self._shared.limits
+        self._upstream = Connection(self, limits.write_high, limits.write_low)
+        upstream = self._upstream
+        try:
+            await dial(resource, self._adapter, lambda: upstream, limits.connect_s)
+        except (OSError, UnicodeError) as error:
+            self._dialling = False
+            self._upstream = None
+            self._upstream_ended(explain_failure(resource, error, limits.connect_s))
+
+    def open_aside(self, aside: Aside) -> None:
+        if self._rights is None or self.stage is Stage.OVER:
+            return
+        if self._asides >= self._shared.limits.asides:
+            _LOG.info("%s has too many out-of-band connections; one more is not opened.", self.id)
+            return
+        self._asides += 1
+        self._shared.run_errand(self._run_aside(AsideConnection(self._shared, aside), self._rights))
+
+    async def _run_aside(self, aside: AsideConnection, rights: Rights) -> None:
+        try:
+            await aside.run(rights.resource, self._adapter)
+        finally:
+            self._asides -= 1
+
+    def established(self) -> None:
+        if self.stage is not Stage.ADMITTED or self._rights is None or self._recording is None:
+            raise Misuse("only an admitted session is established, once")
+        self.stage = Stage.OPEN
+        self._clear_timer("handshake")
+        rights = self._rights
+        start = SessionStart(
+            id=self.id,
+            person=rights.person,
+            resource=rights.resource.name,
+            login=rights.login,
+            grants=tuple(grant.id for grant in rights.grants),
+            address=self.client.peer,
+            client=self._described,
+            opened_at=self._shared.now(),
+        )
+        self._shared.archive.expect(self.id)
+        self._recording.open(start)
+        self._shared.reporter.started(start)
+
+    # --- Outlet: statements
+
+    def ask(self, number: int, statement: Statement) -> Verdict | None:
+        if self.stage is not Stage.OPEN or self._statements is None:
+            if self.stage > Stage.OPEN:
+                return Refused("The session is over.", "over")
+            raise Misuse("a statement was asked about before the session was established")
+        return self._statements.ask(number, statement)
+
+    def hold(self, number: int, impact: Impact) -> None:
+        if self.stage is Stage.OPEN and self._statements is not None:
+            self._statements.hold(number, impact)
+            self._look_after_client()
+
+    def withdraw(self, number: int) -> None:
+        if self._statements is not None:
+            self._statements.withdraw(number)
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        if self._statements is not None:
+            self._statements.finish(number, outcome)
+
+    def decided(self, number: int, verdict: Proceed | Refused) -> None:
+        machine = self._machine
+        if machine is not None and self.stage is Stage.OPEN:
+            self._enter(lambda: machine.decided(number, verdict))
+
+    def told(self, sentence: str) -> None:
+        machine = self._machine
+        if machine is not None and self.stage is Stage.OPEN:
+            self._enter(lambda: machine.told(sentence))
+
+    # --- Outlet: interrupts
+
+    def mint_interrupt_key(self, size_bytes: int) -> bytes:
+        key = self._shared.interrupts.mint(size_bytes, self._interrupted)
+        self._keys.append(key)
+        return key
+
+    def interrupt(self, key: bytes) -> None:
+        # One key for a connection: guessing costs a connection each time.
+        if self.stage is Stage.STRANGER and not self._interrupted_others:
+            self._interrupted_others = True
+            self._shared.interrupts.interrupt(key, self.client.peer)
+
+    def _interrupted(self) -> None:
+        if self.stage is Stage.OPEN and self._machine is not None:
+            self._enter(self._machine.interrupted)
+
+    # --- the registry
+
+    @property
+    def recording(self) -> Recording | None:
+        """Its recording, once it is open."""
+        return self._recording if self.stage >= Stage.OPEN else None
+
+    @property
+    def rests_on(self) -> frozenset[Key]:
+        return frozenset() if self._rights is None else self._rights.rests_on
+
+    def check(self) -> None:
+        """Look whether what it rests on still holds, as far as is known; the window's timer is set anew."""
+        follower, rights = self._shared.follower, self._rights
+        if rights is None or follower.snapshot is None or follower.rules is None or self.stage >= Stage.CUT:
+            return
+        why = why_ended(self.id, rights, (follower.snapshot, follower.rules), self._shared.now())
+        if why is not None:
+            self.cut(f"Interlock ended this session: {why}.", why)
+        else:
+            self._set_window()
+
+    def look_at_holds(self, requests: frozenset[str] | None) -> None:
+        if self._statements is not None:
+            self._statements.look_at_holds(requests)
+
+    def decide_parked(self) -> None:
+        if self._statements is not None:
+            self._statements.decide_parked()
+
+    # --- ends
+
+    def close(self, why: str = "") -> None:
+        self._leave(why)
+
+    def cut(self, sentence: str, why: str) -> None:
+        """End now: the last words go to the client, the upstream is left at once, whatever was under way."""
+        if self.stage >= Stage.CUT:
+            return
+        speak = self.stage < Stage.LEAVING
+        self.stage = Stage.CUT
+        self._why = why
+        if speak and self._machine is not None:
+            try:
+                self._machine.ending(sentence)
+            except Exception:  # noqa: BLE001 -- a fault in the last words must not keep the session open
+                _LOG.exception("%s could not say its last words.", self.id)
+        if self._upstream is not None:
+            self._upstream.abort()
+        self.client.close()
+        self._set_timer("last words", self._shared.limits.last_words_s, self.client.abort)
+        self._settle()
+
+    def drop(self, why: str) -> None:
+        """Leave at once and say nothing."""
+        self._why = self._why or why
+        self._leave(why)
+        self.client.abort()
+
+    def _leave(self, why: str) -> None:
+        if self.stage >= Stage.LEAVING:
+            return
+        self.stage = Stage.LEAVING
+        self._why = self._why or why or "it ended"
+        if self._upstream is not None:
+            self._upstream.close()
+        self.client.close()
+        self._set_timer("close", self._shared.limits.close_s, self._abort)
+        self._settle()
+
+    def _abort(self) -> None:
+        self.client.abort()
+        if self._upstream is not None:
+            self._upstream.abort()
+
+    def _leave_when_idle(self) -> None:
+        """The client sends no more: go when what it sent has been answered."""
+        statements = self._statements
+        if self.stage < Stage.OPEN or statements is None or statements.idle:
+            self._leave_soon()
+        else:
+            statements.on_idle = self._leave_soon
+
+    def _leave_soon(self) -> None:
+        # Not inside the machine's call: what it still says with it goes out first.
+        self._shared.loop.call_soon(self._leave, "the client left")
+
+    def _settle(self) -> None:
+        """Write the end down, and let go of everything, when nothing is connected any more."""
+        if self.stage is Stage.OVER or self.stage < Stage.LEAVING:
+            return
+        shared = self._shared
+        shared.strangers.leave(self)
+        shared.sessions.remove(self)
+        if self._statements is not None and not self._statements.over:
+            self._statements.end(self._why)
+        while self._keys:
+            shared.interrupts.forget(self._keys.pop())
+        for name in ("stranger", "handshake", "window", "look"):
+            self._clear_timer(name)
+        if not self.client.over or (self._upstream is not None and not self._upstream.over):
+            return
+        self.stage = Stage.OVER
+        for name in tuple(self._timers):
+            self._clear_timer(name)
+        recording, why = self._recording, self._why
+        if recording is not None and recording.written:
+            closed_at = shared.now()
+            recording.close(why, lambda: shared.archive.take(recording, closed_at, why))
+        self._machine = None
+
+    # --- what goes wrong
+
+    def _enter(self, call: Callable[[], None]) -> None:
+        if self.stage >= Stage.LEAVING:
+            return
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 -- a machine's fault ends its own session and nothing else
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, PeerError):
+            self.cut(str(error), error.sentence)
+            return
+        _LOG.error("%s ends by a fault of ours.", self.id or "A connection", exc_info=error)
+        self.cut(_FAULT, "a fault of the gateway")
+
+    def _too_slow(self) -> None:
+        self.drop("it did not say in time who it is")
+
+    def _upstream_too_slow(self) -> None:
+        if self._rights is not None:
+            self._upstream_ended(f"{self._rights.resource.name} did not let the gateway in in time")
+
+    # --- timers
+
+    def _set_window(self) -> None:
+        """End with the first window. Set anew whenever a window or the time may have changed."""
+        snapshot, clock = self._shared.follower.snapshot, self._shared.clock
+        if self._rights is None or snapshot is None:
+            return
+        ends_at = window_end(self._rights, snapshot)
+        self._set_timer("window", max(0.0, clock.steady_at(ends_at) - clock.steady()), self._window_ended)
+
+    def _window_ended(self) -> None:
+        self._clear_timer("window")
+        self.check()
+
+    def _look_after_client(self) -> None:
+        """While people are asked the client may not be read: ask the kernel whether it is still there."""
+        self._clear_timer("look")
+        if self._statements is None or not self._statements.holding:
+            return
+        if self.client.gone:
+            self._client_finished = True
+            if self._machine is not None:
+                self._enter(self._machine.client_closed)
+            self._leave("the client left")
+        else:
+            self._set_timer("look", 1.0, self._look_after_client)
+
+    def _set_timer(self, name: str, after_s: float, then: Callable[[], None]) -> None:
+        self._clear_timer(name)
+        self._timers[name] = self._shared.loop.call_later(after_s, then)
+
+    def _clear_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def recording_sentence(why: str) -> str:
+    return f"the recording cannot be written ({why}). Tell the operator of the gateway."

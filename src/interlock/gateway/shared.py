@@ -1,0 +1,103 @@
+"""What the sessions of one worker share."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from interlock.domain.snapshot import Snapshot
+from interlock.errors import InterlockError
+from interlock.gateway.archive import Archive
+from interlock.gateway.clock import WorkerClock
+from interlock.gateway.follower import Follower
+from interlock.gateway.interrupts import Interrupts
+from interlock.gateway.journal import Journal
+from interlock.gateway.reporter import Reporter
+from interlock.gateway.rules import Rules
+from interlock.gateway.sessions import Sessions
+from interlock.gateway.settings import Limits, ServerIdentity
+from interlock.gateway.strangers import Strangers
+from interlock.gateway.tls import server_context, upstream_context
+from interlock.ports.control import ControlPlane
+
+_LOG = logging.getLogger("interlock.gateway")
+
+
+class TlsContexts:
+    """TLS contexts, each made once; those towards resources again after a while, so that a renewed file is read."""
+
+    def __init__(self, identity: ServerIdentity) -> None:
+        self._identity = identity
+        self._server: dict[tuple[str, ...], ssl.SSLContext] = {}
+
+    def server(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
+        if alpn not in self._server:
+            self._server[alpn] = server_context(self._identity, alpn)
+        return self._server[alpn]
+
+    def upstream(self, mode: str, trust: str | None) -> ssl.SSLContext:
+        return _upstream(mode, trust, _written_at(trust))
+
+
+@lru_cache(maxsize=64)
+def _upstream(mode: str, trust: str | None, _written_ns: int) -> ssl.SSLContext:
+    return upstream_context(mode, trust)
+
+
+def _written_at(trust: str | None) -> int:
+    if trust is None:
+        return 0
+    try:
+        return Path(trust).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@dataclass(slots=True)
+class Shared:
+    """Everything is for the loop's thread."""
+
+    limits: Limits
+    clock: WorkerClock
+    follower: Follower
+    control: ControlPlane
+    journal: Journal
+    archive: Archive
+    reporter: Reporter
+    interrupts: Interrupts
+    strangers: Strangers
+    sessions: Sessions
+    tls: TlsContexts
+    loop: asyncio.AbstractEventLoop
+    errands: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def known(self) -> tuple[Snapshot, Rules] | None:
+        """What may be decided from, or None while it is stale."""
+        follower = self.follower
+        if not follower.fresh or follower.snapshot is None or follower.rules is None:
+            return None
+        return follower.snapshot, follower.rules
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for and that may fail."""
+        task = self.loop.create_task(_quietly(errand))
+        self.errands.add(task)
+        task.add_done_callback(self.errands.discard)
+
+
+async def _quietly(errand: Coroutine[Any, Any, None]) -> None:
+    try:
+        await errand
+    except InterlockError as error:
+        _LOG.info("An errand came to nothing: %s", error)
+    except Exception:  # noqa: BLE001 -- nobody waits for it, so this is where its fault is told
+        _LOG.exception("An errand ended by a fault of ours.")

@@ -1,0 +1,313 @@
+"""The statements of one session, from ``ask`` to ``finish``: decided, recorded, let through, refused or held.
+
+INVARIANT: a Proceed is given only when a decision from fresh knowledge allows the statement, the machine can keep every
+obligation, and the statement's record is in the journal: on disk when its change can take effect at once.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol
+
+from interlock.domain.actions import Action
+from interlock.domain.decisions import Decision, Fence, Obligation
+from interlock.domain.decisions import Effect as Allow
+from interlock.errors import Misuse
+from interlock.gateway.admission import GONE, Rights, question
+from interlock.gateway.holds import Hold, HoldParty
+from interlock.gateway.recorder import Recording
+from interlock.gateway.shared import Shared
+from interlock.ports.protocol import Effect, Held, Impact, Outcome, Proceed, Refused, Statement, Verdict
+
+_LOG = logging.getLogger("interlock.gateway")
+
+
+class Stage(Enum):
+    """``parked`` waits for fresh knowledge, ``recording`` for the disk, ``held`` for people; then it proceeds."""
+
+    PARKED = "parked"
+    RECORDING = "recording"
+    HELD = "held"
+    PROCEEDING = "proceeding"
+
+
+@dataclass(slots=True)
+class Pending:
+    """A statement that is asked about and not finished. ``proceeded`` once the machine was told so."""
+
+    number: int
+    statement: Statement
+    stage: Stage
+    started: float
+    decision: Decision | None = None
+    hold: Hold | None = None
+    proceeded: bool = False
+    parked_until: float = 0.0
+
+
+class Teller(Protocol):
+    """The way back into the machine; each call is an entry of its own, never inside another."""
+
+    def decided(self, number: int, verdict: Proceed | Refused) -> None: ...
+
+    def told(self, sentence: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Whose statements they are, and what the machine can keep."""
+
+    session: str
+    rights: Rights
+    honours: frozenset[type]
+
+
+class Statements(HoldParty):
+    def __init__(self, shared: Shared, party: Party, recording: Recording, teller: Teller) -> None:
+        self.shared = shared
+        self.session = party.session
+        self.rights = party.rights
+        self.recording = recording
+        self._honours = party.honours
+        self._teller = teller
+        self._pending: dict[int, Pending] = {}
+        self._parked: dict[int, Pending] = {}
+        self._over = False
+        self.on_idle: Callable[[], None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        return not self._pending
+
+    @property
+    def holding(self) -> bool:
+        """Whether people are being asked about one of them."""
+        return any(pending.hold is not None for pending in self._pending.values())
+
+    @property
+    def over(self) -> bool:
+        return self._over
+
+    # What the machine asks
+
+    def ask(self, number: int, statement: Statement) -> Verdict | None:
+        if number in self._pending:
+            raise Misuse(f"statement {number} was asked about twice")
+        pending = Pending(number, statement, Stage.PARKED, time.perf_counter())
+        self._pending[number] = pending
+        if self._parked or self.shared.known is None:
+            self._park(pending)
+            return None
+        return self._decide(pending)
+
+    def hold(self, number: int, impact: Impact) -> None:
+        pending = self._pending.get(number)
+        if pending is None or pending.decision is None or pending.hold is not None:
+            raise Misuse(f"statement {number} cannot be held now")
+        fenced = any(isinstance(one, Fence) for one in pending.decision.obligations)
+        if pending.stage is not Stage.HELD and not (pending.stage is Stage.PROCEEDING and fenced):
+            raise Misuse(f"statement {number} is not held, and no fence was to be kept on it")
+        pending.stage = Stage.HELD
+        self._start_hold(pending, impact)
+
+    def withdraw(self, number: int) -> None:
+        pending = self._pending.get(number)
+        if pending is None or pending.stage is not Stage.HELD:
+            return
+        if pending.hold is not None:
+            pending.hold.withdraw()
+        else:
+            self.shared.loop.call_soon(
+                self.refuse_held, number, Refused("You withdrew it, so it did not run.", "withdrawn")
+            )
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        pending = self._pending.get(number)
+        if pending is None or not pending.proceeded:
+            _LOG.debug("The end of statement %d of %s, which did not proceed.", number, self.session)
+            return
+        if pending.hold is not None:
+            pending.hold.stop("its session no longer waits for it")
+        self._forget(number)
+        self.recording.outcome(number, outcome, _took_us(pending))
+
+    # What the session tells
+
+    def decide_parked(self) -> None:
+        """Knowledge is fresh again: decide what waited, in order."""
+        while self._parked and not self._over and self.shared.known is not None:
+            number = next(iter(self._parked))
+            pending = self._parked.pop(number)
+            self._answer(pending, self._decide(pending))
+
+    def refuse_overdue(self) -> None:
+        """Refuse what has waited too long for fresh knowledge."""
+        now = time.monotonic()
+        overdue = [pending for pending in self._parked.values() if pending.parked_until <= now]
+        for pending in overdue:
+            del self._parked[pending.number]
+            sentence = stale_sentence(self.shared)
+            decision = Decision(Allow.DENY, sentence, needs=pending.statement.needs)
+            self.recording.statement(pending.number, pending.statement, decision)
+            self._forget(pending.number)
+            self._teller.decided(pending.number, Refused(sentence, "stale"))
+
+    def look_at_holds(self, requests: frozenset[str] | None) -> None:
+        for pending in self._pending.values():
+            if pending.hold is not None and (requests is None or pending.hold.request in requests):
+                pending.hold.look()
+
+    def end(self, why: str) -> None:
+        """The session is over: nothing proceeds any more; what was under way is written down as cut off."""
+        self._over = True
+        self._parked.clear()
+        for pending in tuple(self._pending.values()):
+            if pending.hold is not None:
+                pending.hold.stop(f"its session ended: {why}")
+            if pending.proceeded:
+                self.recording.outcome(pending.number, Outcome(error=f"cut off: {why}"), _took_us(pending))
+        self._pending.clear()
+
+    # What a hold tells
+
+    def judge_again(self, number: int) -> Decision | None:
+        pending = self._pending.get(number)
+        return None if pending is None else self._fit(self._judge(pending.statement), pending.statement)
+
+    def show(self, sentence: str) -> None:
+        if not self._over:
+            self._teller.told(sentence)
+
+    def refuse_held(self, number: int, refused: Refused) -> None:
+        pending = self._pending.get(number)
+        if pending is None or self._over or pending.stage is not Stage.HELD:
+            return
+        pending.hold = None
+        self.recording.released(number, Allow.DENY.value, refused.sentence)
+        if pending.proceeded:
+            # It went out under a fence and was rolled back: the machine finishes it.
+            pending.stage = Stage.PROCEEDING
+        else:
+            self._forget(number)
+        self._teller.decided(number, refused)
+
+    def release_held(self, number: int, decision: Decision, reason: str) -> None:
+        pending = self._pending.get(number)
+        if pending is None or self._over or pending.stage is not Stage.HELD:
+            return
+        pending.hold = None
+        pending.stage = Stage.RECORDING
+        # The people who approved took the fence away: they saw the count.
+        kept = tuple(one for one in decision.obligations if not isinstance(one, Fence))
+        pending.decision = replace(decision, obligations=kept)
+        self.recording.released(number, Allow.ALLOW.value, reason, then=lambda: self._recorded(pending))
+
+    # Inside
+
+    def _decide(self, pending: Pending) -> Verdict | None:
+        statement = pending.statement
+        if self.shared.journal.failure:
+            self._forget(pending.number)
+            return Refused("The recording cannot be written, so nothing is allowed.", "recording")
+        decision = pending.decision = self._fit(self._judge(statement), statement)
+        if decision.effect is Allow.DENY:
+            self.recording.statement(pending.number, statement, decision)
+            self._forget(pending.number)
+            return Refused(decision.reason)
+        if decision.effect is Allow.HOLD:
+            pending.stage = Stage.HELD
+            self.recording.statement(pending.number, statement, decision)
+            return self._held(statement)
+        if self._must_wait(statement):
+            pending.stage = Stage.RECORDING
+            self.recording.statement(pending.number, statement, decision, then=lambda: self._recorded(pending))
+            return None
+        self.recording.statement(pending.number, statement, decision)
+        pending.stage = Stage.PROCEEDING
+        pending.proceeded = True
+        return Proceed(decision.obligations)
+
+    def _judge(self, statement: Statement) -> Decision:
+        known = self.shared.known
+        if known is None:
+            return Decision(Allow.DENY, stale_sentence(self.shared), needs=statement.needs)
+        asked = question(self.rights, statement.needs, known, self.shared.now())
+        return GONE if asked is None else known[1].decider.decide(asked)
+
+    def _fit(self, decision: Decision, statement: Statement) -> Decision:
+        """What the machine cannot keep is not allowed: a write that it cannot count is held, all else refused."""
+        if decision.effect is Allow.DENY:
+            return decision
+        foreign = [one for one in decision.obligations if type(one) not in self._honours]
+        if foreign:
+            return replace(decision, effect=Allow.DENY, reason=_explain_foreign(foreign, self.rights), obligations=())
+        fenced = decision.effect is Allow.ALLOW and any(isinstance(one, Fence) for one in decision.obligations)
+        if fenced and not statement.fenceable and any(need.action is Action.WRITE for need in statement.needs):
+            reason = (
+                "The rows that this would change cannot be counted while it runs, so another person must approve it."
+            )
+            return replace(decision, effect=Allow.HOLD, reason=reason)
+        return decision
+
+    def _must_wait(self, statement: Statement) -> bool:
+        if statement.effect is Effect.NOW or self.shared.journal.stalled:
+            return True
+        # A machine that calls a change a read is not believed.
+        return statement.effect is Effect.NEVER and any(need.action.changes for need in statement.needs)
+
+    def _held(self, statement: Statement) -> Held:
+        rules = self.shared.follower.rules
+        if rules is None:
+            return Held(measure=statement.measurable)
+        timing = rules.configuration.timing
+        return Held(statement.measurable, timing.lock_wait.total_seconds(), timing.measure.total_seconds())
+
+    def _recorded(self, pending: Pending) -> None:
+        """The record is on disk: the statement may go out."""
+        if self._over or pending.stage is not Stage.RECORDING or pending.decision is None:
+            return
+        pending.stage = Stage.PROCEEDING
+        pending.proceeded = True
+        self._teller.decided(pending.number, Proceed(pending.decision.obligations))
+
+    def _answer(self, pending: Pending, verdict: Verdict | None) -> None:
+        """Tell the verdict on a statement that was parked. The machine was not asked to measure it."""
+        if isinstance(verdict, Held):
+            self._start_hold(pending, Impact(unmeasured="The gateway had lost the control plane when it came."))
+        elif verdict is not None:
+            self._teller.decided(pending.number, verdict)
+
+    def _start_hold(self, pending: Pending, impact: Impact) -> None:
+        if pending.decision is None:
+            raise Misuse("a statement is held that was never decided")
+        pending.hold = Hold(self, pending.number, pending.statement, pending.decision, impact)
+        pending.hold.start()
+
+    def _park(self, pending: Pending) -> None:
+        wait_s = self.shared.limits.stale_wait_s
+        pending.parked_until = time.monotonic() + wait_s
+        self._parked[pending.number] = pending
+        self.shared.loop.call_later(wait_s + 0.01, self.refuse_overdue)
+
+    def _forget(self, number: int) -> None:
+        self._pending.pop(number, None)
+        if not self._pending and self.on_idle is not None:
+            self.on_idle()
+
+
+def stale_sentence(shared: Shared) -> str:
+    return f"Nothing is allowed now, because {shared.follower.why_stale}. Try again in a moment."
+
+
+def _explain_foreign(foreign: list[Obligation], rights: Rights) -> str:
+    names = " and ".join(type(one).__name__ for one in foreign)
+    return (
+        f"The policy allows this only with {names}, which the gateway cannot keep for {rights.resource.kind}, so it is "
+        "refused. Whoever keeps the policy can change that."
+    )
+
+
+def _took_us(pending: Pending) -> int:
+    return int((time.perf_counter() - pending.started) * 1_000_000)

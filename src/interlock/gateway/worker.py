@@ -1,0 +1,225 @@
+"""One gateway worker: a process with a loop, its listeners, and everything they share.
+
+It starts by making sure that it can record, and by finishing what dead workers left; it listens once it knows what the
+control plane knows, or has waited for that for a while (then it refuses with a sentence until it does). It stops by
+closing its listeners, cutting its sessions with a sentence, and sealing what it recorded, all within a few seconds.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvloop
+
+from interlock.errors import Failure
+from interlock.gateway.archive import Archive
+from interlock.gateway.clock import WorkerClock
+from interlock.gateway.feed_messages import Key
+from interlock.gateway.follower import Follower
+from interlock.gateway.interrupts import Interrupts
+from interlock.gateway.journal import Journal, remove_journal
+from interlock.gateway.recovery import Recovery
+from interlock.gateway.reporter import Reporter
+from interlock.gateway.rules import build_rules
+from interlock.gateway.sealing import RecordingStore
+from interlock.gateway.session import Session, recording_sentence
+from interlock.gateway.sessions import Sessions
+from interlock.gateway.settings import Limits, Listen, WorkerSettings
+from interlock.gateway.shared import Shared, TlsContexts
+from interlock.gateway.strangers import Strangers
+from interlock.gateway.watching import stream_records
+from interlock.ports.control import ControlPlane
+from interlock.ports.protocol import ProtocolAdapter
+
+_LOG = logging.getLogger("interlock.gateway")
+_FIRST_WORD_S = 10.0
+_STOP_S = 5.0
+_BACKLOG = 1024
+_PR_SET_PDEATHSIG = 1
+
+Connect = Callable[[], AbstractAsyncContextManager[ControlPlane]]
+Ready = Callable[[Mapping[str, tuple[str, int]]], None]
+
+
+def run_worker(
+    settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], connect: Connect, ready: Ready | None = None
+) -> None:
+    """Work until SIGTERM or SIGINT. ``connect`` gives the way to the control plane for as long as the worker runs.
+
+    ``ready`` is called with the address of each listener once they listen. Raises Failure when it cannot start.
+    """
+    uvloop.run(_run_until_told(settings, adapters, connect, ready))
+
+
+def tie_to_parent(parent: int) -> None:
+    """Have the kernel kill this process when ``parent``, which started it, dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+async def _run_until_told(
+    settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], connect: Connect, ready: Ready | None
+) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with connect() as control, working(settings, adapters, control) as worker:
+        if ready is not None:
+            ready(worker.addresses)
+        await told.wait()
+
+
+class Worker:
+    """A worker that runs. It is what the follower tells about changes."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.addresses: dict[str, tuple[str, int]] = {}
+        self._servers: list[asyncio.Server] = []
+
+    def changed(self, touched: frozenset[Key] | None) -> None:
+        self.shared.sessions.changed(touched)
+
+    def refreshed(self) -> None:
+        self.shared.sessions.refreshed()
+
+    def watch_asked(self, session: str, ticket: str) -> None:
+        found = self.shared.sessions.find(session)
+        if found is not None and found.recording is not None:
+            shared = self.shared
+            shared.run_errand(stream_records(shared.control, shared.journal, found.recording, ticket))
+
+    def recording_failed(self, why: str) -> None:
+        sentence = recording_sentence(why)
+        self.shared.sessions.cut_all(f"This session ends, because {sentence}", f"the recording failed: {why}")
+
+    async def listen(self, protocol: str, adapter: ProtocolAdapter, where: Listen) -> None:
+        """Raises Failure when the address cannot be had."""
+        listener = open_listener(protocol, where)
+        shared = self.shared
+        server = await shared.loop.create_server(lambda: Session(shared, adapter).client, sock=listener)
+        self._servers.append(server)
+        host, port = listener.getsockname()[:2]
+        self.addresses[protocol] = (str(host), int(port))
+
+    async def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        shared = self.shared
+        shared.sessions.cut_all("The gateway is stopping. Connect again in a moment.", "the gateway was stopped")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                while True:
+                    if not (shared.archive.busy or len(shared.reporter)):
+                        break
+                    await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def working(
+    settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], control: ControlPlane
+) -> AsyncIterator[Worker]:
+    """A worker that listens, for as long as the block runs. Raises Failure."""
+    store = RecordingStore(settings.recordings)
+    shared = _assemble(settings, adapters, control, store)
+    worker = Worker(shared)
+    follower = shared.follower
+    follower.listen(worker)
+    shared.journal.on_failure = worker.recording_failed
+    recovery = Recovery(settings.journal, shared.journal.folder, store, shared.reporter)
+    tasks = [asyncio.create_task(one) for one in (follower.run(), shared.reporter.run(), recovery.run())]
+    try:
+        await _first_word(follower)
+        for protocol, where in settings.listen.items():
+            await worker.listen(protocol, _adapter_for(protocol, adapters), where)
+        yield worker
+    finally:
+        await worker.stop()
+        for task in (*tasks, *shared.errands):
+            task.cancel()
+        await asyncio.gather(*tasks, *shared.errands, return_exceptions=True)
+        await shared.archive.stop()
+        shared.interrupts.close()
+        await shared.journal.close()
+        if not shared.archive.busy and not len(shared.reporter):
+            remove_journal(shared.journal.folder)
+
+
+def open_listener(protocol: str, where: Listen) -> socket.socket:
+    """A listening socket that other workers may share. Raises Failure."""
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((where.host, where.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Failure(
+            f"The gateway cannot listen for {protocol} on {where.host}:{where.port}: {error.strerror or error}.",
+            f"Choose another address in interlock.yaml: listen: {{{protocol}: HOST:PORT}}",
+        ) from error
+    return listener
+
+
+def _assemble(
+    settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], control: ControlPlane, store: RecordingStore
+) -> Shared:
+    limits = settings.limits
+    clock = WorkerClock()
+    tls = TlsContexts(settings.identity)
+    tls.server(())
+    reporter = Reporter(control)
+    interrupts = Interrupts(
+        settings.run,
+        settings.index,
+        per_s=limits.interrupts_per_s,
+        per_address_per_s=limits.interrupts_per_address_per_s,
+    )
+    journal = _open_journal(settings, limits)
+    return Shared(
+        limits=limits,
+        clock=clock,
+        follower=Follower(control, clock, lambda text: build_rules(text, adapters)),
+        control=control,
+        journal=journal,
+        archive=Archive(journal, store, reporter),
+        reporter=reporter,
+        interrupts=interrupts,
+        strangers=Strangers(limits.strangers, limits.strangers_per_address),
+        sessions=Sessions(),
+        tls=tls,
+        loop=asyncio.get_running_loop(),
+    )
+
+
+def _open_journal(settings: WorkerSettings, limits: Limits) -> Journal:
+    return Journal(
+        settings.journal,
+        file_bytes=limits.journal_file_bytes,
+        durable_s=limits.durable_s,
+        stall_s=limits.stall_s,
+    )
+
+
+async def _first_word(follower: Follower) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(follower.first_word.wait(), _FIRST_WORD_S)
+
+
+def _adapter_for(protocol: str, adapters: Mapping[str, ProtocolAdapter]) -> ProtocolAdapter:
+    if protocol not in adapters:
+        raise Failure(
+            f"There is no protocol {protocol} to listen for; there is {' and '.join(sorted(adapters))}.",
+            "Mend `listen` in interlock.yaml, or INTERLOCK_PROTOCOLS.",
+        )
+    return adapters[protocol]

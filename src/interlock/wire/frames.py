@@ -1,0 +1,65 @@
+"""Frames of an append-only file: how a record is laid down so that a torn tail can be told from a whole one.
+
+A file starts with :data:`MAGIC`. A frame is a header of eight bytes, little-endian, and its payload::
+
+    length   u32   of the payload, in bytes
+    checksum u32   CRC-32 (zlib) over the four bytes of the length and the payload
+
+Eight zero bytes are not a frame, so a file that a crash left filled with zeros ends where the zeros start. What
+follows the first frame that does not fit is never looked at: nothing behind a torn frame was ever said to be durable.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAGIC = b"interlock journal 1\n"
+LONGEST_BYTES = 0x7FFF_FFFF
+_HEADER = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+HEADER_BYTES = _HEADER.size
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a whole frame lies: ``offset`` of its header, and its payload."""
+
+    offset: int
+    payload: memoryview
+
+    @property
+    def end(self) -> int:
+        return self.offset + HEADER_BYTES + len(self.payload)
+
+
+def frame(payload: bytes) -> bytes:
+    """``payload`` as one frame. Raises ValueError when it is longer than a frame can say."""
+    if len(payload) > LONGEST_BYTES:
+        raise ValueError(f"a frame holds {LONGEST_BYTES} bytes at most, not {len(payload)}")
+    length = _LENGTH.pack(len(payload))
+    return _HEADER.pack(len(payload), zlib.crc32(payload, zlib.crc32(length))) + payload
+
+
+def read_frame(content: memoryview, offset: int) -> Frame | None:
+    """The frame whose header lies at ``offset``, or None when there is no whole one."""
+    if offset + HEADER_BYTES > len(content):
+        return None
+    length, checksum = _HEADER.unpack_from(content, offset)
+    end = offset + HEADER_BYTES + length
+    if length > LONGEST_BYTES or end > len(content):
+        return None
+    payload = content[offset + HEADER_BYTES : end]
+    if zlib.crc32(payload, zlib.crc32(content[offset : offset + _LENGTH.size])) != checksum:
+        return None
+    return Frame(offset, payload)
+
+
+def scan(content: memoryview) -> Iterator[Frame]:
+    """Every whole frame from the start of a file, up to the first that is torn. Nothing at all without the magic."""
+    if bytes(content[: len(MAGIC)]) != MAGIC:
+        return
+    offset = len(MAGIC)
+    while (found := read_frame(content, offset)) is not None:
+        yield found
+        offset = found.end

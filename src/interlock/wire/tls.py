@@ -1,0 +1,99 @@
+"""TLS without sockets: encrypted bytes in and out on one side, plain bytes on the other.
+
+The standard library's own transports can start TLS at the beginning of a connection or between two awaits. A protocol
+that answers one byte in plain and then expects TLS, whose first bytes may have arrived with the question, needs TLS
+that can start at any byte: that is what this engine is for.
+"""
+
+import ssl
+from dataclasses import dataclass
+
+from interlock.errors import PeerError
+
+_CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What came of received bytes: plain text, whether the handshake ended with them, whether the peer said goodbye."""
+
+    plain: bytes = b""
+    secured: bool = False
+    closed: bool = False
+
+
+class TlsEngine:
+    """One side of one TLS connection. After every call ``outgoing`` gives the bytes that must be sent."""
+
+    def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_name: str | None = None) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name
+        )
+        self.secured = False
+        self._closed = False
+
+    def outgoing(self) -> bytes:
+        return self._outgoing.read()
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The peer's verified certificate (DER), or None when it showed none."""
+        return self._tls.getpeercert(binary_form=True)
+
+    def feed(self, encrypted: bytes) -> None:
+        """Take bytes in without acting on them yet; the next ``receive`` does."""
+        self._incoming.write(encrypted)
+
+    def receive(self, encrypted: bytes = b"") -> Progress:
+        """Go on with ``encrypted``. Raises PeerError when the peer breaks TLS or is not who it must be.
+
+        Also then ``outgoing`` has the alert that tells the peer why.
+        """
+        if encrypted:
+            self._incoming.write(encrypted)
+        try:
+            secured = not self.secured and self._handshake()
+            plain = self._read() if self.secured else b""
+        except ssl.SSLCertVerificationError as error:
+            raise PeerError(f"The certificate is not accepted: {error.verify_message}.") from error
+        except ssl.SSLError as error:
+            raise PeerError(f"TLS failed: {(error.reason or 'unknown').replace('_', ' ').lower()}.") from error
+        return Progress(plain, secured, self._closed)
+
+    def send(self, plain: bytes | memoryview) -> None:
+        """Encrypt ``plain``. Only after the handshake."""
+        view = memoryview(plain)
+        while view:
+            view = view[self._tls.write(view[:_CHUNK_BYTES]) :]
+
+    def say_goodbye(self) -> None:
+        """Queue the close_notify alert (RFC 8446, 6.1), so that the peer can tell an end from a cut."""
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            return
+
+    def _handshake(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        self.secured = True
+        return True
+
+    def _read(self) -> bytes:
+        parts = []
+        while not self._closed:
+            try:
+                part = self._tls.read(_CHUNK_BYTES)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                part = b""
+            if not part:
+                self._closed = True
+                break
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
