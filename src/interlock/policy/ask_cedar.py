@@ -11,7 +11,8 @@ import cedarpy
 from interlock.domain.actions import Need
 from interlock.domain.people import Person
 from interlock.domain.resources import Resource
-from interlock.policy.cedar import PolicySet, schema
+from interlock.policy.cedar import PolicySet
+from interlock.policy.cedar_policy import schema
 
 
 @dataclass(frozen=True, slots=True)

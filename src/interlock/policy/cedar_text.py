@@ -40,6 +40,33 @@ def split_policies(text: str) -> Iterator[PolicyText]:
         yield PolicyText(text.count("\n", 0, start) + 1, text[start:])
 
 
+LONGEST = 16_384
+"""The most characters that one policy may have."""
+
+DEEPEST = 32
+"""The most brackets that may be open at once in one policy."""
+
+
+def too_much(text: str) -> str:
+    """Why one policy's text is not given to Cedar, whose parser recurses without a bound of its own; empty if it is."""
+    if len(text) > LONGEST:
+        return f"the policy is longer than {LONGEST} characters"
+    depth = position = 0
+    while position < len(text):
+        character = text[position]
+        if character == '"':
+            position = _end_of_string(text, position)
+            continue
+        if text.startswith("//", position):
+            position = _end_of_line(text, position)
+            continue
+        depth += (character in "([{") - (character in ")]}")
+        if depth > DEEPEST:
+            return f"the policy has more than {DEEPEST} brackets open at once"
+        position += 1
+    return ""
+
+
 def _skip_blank(text: str, position: int) -> int:
     while position < len(text):
         if text[position].isspace():

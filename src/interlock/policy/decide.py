@@ -18,8 +18,9 @@ from interlock.domain.decisions import Decision, Effect
 from interlock.domain.people import Person
 from interlock.domain.resources import Resource
 from interlock.policy.ask_cedar import Ruling, ask_cedar, describe_entities
-from interlock.policy.cedar import RESERVED_ID, compile_policies
+from interlock.policy.cedar import compile_policies
 from interlock.policy.cedar_expressions import ANYTHING
+from interlock.policy.cedar_policy import RESERVED_ID
 from interlock.policy.configuration import Configuration
 from interlock.policy.explain import (
     explain_denial,

@@ -8,7 +8,7 @@ from interlock.domain.durations import format_duration
 from interlock.domain.people import Contract, Person
 from interlock.domain.resources import Resource
 from interlock.domain.roles import Role
-from interlock.policy.cedar import Policy
+from interlock.policy.cedar_policy import Policy
 from interlock.policy.configuration import Configuration
 
 _SHOWN = 3

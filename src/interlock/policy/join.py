@@ -9,7 +9,7 @@ from interlock.domain.actions import Action, Need
 from interlock.domain.decisions import Fence, Mask, Obligation, RowLimit
 from interlock.policy.annotations import READING
 from interlock.policy.ask_cedar import Ruling
-from interlock.policy.cedar import Policy
+from interlock.policy.cedar_policy import Policy
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from interlock.domain.people import ADMINISTRATORS
 from interlock.errors import ConfigurationError
-from interlock.policy.cedar import Names, read_cedar_files
+from interlock.policy.cedar_files import read_cedar_files
+from interlock.policy.cedar_policy import Names
 from interlock.policy.checks import Parts, check_together
 from interlock.policy.configuration import Configuration
 from interlock.policy.draft import Draft, Section
