@@ -1,7 +1,7 @@
 """What a worker is told: everything once, then what changed, and beats that mean something."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from interlock.domain.snapshot import HeldRequest, Snapshot, UpstreamCredential
 from interlock.errors import Failure
 from interlock.policy.configuration import Timing
 from interlock.ports.control import SessionEnd
+from interlock.ports.state import Entity
 from interlock.services.credentials import Credentials
 from interlock.services.cut_session import cut_session
 from interlock.services.deny_request import deny_request
@@ -23,6 +24,8 @@ from interlock.services.feed_changes import credentials_message
 from interlock.services.offboard_person import offboard_person
 from interlock.services.report_sessions import report_sessions
 from interlock.services.take_hold import take_hold
+from interlock.store.home import StateAddress
+from interlock.store.state import PostgresState
 from tests.services.world import ADMIN, DBA, DEV, GATEWAY, LEAD, World, company
 from tests.support.clock import NOON
 
@@ -195,6 +198,31 @@ async def test_beats_come_in_time_and_say_what_was_heard(world: World) -> None:
             head = await reading.ledger_head()
         await follower.until(lambda message: message["type"] == "beat" and message["version"] >= head)
         assert len(follower.maps["logins"]) == 1
+
+
+class DeafState(PostgresState):
+    """A state whose news of changes never arrives, as when a connection hangs."""
+
+    async def changes(self, after: int) -> AsyncGenerator[tuple[int, Sequence[Entity]], None]:
+        yield after, ()
+        await asyncio.Event().wait()
+
+
+async def test_a_feed_that_hears_of_no_changes_does_not_beat(state_database: StateAddress) -> None:
+    state = DeafState(state_database.url)
+    world = World(state, configuration=company(timing=Timing(lease=timedelta(seconds=0.2))))
+    await world.apply()
+    async with following(world) as follower:
+        await follower.until(lambda message: message["type"] == "beat")
+        await world.sign_in(DEV)
+        before = follower.version
+        async with state.reading() as reading:
+            head = await reading.ledger_head()
+        assert head > before
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await follower.until(lambda message: True)
+    await state.close()
 
 
 async def test_another_policy_ends_the_feed(world: World) -> None:

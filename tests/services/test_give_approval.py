@@ -250,3 +250,13 @@ async def test_the_sponsor_rule_is_met_by_the_sponsor_alone(world: World) -> Non
     assert grant is not None
     assert grant.key == request.key
     assert [event["grant"] for event in await world.events("grant.started")] == [grant.id]
+
+
+async def test_the_judges_are_those_of_the_opening_and_of_now(world: World) -> None:
+    request = await world.ask("reader")
+    moved = replace(world.configuration.roles["reader"], lending=Lending(HOUR, (ApprovalRule(count=1, group="ops"),)))
+    await world.apply(with_role(world.configuration, moved))
+    for person in (DBA, OPS):
+        with refused("not-in-group"):
+            await world.approve(person, request)
+    assert (await world.approve(BOTH, request)).grant is not None

@@ -32,6 +32,7 @@ from tests.services.world import (
     World,
     opening_of,
     refused,
+    with_contract,
     with_person,
 )
 
@@ -145,6 +146,25 @@ async def test_nothing_runs_when_what_it_rests_on_has_ended(world: World, end: s
     with refused("session-over" if end in {"grant", "cut"} else "not-open"):
         await approve(world, waiting, DBA)
     assert "used" not in [event["state"] for event in await world.events("request.ended")]
+
+
+async def test_nothing_runs_past_a_contract_that_became_shorter(world: World) -> None:
+    session, grant, _ = await world.session_with()
+    end = world.clock.now() + timedelta(minutes=5)
+    await world.apply(with_contract(world.configuration, "acme-orders", end=end))
+    hold = await world.hold(session)
+    await approve(world, hold, DBA)
+    world.clock.at = end
+    assert (await world.grant(grant.id)).active(end)
+    with refused("session-over"):
+        await take(world, hold)
+
+
+async def test_nobody_is_asked_for_a_session_that_is_over(world: World) -> None:
+    session, grant, _ = await world.session_with()
+    await end_grant(world.desk, by=LEAD, grant_id=grant.id, reason="enough")
+    with refused("session-over"):
+        await world.hold(session)
 
 
 async def test_a_hold_asks_for_a_session_of_that_person_on_that_gateway(world: World) -> None:

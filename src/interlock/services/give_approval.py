@@ -3,8 +3,9 @@
 Holds to, in this order:
 
 1. the approver acts in an active login and has not left; the request is open and its time is not over
-2. never the requester, in whichever login; never from the requester's own key
-3. never somebody whom no rule describes, or of the requester's vendor (unless the rule says so)
+2. never the requester, in whichever login; never somebody whom no rule describes, or of the requester's vendor (unless
+   the rule says so); rules count as they were when it was opened and as they are now
+3. never from the requester's own key: that is one machine
 4. the digest that the approver saw is the request's: a yes to something else is no yes; never the same person twice
 5. the approver's proof of presence is younger than ``timing.presence``, always
 6. when the yes would be the last: every approver is judged again as they are now, and who no longer may does not count;
@@ -65,17 +66,15 @@ async def give_approval(desk: Desk, *, login_id: str, request_id: str, digest: s
 
 async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str) -> None:
     request = case.request
-    if login.person == request.person:
-        raise Refusal("self-approval", "Nobody approves their own request.", "Ask somebody else to look at it.")
+    answer = case.may_approve(case.people[login.person])
+    if isinstance(answer, No):
+        raise refuse(case, answer)
     if login.key == request.key:
         raise Refusal(
             "same-key",
             f"This login uses the very key that {request.person} asked with: that is one machine, not two persons.",
             "Approve from your own machine, with your own key.",
         )
-    answer = case.may_approve(case.people[login.person])
-    if isinstance(answer, No):
-        raise refuse(case, answer)
     if digest != request.digest:
         raise Refusal(
             "stale-digest",
@@ -109,8 +108,6 @@ async def _start_grant(desk: Desk, work: UnitOfWork, request: Request, now: date
     if contract is not None:
         ends_at = min(ends_at, contract.end)
     await refuse_hopeless(desk, work, Wish(request.person, request.resource, request.role, ends_at - now), now)
-    if request.duration > desk.configuration.roles[request.role].lending.longest:
-        raise Refusal("too-long", "The role is no longer lent for so long.", "Its owner must ask again for less.")
     grant_id = await _unused_grant_id(work)
     grant = Grant(
         id=grant_id,
