@@ -35,7 +35,7 @@ class Remains:
     """What a dead worker's journal says of one session."""
 
     session: str
-    index: dict[int, array[int]] = field(default_factory=dict)
+    index: "dict[int, array[int]]" = field(default_factory=dict)
     start: SessionStart | None = None
     statements: int = 0
     last: int = 0
