@@ -1,13 +1,55 @@
-"""One gateway worker."""
+"""One gateway worker, put together: its keys, its listeners, its way to the control plane."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+from interlock.app.control import GATEWAY_NAME
+from interlock.app.control_link import ControlLink
 from interlock.app.installation import Adapters
+from interlock.app.listen import reachable_host
 from interlock.app.plan import Plan
+from interlock.errors import Failure
+from interlock.gateway import worker
+from interlock.gateway.settings import Listen, ServerIdentity, WorkerSettings
+from interlock.identity.api_client import AsyncApiClient
+from interlock.identity.keys import load_key
+from interlock.policy.configuration import CONSOLE, Address
+from interlock.ports.control import ControlPlane
 
 
-def run_worker(plan: Plan, adapters: Adapters, worker: int, *, control: str | None, ready: Callable[[], None]) -> None:
-    import time
+def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | None, ready: Callable[[], None]) -> None:
+    """Work until SIGTERM or SIGINT. ``control`` is the control plane's address, else that of the plan's console."""
+    console = plan.listen[CONSOLE]
+    server = control or f"https://{Address(reachable_host(console.host), console.port)}"
+    settings = WorkerSettings(
+        gateway=GATEWAY_NAME,
+        index=index,
+        listen={name: Listen(address.host, address.port) for name, address in plan.listen.items() if name != CONSOLE},
+        identity=ServerIdentity(
+            certificate=plan.folder.keys / "server.pem",
+            key=plan.folder.keys / "server.key",
+            authority=plan.folder.keys / "authority.pem",
+        ),
+        journal=plan.folder.journal,
+        run=plan.folder.run,
+        recordings=str(plan.folder.recordings),
+    )
 
-    ready()
-    time.sleep(100000)
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[ControlPlane]:
+        key = load_key(plan.folder.keys / "gateway.key")
+        async with AsyncApiClient(server, key=key, authority=_authority(plan)) as api:
+            yield ControlLink(api)
+
+    worker.run_worker(settings, adapters.protocols, connect, lambda _: ready())
+
+
+def _authority(plan: Plan) -> str:
+    path = plan.folder.keys / "authority.pem"
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise Failure(
+            f"The authority's certificate {path} cannot be read: {error.strerror}.",
+            "Start the control plane with this data folder first, or copy its keys here.",
+        ) from error

@@ -10,6 +10,9 @@ from rich.markup import escape
 from interlock.cli.client import ServerOption, signed_in
 from interlock.cli.output import JsonOption, emit, left, moment, table
 from interlock.cli.shown import harmless, seconds
+from interlock.domain.actions import Action
+
+_ORDER = [action.value for action in Action]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -83,7 +86,7 @@ def _show_offer(console: Console, offer: Mapping[str, Any]) -> None:
             escape(f"  {offer['role']}: no. {harmless(offer.get('why_not', ''))}"), style="dim", soft_wrap=True
         )
         return
-    allow = " ".join(offer.get("allow") or ())
+    allow = " ".join(sorted(offer.get("allow") or (), key=_ORDER.index))
     console.print(escape(f"  {offer['role']}: {allow}; for {seconds(offer.get('longest_s'))} at most"), soft_wrap=True)
     approvals = " and ".join(str(rule) for rule in offer.get("approvals") or ())
     if approvals:

@@ -3,13 +3,14 @@
 Exit codes: 0 done; 1 refused or failed, with a sentence on stderr that says why and what to do; 2 wrong usage.
 """
 
+import importlib
 import os
 import sys
 import traceback
 
 import typer
 
-from interlock.cli import access, asking, connecting, ledger, output, people, policy, running, sessions, signing_in
+from interlock.cli import output
 from interlock.cli.home import open_home
 from interlock.errors import InterlockError
 
@@ -17,18 +18,19 @@ DONE, FAILED, USAGE = 0, 1, 2
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
-app = typer.Typer(
-    name="interlock",
-    help="Deliberate access to production, with a second person behind every dangerous step.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-for group in (running, signing_in, access, asking, connecting, sessions, people, policy, ledger):
-    group.add_to(app)
+GROUPS = {
+    "running": ("up", "serve", "demo", "enrol"),
+    "signing_in": ("login", "logout", "whoami"),
+    "access": ("resources", "grants", "end"),
+    "asking": ("request", "requests", "show", "approve", "deny", "withdraw"),
+    "connecting": ("connect",),
+    "sessions": ("sessions", "watch", "replay", "cut"),
+    "people": ("people", "contracts", "contract", "offboard"),
+    "policy": ("policy",),
+    "ledger": ("ledger",),
+    "doctor": ("doctor",),
+}
+"""The file of each command. Only the one that is typed is imported: a client must not wait for the server's parts."""
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -36,14 +38,35 @@ def run(arguments: list[str] | None = None) -> None:
     sys.exit(outcome(sys.argv[1:] if arguments is None else arguments))
 
 
+def build_app(command: str = "") -> typer.Typer:
+    """The program with the commands of the file that has ``command``; with all of them when none has."""
+    app = typer.Typer(
+        name="interlock",
+        help="Deliberate access to production, with a second person behind every dangerous step.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def interlock() -> None:
+        """Deliberate access to production, with a second person behind every dangerous step."""
+
+    wanted = [file for file, commands in GROUPS.items() if command in commands] or list(GROUPS)
+    for file in wanted:
+        importlib.import_module(f"interlock.cli.{file}").add_to(app)
+    return app
+
+
 def outcome(arguments: list[str]) -> int:
     """Run one command; its exit code. Whatever happens inside ends as a sentence."""
     try:
+        app = build_app(arguments[0] if arguments else "")
         answer = app(args=arguments, prog_name="interlock", standalone_mode=False)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        where = f"{context.command_path} --help" if context else "interlock --help"
-        output.note(error.format_message() + ("" if "Usage:" in error.format_message() else f"\nSee: {where}"))
+        output.note(_usage(error))
         return USAGE
     except (typer.Abort, KeyboardInterrupt):
         output.note("Stopped.")
@@ -62,6 +85,12 @@ def outcome(arguments: list[str]) -> int:
         output.note("Stopped.")
         return FAILED
     return answer if isinstance(answer, int) else DONE
+
+
+def _usage(error: typer.TyperException) -> str:
+    said = error.format_message()
+    context = getattr(error, "ctx", None)
+    return said if "Usage:" in said else f"{said}\nSee: {context.command_path if context else 'interlock'} --help"
 
 
 def _tell_fault(error: Exception) -> None:

@@ -1,11 +1,13 @@
 """Commands about people and contracts: look, and end."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from interlock.cli.client import ServerOption, signed_in
-from interlock.cli.output import JsonOption, emit, moment, table
+from interlock.cli.output import JsonOption, as_time, emit, moment, table
 from interlock.cli.shown import harmless
 
 contract_app = typer.Typer(help="One contract: its end.", no_args_is_help=True, rich_markup_mode=None)
@@ -49,7 +51,7 @@ def list_contracts(server: ServerOption = None, json: JsonOption = False) -> Non
             contract["name"],
             contract["vendor"],
             contract["sponsor"],
-            f"{moment(contract['start'])[:10]} to {moment(contract['end'])[:10]}",
+            _window(contract),
             ", ".join(contract.get("roles") or ()),
             f"ended {moment(contract['ended_at'])}" if contract.get("ended_at") else "",
         )
@@ -83,6 +85,14 @@ def offboard(
     emit(answer, lambda console: console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True))
 
 
+def _window(contract: Mapping[str, Any]) -> str:
+    """The first day and the last one; what is stored is the first moment after it."""
+    start, end = as_time(contract["start"]), as_time(contract["end"])
+    if start is None or end is None:
+        return ""
+    return f"{start:%Y-%m-%d} to {end - timedelta(microseconds=1):%Y-%m-%d}"
+
+
 def _rested(answer: Any) -> str:
     ended = answer.get("ended") if isinstance(answer, dict) else answer
     if not isinstance(ended, list) or not ended:
@@ -91,4 +101,4 @@ def _rested(answer: Any) -> str:
 
 
 def _name(item: Any) -> str:
-    return str(item.get("id") or item.get("name") or item) if isinstance(item, dict) else str(item)
+    return f"{item.get('what')} {item.get('id')}" if isinstance(item, dict) else str(item)
