@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from interlock.store.processes import run
 
 SUPERUSER = "postgres"
 _BUILTIN_LOCALES_SINCE = 17
+_WHOLE_SYNC_SINCE = 17
 
 
 class Cluster:
@@ -103,7 +105,12 @@ def _initdb(programs: Binaries, data: Path, *, durable: bool) -> list[str | Path
     if programs.major >= _BUILTIN_LOCALES_SINCE:
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     flags = ["--username", SUPERUSER, "--encoding=UTF8", "--auth=trust", "--data-checksums", *locale]
-    return [programs.initdb, "-D", data, *flags, *([] if durable else ["--no-sync"])]
+    if not durable:
+        flags.append("--no-sync")
+    elif programs.major >= _WHOLE_SYNC_SINCE:
+        # one call instead of a thousand, one for each file
+        flags.append("--sync-method=syncfs" if sys.platform == "linux" else "--sync-method=fsync")
+    return [programs.initdb, "-D", data, *flags]
 
 
 def _first_statements(passwords: Mapping[str, str], logins: Sequence[str], database: str) -> list[str]:

@@ -13,9 +13,11 @@ from sqlalchemy.pool import NullPool
 from interlock.errors import Failure, Misuse
 from interlock.store.connecting import connect
 from interlock.store.failures import as_failures
+from interlock.store.migrations import run_script
 from interlock.store.tables import SCHEMA
 
 MIGRATION_LOCK = (18764, 2)
+_RIGHTS = Path(__file__).with_name("migrations") / "rights.sql"
 
 
 async def migrate(url: str) -> None:
@@ -66,3 +68,4 @@ def _upgrade(connection: Connection) -> None:
             "Install that version again, or restore a backup that is older than it.",
         )
     command.upgrade(config, "head")
+    run_script(connection, _RIGHTS)

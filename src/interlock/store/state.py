@@ -1,9 +1,11 @@
 """The state in PostgreSQL. Implements :class:`interlock.ports.state.State`."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.errors import Misuse
@@ -94,4 +96,14 @@ class PostgresState:
             yield connection
         finally:
             # Shielded, so that a cancelled caller's locks are not held until the server notices.
-            await asyncio.shield(connection.close())
+            await asyncio.shield(_give_back(connection))
+
+
+async def _give_back(connection: AsyncConnection) -> None:
+    """To the pool, or, when it was lost meanwhile, to nobody. What came of its block is known by now, and said."""
+    try:
+        await connection.close()
+    except (SQLAlchemyError, OSError):
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await connection.invalidate()
+            await connection.close()

@@ -5,14 +5,14 @@ Each version is an SQL script with a Python file of the same name beside it, whi
 
 from pathlib import Path
 
-from alembic import op
+from sqlalchemy import Connection
 
 
-def run_script(version: str) -> None:
-    """Run the SQL beside the Python file ``version``, whole, in the migration's transaction."""
-    script = Path(version).with_suffix(".sql").read_text()
-    connection = op.get_bind().connection.dbapi_connection
-    if connection is None:
-        raise RuntimeError("the migration's connection is gone")
+def run_script(connection: Connection, script: Path) -> None:
+    """Run an SQL script, whole, in the connection's transaction."""
     # SQLAlchemy prepares what it runs, and one statement at a time; a script is many.
-    connection.run_async(lambda driver: driver.execute(script))
+    driver = connection.connection.dbapi_connection
+    if driver is None:
+        raise RuntimeError("the migration's connection is gone")
+    text = script.read_text()
+    driver.run_async(lambda opened: opened.execute(text))

@@ -1,5 +1,9 @@
 """${message}"""
 
+from pathlib import Path
+
+from alembic import op
+
 from interlock.store.migrations import run_script
 
 revision: str = ${repr(up_revision)}
@@ -7,7 +11,7 @@ down_revision: str | None = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    run_script(__file__)
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql"))
 
 
 def downgrade() -> None:

@@ -1,5 +1,9 @@
 """The first schema: the state, the ledger, and the guards that tie them together."""
 
+from pathlib import Path
+
+from alembic import op
+
 from interlock.store.migrations import run_script
 
 revision: str = "0001"
@@ -7,7 +11,7 @@ down_revision: str | None = None
 
 
 def upgrade() -> None:
-    run_script(__file__)
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql"))
 
 
 def downgrade() -> None:

@@ -292,36 +292,3 @@ BEGIN
         EXECUTE format('ALTER TABLE interlock.%I ENABLE ALWAYS TRIGGER no_truncate', name);
     END LOOP;
 END $$;
-
--- The role whose rights the control plane works with. Where this server does not let us make it, the operator may; until
--- then the control plane works as the owner, and the triggers alone hold.
-DO $$
-BEGIN
-    IF to_regrole('interlock_application') IS NULL THEN
-        CREATE ROLE interlock_application NOLOGIN;
-        EXECUTE format('GRANT interlock_application TO %I', current_user);
-    END IF;
-EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
-    NULL;
-END $$;
-
-REVOKE ALL ON SCHEMA interlock FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA interlock FROM PUBLIC;
-
-DO $$
-DECLARE
-    name text;
-BEGIN
-    IF to_regrole('interlock_application') IS NULL THEN
-        RETURN;
-    END IF;
-    GRANT USAGE ON SCHEMA interlock TO interlock_application;
-    GRANT SELECT ON ALL TABLES IN SCHEMA interlock TO interlock_application;
-    -- State is saved, never deleted: what is over says so in a column.
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'interlock'
-        AND tablename NOT IN ('ledger', 'changes', 'seen_proofs', 'alembic_version') LOOP
-        EXECUTE format('GRANT INSERT, UPDATE ON interlock.%I TO interlock_application', name);
-    END LOOP;
-    GRANT INSERT ON interlock.ledger, interlock.changes TO interlock_application;
-    GRANT INSERT, UPDATE, DELETE ON interlock.seen_proofs TO interlock_application;
-END $$;
