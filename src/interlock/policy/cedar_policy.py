@@ -75,7 +75,14 @@ class Names:
 
 
 def read_policy(written: PolicyText, file: str, names: Names | None, mistakes: Mistakes) -> Policy | None:
-    """``names`` is None for a compiled role, which may use the reserved ids and names only what exists."""
+    """The policy, or None when it cannot be used, with the reason noted.
+
+    ``names`` is None for a compiled role, which may use the reserved ids, names only what exists and is never deep.
+    """
+    problem = too_much(written.text) if names is not None else ""
+    if problem:
+        mistakes.add(written.line, problem, "say it in several policies", file=file)
+        return None
     form = _parse(written, file, mistakes)
     if form is None or not _valid(written, file, mistakes):
         return None
@@ -104,9 +111,6 @@ def read_policy(written: PolicyText, file: str, names: Names | None, mistakes: M
 
 
 def _parse(written: PolicyText, file: str, mistakes: Mistakes) -> dict[str, Any] | None:
-    if problem := too_much(written.text):
-        mistakes.add(written.line, problem, "say it in several policies", file=file)
-        return None
     try:
         whole = json.loads(cedarpy.policies_to_json_str(written.text))
     except RecursionError:

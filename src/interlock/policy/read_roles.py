@@ -21,6 +21,8 @@ from interlock.policy.scalars import (
 
 _ACTIONS = {action.value: action for action in Action}
 _UNUSUAL = timedelta(days=31)
+_MOST_LABELS = 16
+"""Each label of a selector nests the role's Cedar condition one level deeper, and Cedar's JSON has a bound on that."""
 
 
 def read_roles(draft: Draft, groups: frozenset[str]) -> dict[str, Role]:
@@ -94,6 +96,9 @@ def _read_selector(section: Section) -> Selector | None:
         if text is None:
             return None
         labels[key] = text
+    if len(labels) > _MOST_LABELS:
+        draft.add(path, f"{inner.where} asks for {len(labels)} labels", f"{_MOST_LABELS} are the most")
+        return None
     return Selector(kind, names, labels)
 
 
