@@ -181,6 +181,17 @@ async def test_a_hold_asks_for_a_session_of_that_person_on_that_gateway(world: W
         await world.hold(session, text="select '\ud800'")
 
 
+async def test_a_hold_whose_answer_was_lost_is_asked_again_and_is_the_same(world: World) -> None:
+    session, _, _ = await world.session_with()
+    hold = await world.hold(session)
+    world.clock.advance(timedelta(seconds=2))
+    assert await world.hold(session) == hold
+    await approve(world, hold, DBA)
+    assert await world.hold(session) == hold
+    await take(world, hold)
+    assert (await world.hold(session)).request != hold.request
+
+
 async def test_a_hold_that_nobody_could_approve_is_refused_at_once(world: World) -> None:
     session, _, _ = await world.session_with("watched", DBA)
     for name in (DBA, DBA2, RIVAL):

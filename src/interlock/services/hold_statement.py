@@ -7,6 +7,7 @@ Holds to:
 * the rules are ``hold.approvals`` of the roles that ask for the hold, else one person who could approve the role
 * it is refused at once when nobody could approve it: nobody is left waiting for a yes that cannot come
 * the content is the exact text, parameters, measured impact, session and number; its digest binds every approval
+* the same hold asked again, because its answer was lost on the way, is the same request
 * it stays open for ``timing.hold``, and an approval that was not used by then is worth nothing
 """
 
@@ -15,7 +16,7 @@ from datetime import datetime
 from interlock.domain.approving import Ask, rules_for_hold
 from interlock.domain.codec import to_plain
 from interlock.domain.events import RequestOpened
-from interlock.domain.grants import Activity, Request, RequestKind
+from interlock.domain.grants import Activity, Request, RequestKind, RequestState
 from interlock.domain.roles import ApprovalRule
 from interlock.errors import Refusal
 from interlock.ports.control import HoldOpened, HoldOpening
@@ -28,8 +29,26 @@ from interlock.services.open_request import unused_request_id
 from interlock.services.requests import digest_of
 
 
+_LATEST = 200
+
+
+class _KnownError(Exception):
+    """This very hold was opened before: there is nothing to commit."""
+
+    def __init__(self, opened: HoldOpened) -> None:
+        super().__init__()
+        self.opened = opened
+
+
 async def hold_statement(desk: Desk, *, gateway: str, opening: HoldOpening) -> HoldOpened:
     """``gateway`` is the gateway's name. Raises Refusal (``not-yours``, ``session-over``, ``nobody-to-approve`` …)."""
+    try:
+        return await _open(desk, gateway, opening)
+    except _KnownError as known:
+        return known.opened
+
+
+async def _open(desk: Desk, gateway: str, opening: HoldOpening) -> HoldOpened:
     async with desk.deciding(f"gateway:{gateway}") as work:
         now = desk.clock.now()
         activity = await _session_of(work, gateway, opening)
@@ -39,6 +58,9 @@ async def hold_statement(desk: Desk, *, gateway: str, opening: HoldOpening) -> H
         await refuse_dead_session(work, request, now)
         ask = Ask(person, frozenset(opening.roles))
         who = describe_judges(ask, rules, await work.people(), await work.contracts(), now)
+        known = await _same_hold(work, request)
+        if known is not None:
+            raise _KnownError(HoldOpened(known.id, known.digest, who, known.expires_at))
         await work.save(request)
         work.record(
             RequestOpened(
@@ -53,6 +75,15 @@ async def hold_statement(desk: Desk, *, gateway: str, opening: HoldOpening) -> H
             )
         )
     return HoldOpened(request.id, request.digest, who, request.expires_at)
+
+
+async def _same_hold(work: UnitOfWork, request: Request) -> Request | None:
+    """The request that is this hold already. Its digest covers the session and the statement's number in it."""
+    for state in (RequestState.OPEN, RequestState.APPROVED):
+        for other in await work.requests(state=state, person=request.person, limit=_LATEST):
+            if other.session == request.session and other.digest == request.digest:
+                return other
+    return None
 
 
 async def _session_of(work: UnitOfWork, gateway: str, opening: HoldOpening) -> Activity:
