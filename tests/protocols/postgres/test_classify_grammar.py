@@ -132,7 +132,7 @@ def test_the_words_that_rules_look_at_are_all_there_are(name: str, known: str) -
         "explain (analyze, costs off) execute p(1, array[2], row(3, null))",
         "create function f(i int default g()) returns int language sql begin atomic select 1; end",
         "grant select (a), update on table b, c to d with grant option",
-        "set local search_path = a, \"B\"; reset all; show x; begin read write; select 'ü'' \\ \t', E'\\n', 1.5e3,",
+        "set local search_path = a, \"B\"; reset all; show x; begin read write; select 'ü'' \\ \t', E'\\n', 1.5e3",
     ],
 )
 def test_the_tree_is_the_parsers_own(text: str) -> None:
