@@ -28,7 +28,6 @@ from interlock.services.judging import describe_judges
 from interlock.services.open_request import unused_request_id
 from interlock.services.requests import digest_of
 
-
 _LATEST = 200
 
 
