@@ -1,6 +1,7 @@
 """The two ways to the same database, direct and through the gateway, and what must be the same on both."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,9 +41,10 @@ class Route:
         )
 
     def psql(self, script: str, *options: str) -> str:
-        """What psql printed, both streams, without the lines that name the connection."""
+        """What psql printed, both streams, without the numbers that name the connection."""
         finished = self.run("psql", "-X", "-v", "VERBOSITY=verbose", *options, stdin=script)
-        return f"{finished.stdout}\n--\n{finished.stderr}\n-- {finished.returncode}"
+        printed = f"{finished.stdout}\n--\n{finished.stderr}\n-- {finished.returncode}"
+        return re.sub(r"server process with PID \d+", "server process with PID …", printed)
 
 
 def same(routes: Sequence[Route], act: Callable[[Route], object]) -> object:
