@@ -1,0 +1,258 @@
+"""A control plane small enough to hold in the hand: the port of the same name over one line of JSON for each call.
+
+``ControlDesk`` is the server, in the test's process; ``DeskLink`` the port's implementation, in the worker's. The test
+changes what the desk knows and the feed tells it; it can make the desk silent, deaf, or say what a desk never should.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from interlock.domain.codec import from_plain, to_plain
+from interlock.domain.snapshot import HeldRequest, PolicyText, Snapshot
+from interlock.errors import Failure, Refusal
+from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionEnd, SessionStart
+
+
+class ControlDesk:
+    def __init__(self, policy: PolicyText, *, lease_s: float = 5.0) -> None:
+        self.snapshot = Snapshot(version=1, at=datetime.now(UTC), policy=policy)
+        self.lease_s = lease_s
+        self.beating = True
+        self.answering = True
+        self.clock_off = timedelta(0)
+        self.passwords: dict[str, PasswordHolder] = {}
+        self.starts: dict[str, SessionStart] = {}
+        self.ends: dict[str, SessionEnd] = {}
+        self.holds: dict[str, HoldOpening] = {}
+        self.taken: list[str] = []
+        self.withdrawn: dict[str, str] = {}
+        self.watched: dict[str, list[Mapping[str, Any]]] = {}
+        self.watch_ended: set[str] = set()
+        self.snapshots_sent = 0
+        self.port = 0
+        self._feeds: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self._beats: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "ControlDesk":
+        await self.open()
+        self._beats = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._beats is not None:
+            self._beats.cancel()
+        self.shut()
+
+    async def open(self) -> None:
+        """Listen, on the same port as before."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**26)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def shut(self) -> None:
+        """Be gone, with every connection."""
+        if self._server is not None:
+            self._server.close()
+        for writer in tuple(self._connections):
+            writer.transport.abort()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.clock_off
+
+    # What a test changes
+
+    def put(self, where: str, key: str, row: object) -> None:
+        self._change({**getattr(self.snapshot, where), key: row}, where, {"put": {where: {key: to_plain(row)}}})
+
+    def drop(self, where: str, key: str) -> None:
+        rows = {name: row for name, row in getattr(self.snapshot, where).items() if name != key}
+        self._change(rows, where, {"drop": {where: [key]}})
+
+    def change_policy(self, policy: PolicyText) -> None:
+        self.snapshot = replace(self.snapshot, policy=policy, version=self.snapshot.version + 1)
+        self.say(
+            {"type": "change", "version": self.snapshot.version, "at": to_plain(self.now()), "policy": to_plain(policy)}
+        )
+
+    def decide(self, request: str, state: str, sentence: str = "") -> None:
+        self.put("held", request, HeldRequest(request, state, sentence))
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        """Put a message into every feed."""
+        for writer in tuple(self._feeds):
+            writer.write(json.dumps(message).encode() + b"\n")
+
+    def ask_watch(self, session: str, ticket: str) -> None:
+        self.watched[ticket] = []
+        self.say({"type": "watch", "session": session, "ticket": ticket})
+
+    def _change(self, rows: Mapping[str, Any], where: str, said: Mapping[str, Any]) -> None:
+        version = self.snapshot.version + 1
+        changed: dict[str, Any] = {where: rows}
+        self.snapshot = replace(self.snapshot, version=version, **changed)
+        self.say({"type": "change", "version": version, "at": to_plain(self.now()), **said})
+
+    # The calls
+
+    async def take_password(self, password: str, resource: str) -> PasswordHolder:
+        holder = self.passwords.pop(f"{password}@{resource}", None)
+        if holder is None:
+            raise Refusal("bad-password", "This password for one connection does not exist.")
+        return holder
+
+    async def report(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
+        self.starts.update({start.id: start for start in starts})
+        self.ends.update({end.id: end for end in ends if end.id in self.starts})
+
+    async def open_hold(self, opening: HoldOpening) -> HoldOpened:
+        if opening.session not in self.starts:
+            raise Refusal("session-over", "There is no such session.")
+        request = f"r-{secrets.token_hex(4)}"
+        self.holds[request] = opening
+        self.put("held", request, HeldRequest(request, "open"))
+        return HoldOpened(
+            request, f"digest of {request}", "one of lead@example.com", self.now() + timedelta(minutes=10)
+        )
+
+    async def take_hold(self, request: str, digest: str) -> None:
+        held = self.snapshot.held.get(request)
+        if held is None or held.state != "approved" or digest != f"digest of {request}" or request in self.taken:
+            raise Refusal("not-approved", f"{request} is not approved.")
+        self.taken.append(request)
+        self.drop("held", request)
+
+    async def withdraw_hold(self, request: str, reason: str) -> None:
+        self.withdrawn[request] = reason
+        if request in self.snapshot.held:
+            self.decide(request, "withdrawn", f"It was withdrawn: {reason}.")
+
+    async def take_watched(self, ticket: str, records: list[dict[str, Any]], ended: bool) -> bool:
+        if ticket not in self.watched:
+            return False
+        self.watched[ticket].extend(records)
+        if ended:
+            self.watch_ended.add(ticket)
+        return True
+
+    # The wire
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(writer)
+        try:
+            while line := await reader.readline():
+                call = json.loads(line)
+                if call["name"] == "feed":
+                    self._feeds.add(writer)
+                    self.snapshots_sent += 1
+                    snapshot = to_plain(replace(self.snapshot, at=self.now()))
+                    first = {"type": "snapshot", "lease_s": self.lease_s, "snapshot": snapshot}
+                    writer.write(json.dumps(first).encode() + b"\n")
+                    continue
+                while not self.answering:  # noqa: ASYNC110 -- a test's switch
+                    await asyncio.sleep(0.01)
+                writer.write(json.dumps(await self._answer(call)).encode() + b"\n")
+        except ConnectionError:
+            pass
+        finally:
+            self._feeds.discard(writer)
+            self._connections.discard(writer)
+            writer.close()
+
+    async def _answer(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
+        given = call["given"]
+        try:
+            answer: object = None
+            match call["name"]:
+                case "take_password":
+                    answer = await self.take_password(*given)
+                case "report":
+                    await self.report(
+                        [from_plain(SessionStart, one) for one in given[0]],
+                        [from_plain(SessionEnd, one) for one in given[1]],
+                    )
+                case "open_hold":
+                    answer = await self.open_hold(from_plain(HoldOpening, given[0]))
+                case "take_hold":
+                    await self.take_hold(*given)
+                case "withdraw_hold":
+                    await self.withdraw_hold(*given)
+                case "watched":
+                    answer = await self.take_watched(*given)
+                case name:
+                    raise ValueError(name)
+        except Refusal as refusal:
+            return {"refusal": [refusal.code, refusal.sentence, refusal.remedy]}
+        return {"answer": to_plain(answer)}
+
+    async def _beat(self) -> None:
+        while True:
+            if self.beating:
+                self.say({"type": "beat", "version": self.snapshot.version, "at": to_plain(self.now())})
+            await asyncio.sleep(self.lease_s / 5)
+
+
+class DeskLink:
+    """The port :class:`~interlock.ports.control.ControlPlane` towards a desk. One connection for each call."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def feed(self) -> AsyncIterator[Mapping[str, Any]]:
+        reader, writer = await self._open("feed", [])
+        try:
+            while line := await reader.readline():
+                yield json.loads(line)
+        except ConnectionError as error:
+            raise Failure("The desk is gone.") from error
+        finally:
+            writer.close()
+
+    async def take_password(self, password: str, resource: str) -> PasswordHolder:
+        return from_plain(PasswordHolder, await self._call("take_password", password, resource))
+
+    async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:
+        await self._call("report", list(starts), list(ends))
+
+    async def open_hold(self, opening: HoldOpening) -> HoldOpened:
+        return from_plain(HoldOpened, await self._call("open_hold", opening))
+
+    async def take_hold(self, request: str, digest: str) -> None:
+        await self._call("take_hold", request, digest)
+
+    async def withdraw_hold(self, request: str, reason: str) -> None:
+        await self._call("withdraw_hold", request, reason)
+
+    async def watched(self, ticket: str, records: Sequence[Mapping[str, Any]], *, ended: bool) -> bool:
+        return bool(await self._call("watched", ticket, list(records), ended))
+
+    async def _call(self, name: str, *given: object) -> Any:
+        reader, writer = await self._open(name, [to_plain(one) for one in given])
+        try:
+            line = await asyncio.wait_for(reader.readline(), 2.0)
+        except (OSError, TimeoutError) as error:
+            raise Failure("The desk does not answer.") from error
+        finally:
+            writer.close()
+        if not line:
+            raise Failure("The desk is gone.")
+        said = json.loads(line)
+        if "refusal" in said:
+            raise Refusal(*said["refusal"])
+        return said["answer"]
+
+    async def _open(self, name: str, given: list[Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**26)
+        except OSError as error:
+            raise Failure("The desk cannot be reached.") from error
+        writer.write(json.dumps({"name": name, "given": given}).encode() + b"\n")
+        with suppress(ConnectionError):
+            await writer.drain()
+        return reader, writer
