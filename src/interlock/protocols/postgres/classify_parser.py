@@ -54,7 +54,7 @@ def read_statements(text: str) -> list[Tree]:
 
 def _read_tree(written: bytes) -> list[Tree]:
     # A large tree is millions of small objects without cycles: looking for cycles meanwhile takes most of the time.
-    pause = len(written) > 1_000_000 and gc.isenabled()
+    pause = len(written) > 50_000 and gc.isenabled()
     if pause:
         gc.disable()
     try:
