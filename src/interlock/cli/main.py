@@ -19,7 +19,8 @@ INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
 GROUPS = {
-    "running": ("up", "serve", "demo", "enrol"),
+    "running": ("up", "serve", "enrol"),
+    "demo": ("demo",),
     "signing_in": ("login", "logout", "whoami"),
     "access": ("resources", "grants", "end"),
     "asking": ("request", "requests", "show", "approve", "deny", "withdraw"),
