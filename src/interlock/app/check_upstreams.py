@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
 
 import asyncpg
 
@@ -11,6 +10,7 @@ from interlock.app.finding import Finding, bad, doubtful, good
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import InterlockError
+from interlock.protocols.postgres.settings import choose_tls
 from interlock.services.credentials import Credentials
 
 _CONNECT_S = 5.0
@@ -41,7 +41,7 @@ async def _sign_in_to_postgres(name: str, resource: Resource, credential: Upstre
             user=credential.user,
             password=credential.secret,
             database=database,
-            ssl=_tls(resource.settings),
+            ssl=_tls(resource),
             timeout=_CONNECT_S,
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -68,14 +68,13 @@ async def _sign_in_to_postgres(name: str, resource: Resource, credential: Upstre
     return good(name, f"{resource.name} answers and lets {credential.user} in.")
 
 
-def _tls(settings: Mapping[str, object]) -> ssl.SSLContext | bool:
-    tls = settings.get("tls")
-    mode = tls.get("mode", "disable") if isinstance(tls, Mapping) else "disable"
-    if mode == "disable" or not isinstance(tls, Mapping):
+def _tls(resource: Resource) -> ssl.SSLContext | bool:
+    chosen = choose_tls(resource)
+    if chosen.mode == "disable":
         return False
-    context = ssl.create_default_context(cafile=str(tls["ca"]) if tls.get("ca") else None)
-    context.check_hostname = mode == "verify-full"
-    if mode == "require":
+    context = ssl.create_default_context(cafile=chosen.trust)
+    context.check_hostname = chosen.mode == "verify-full"
+    if chosen.mode == "require":
         context.verify_mode = ssl.CERT_NONE
     return context
 

@@ -18,6 +18,9 @@ class PostgresAdapter:
     name = "postgres"
     default_port = 15432
     default_upstream_port = 5432
+    upstream_socket = ".s.PGSQL.{port}"
+    """The socket's name in the folder that a resource's address may name instead of a host."""
+
     honours: frozenset[type] = frozenset({Fence})
 
     def __init__(self) -> None:
