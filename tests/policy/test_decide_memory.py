@@ -1,13 +1,13 @@
 """A remembered decision is the decision that would be made anew."""
 
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.domain.actions import Action, Need
-from interlock.domain.people import Person
-from interlock.domain.resources import Resource
+from interlock.domain.decisions import Effect
 from interlock.policy.configuration import Configuration
 from interlock.policy.decide import Decider, Question
 from tests.policy.example import PAYROLL, load
@@ -26,41 +26,62 @@ SETS = [
     load(cedar={"a.cedar": PAYROLL, "b.cedar": TIMED, "c.cedar": PRESENT, "d.cedar": LABELLED}),
 ]
 
-PEOPLE = st.builds(
-    Person,
-    name=st.sampled_from(sorted(PLAIN.people)),
-    vendor=st.sampled_from([None, "acme", "globex"]),
-    groups=st.frozensets(st.sampled_from(["dba", "ops"]), max_size=2),
-    ended_at=st.sampled_from([None, None, AT]),
-)
-RESOURCES = st.builds(
-    Resource,
-    name=st.sampled_from(["orders", "scratch"]),
-    kind=st.sampled_from(["postgres", "toy"]),
-    host=st.just("h"),
-    port=st.just(1),
-    labels=st.sampled_from([{}, {"environment": "production"}, {"environment": "production", "frozen": "x"}]),
-)
-MOMENTS = st.sampled_from([AT, AT - timedelta(seconds=1), AT + timedelta(hours=5), AT + timedelta(days=200)])
-NEEDS = st.builds(
-    Need, st.sampled_from(Action), st.sampled_from(["", "table public.orders", "table payroll.a", "table payroll.b"])
-)
+DEV, LEAD = PLAIN.people["dev@acme.example"], PLAIN.people["lead@example.com"]
+ORDERS = PLAIN.resources["orders"]
+FROZEN = replace(ORDERS, labels={**ORDERS.labels, "frozen": "x"})
+NEEDS = [
+    Need(action, part)
+    for action in (Action.READ, Action.WRITE, Action.DESTROY, Action.EXECUTE)
+    for part in ("", "table public.orders", "table payroll.a")
+]
+
+# Few values of each, so that questions often differ in one thing alone.
 QUESTIONS = st.builds(
     Question,
-    person=PEOPLE,
-    resource=RESOURCES,
-    roles=st.frozensets(st.sampled_from(["reader", "writer", "shell"]), max_size=2),
-    needs=st.lists(NEEDS, max_size=3).map(tuple),
-    at=MOMENTS,
-    present_at=st.none() | MOMENTS,
+    person=st.sampled_from([DEV, LEAD, replace(LEAD, groups=frozenset()), replace(DEV, ended_at=AT)]),
+    resource=st.sampled_from(
+        [ORDERS, replace(ORDERS, labels={}), replace(ORDERS, labels={**ORDERS.labels, "frozen": "x"})]
+    ),
+    roles=st.sampled_from([frozenset({"reader"}), frozenset({"writer"}), frozenset({"reader", "writer"})]),
+    needs=st.lists(st.sampled_from(NEEDS), max_size=2).map(tuple),
+    at=st.sampled_from([AT, AT - timedelta(seconds=1), AT + timedelta(hours=5), AT + timedelta(days=200)]),
+    present_at=st.sampled_from([None, AT, AT - timedelta(hours=3)]),
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(SETS), st.lists(QUESTIONS, min_size=2, max_size=12), st.integers(1, 4096))
+def variants(question: Question) -> st.SearchStrategy[list[Question]]:
+    """``question`` with one or two things about it changed, many times."""
+    names = [field.name for field in fields(Question)]
+    change = st.tuples(QUESTIONS, st.lists(st.sampled_from(names), min_size=1, max_size=2))
+    return st.lists(
+        change.map(lambda found: replace(question, **{name: getattr(found[0], name) for name in found[1]})),
+        min_size=5,
+        max_size=20,
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(SETS), QUESTIONS.flatmap(variants), st.integers(1, 4096))
 def test_remembered_and_fresh_decisions_agree(
     configuration: Configuration, questions: list[Question], most: int
 ) -> None:
     remembering, fresh = Decider(configuration, remember=most), Decider(configuration, remember=0)
     for question in [*questions, *questions]:
         assert remembering.decide(question) == fresh.decide(question)
+
+
+def test_the_sentence_of_a_denial_is_of_its_own_moment() -> None:
+    decider = Decider(PLAIN)
+    question = Question(DEV, ORDERS, frozenset({"reader"}), (Need(Action.WRITE),), AT, AT)
+    assert "--role writer" in decider.decide(question).reason
+    later = AT + timedelta(days=200)
+    assert "no contract that runs now" in decider.decide(replace(question, at=later, present_at=later)).reason
+
+
+def test_no_more_is_remembered_than_was_said() -> None:
+    decider = Decider(PLAIN, remember=3)
+    for number in range(20):
+        needs = (Need(Action.READ, f"table t{number}"),)
+        assert decider.decide(Question(DEV, ORDERS, frozenset({"writer"}), needs, AT, AT)).effect is Effect.ALLOW
+    assert len(decider._verdicts) == 3
+    assert len(decider._rulings) == 1

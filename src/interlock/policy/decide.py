@@ -80,6 +80,7 @@ class Decider:
         self.configuration = configuration
         self._policies = compile_policies(configuration)
         self._remember = 0 if self._policies.reads & _TIMED else remember
+        self._describe_most = remember
         self._by_part = bool(self._policies.reads & {"part", ANYTHING})
         self._verdicts: OrderedDict[tuple[_Key, tuple[Need, ...]], _Verdict] = OrderedDict()
         self._rulings: OrderedDict[tuple[_Key, Need], tuple[Resource, Ruling]] = OrderedDict()
@@ -197,7 +198,7 @@ class Decider:
         if known is not None and known[0] == resource:
             return known[1]
         entities = describe_entities(person, resource)
-        _keep(self._entities, (person, resource.name), (resource, entities), 1024)
+        _keep(self._entities, (person, resource.name), (resource, entities), self._describe_most)
         return entities
 
 
