@@ -1,6 +1,7 @@
 """What gateways call. The bodies are the types of ``ports.control``, by the codec of the domain."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from interlock.domain.codec import from_plain
 from interlock.domain.signin import GatewayIdentity
+from interlock.errors import InterlockError
 from interlock.ports.control import HoldOpening, SessionEnd, SessionStart
 from interlock.services.feed import follow
 from interlock.services.hold_statement import hold_statement
@@ -24,6 +26,8 @@ from interlock.web.streams import line_of, ndjson
 from interlock.web.watching import FeedMailbox
 
 router = APIRouter(prefix="/v1/gateway")
+
+_log = logging.getLogger("interlock.web")
 
 T = TypeVar("T")
 _AHEAD = 64
@@ -136,8 +140,12 @@ async def _pump_tickets(mailbox: FeedMailbox, messages: "asyncio.Queue[Mapping[s
 
 async def _lines(first: Mapping[str, Any], rest: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
     yield line_of(first)
-    async for message in rest:
-        yield line_of(message)
+    try:
+        async for message in rest:
+            yield line_of(message)
+    except InterlockError as error:
+        # The answer has begun, so nothing can be said any more: it ends, and the gateway asks again and hears why.
+        _log.warning("A feed ended: %s", error)
 
 
 async def _object(request: Request) -> Mapping[str, Any]:

@@ -1,0 +1,220 @@
+"""The API as it is served: uvicorn, TLS, a real state. Time stands still for server and clients until it is moved."""
+
+import asyncio
+import hashlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pyotp
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from obstore.store import LocalStore
+
+from interlock.domain.people import Contract
+from interlock.identity.api_client import AsyncApiClient
+from interlock.identity.authority import Authority, make_request
+from interlock.identity.dpop import Nonces, ProofChecker, ProofMaker
+from interlock.identity.keys import load_or_create_nonce_secret, new_key, thumbprint
+from interlock.identity.passwords import Argon2Passwords
+from interlock.identity.tokens import Tokens
+from interlock.identity.totp import TotpCodes
+from interlock.policy.configuration import Address
+from interlock.services.apply_configuration import apply_configuration
+from interlock.services.credentials import Credentials
+from interlock.services.enrol import enrol, issue_enrolment
+from interlock.services.front_desk import open_front_desk
+from interlock.services.join_gateway import join_gateway
+from interlock.store.home import StateAddress
+from interlock.store.replay import PostgresReplayCache
+from interlock.store.state import PostgresState
+from interlock.web.api import build_api
+from interlock.web.services import Services, open_services
+from tests.services.world import World, company
+from tests.support.clock import FixedClock
+
+PASSWORD = "correct horse battery"
+GATEWAY = "gw1"
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that leaves the test's signals alone and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.up.set()
+
+
+@dataclass
+class House:
+    """The served API, and clients of it."""
+
+    server: str
+    services: Services
+    world: World
+    authority: Authority
+    recordings: Path
+    secrets: dict[str, str] = field(default_factory=dict)
+    clients: list[AsyncApiClient] = field(default_factory=list)
+
+    @property
+    def clock(self) -> FixedClock:
+        return self.world.clock
+
+    async def enrol(self, person: str) -> None:
+        issued = await issue_enrolment(self.services.front, person=person, by="operator")
+        enrolled = await enrol(
+            self.services.front, person=person, code=issued.text, password=PASSWORD, address="127.0.0.1"
+        )
+        self.secrets[person] = enrolled.totp_secret
+
+    def code(self, person: str) -> str:
+        """A one-time code that was not used yet: time moves by a step."""
+        self.clock.advance(timedelta(seconds=30))
+        return pyotp.TOTP(self.secrets[person]).at(self.clock.now())
+
+    def client(self, key: EllipticCurvePrivateKey | None = None, token: str | None = None) -> AsyncApiClient:
+        key = key or new_key()
+        client = AsyncApiClient(self.server, key=key, authority=self.authority.pem, token=token, clock=self.clock)
+        self.clients.append(client)
+        return client
+
+    async def signed_in(
+        self, person: str, *, key: EllipticCurvePrivateKey | None = None, present: bool = False
+    ) -> AsyncApiClient:
+        """A client of a person who signed in, with a one-time code if ``present``."""
+        if person not in self.secrets:
+            await self.enrol(person)
+        key = key or new_key()
+        client = self.client(key)
+        body = {"person": person, "password": PASSWORD, "csr": make_request(key)}
+        if present:
+            body["totp"] = self.code(person)
+        client.auth.token = (await client.post("/v1/sign-in", body))["token"]
+        return client
+
+    async def gateway(self, name: str = GATEWAY, *, key: EllipticCurvePrivateKey | None = None) -> AsyncApiClient:
+        """A client of a gateway that joined and has its token."""
+        key = key or new_key()
+        await join_gateway(self.world.desk, name=name, key=thumbprint(key))
+        client = self.client(key)
+        client.auth.token = (await client.post("/v1/gateway/token"))["token"]
+        return client
+
+
+@dataclass
+class Attacker:
+    """Sends whatever it likes: proofs and tokens as they are given to it."""
+
+    house: House
+    http: httpx2.AsyncClient
+    key: EllipticCurvePrivateKey = field(default_factory=new_key)
+
+    def proof(self, method: str, path: str, *, token: str | None = None, **changes: Any) -> str:
+        words = {"nonce": self.house.services.proofs.nonces.current(), **changes}
+        key = words.pop("key", self.key)
+        url = words.pop("url", self.house.server + path)
+        at = self.house.clock.now()
+        return ProofMaker(key).make(method=method, url=url, at=at, token=token, nonce=words["nonce"])
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        proof: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **rest: Any,
+    ) -> httpx2.Response:
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"DPoP {token}"
+        if proof is not None:
+            sent["DPoP"] = proof
+        return await self.http.request(method, self.house.server + path, headers=sent, **rest)
+
+
+def error_of(response: httpx2.Response) -> str:
+    """The code of an error answer, whose form is checked on the way."""
+    said = response.json()
+    assert set(said) == {"error"}
+    assert set(said["error"]) == {"code", "sentence", "remedy"}
+    assert said["error"]["sentence"].endswith("."), said
+    assert "Traceback" not in response.text
+    code: str = said["error"]["code"]
+    return code
+
+
+def contracts_of_now() -> dict[str, Contract]:
+    """The company's contracts, running whenever the tests run."""
+    now = datetime.now(UTC)
+    window = {"start": now - timedelta(days=30), "end": now + timedelta(days=90)}
+    return {
+        name: Contract(name, c.vendor, c.sponsor, window["start"], window["end"], c.roles)
+        for name, c in company().contracts.items()
+    }
+
+
+@asynccontextmanager
+async def open_house(state: PostgresState, address: StateAddress, folder: Path) -> AsyncIterator[House]:
+    """Everything built as ``app`` builds it, served on a free loopback port."""
+    # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
+    clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
+    world = World(state, clock, company(contracts=contracts_of_now()))
+    await apply_configuration(world.desk)
+    authority = Authority.open(folder / "keys", clock.now())
+    files = authority.ensure_server(folder / "keys", [], clock.now())
+    passwords, replays = Argon2Passwords(), PostgresReplayCache(address.url, clock=clock)
+    recordings = folder / "recordings"
+    recordings.mkdir()
+    tokens = Tokens(new_key(), clock)
+    services = open_services(
+        front=open_front_desk(world.desk, passwords, TotpCodes(), authority, tokens),
+        tokens=tokens,
+        proofs=ProofChecker(Nonces(load_or_create_nonce_secret(folder / "keys" / "nonce.key"), clock), replays, clock),
+        credentials=Credentials({}, {}),
+        recordings=LocalStore(recordings),
+        hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
+        listeners={"postgres": Address("::", 15432)},
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        build_api(services), ssl_certfile=files.certificate, ssl_keyfile=files.key, log_config=None, ws="none"
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.up.wait()
+    house = House(f"https://127.0.0.1:{listener.getsockname()[1]}", services, world, authority, recordings)
+    try:
+        yield house
+    finally:
+        for client in house.clients:
+            await client.close()
+        await services.close()
+        server.should_exit = True
+        await serving
+        passwords.close()
+        await replays.close()
+
+
+def trust(authority: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=authority.pem)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

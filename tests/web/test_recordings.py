@@ -1,0 +1,189 @@
+"""Replaying sealed recordings and watching live ones."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+import zstandard
+
+from interlock.domain.codec import to_plain
+from interlock.errors import Failure, NotFound
+from interlock.identity.api_client import AsyncApiClient
+from interlock.ports.control import SessionEnd, SessionStart
+from interlock.services.cut_session import cut_session
+from interlock.web.watching import Watches
+from tests.services.world import ADMIN, DBA, DEV, LEAD, RIVAL, refused
+from tests.web.house import House, sha256
+
+SESSION = "s-00000001"
+RECORDS = [{"session": SESSION, "n": n, "type": "statement", "text": f"select {n}"} for n in range(20_000)]
+
+
+async def open_session(house: House, gateway: AsyncApiClient) -> None:
+    login = await house.world.sign_in(DEV)
+    grant = await house.world.lend("writer", DBA, LEAD, login=login)
+    now = house.clock.now()
+    start = SessionStart(SESSION, DEV, "orders", login.id, (grant.id,), "10.0.0.9", "psql", now)
+    await gateway.post("/v1/gateway/sessions", {"starts": [to_plain(start)], "ends": []})
+
+
+async def close_session(house: House, gateway: AsyncApiClient, recording: str) -> None:
+    end = SessionEnd(SESSION, house.clock.now(), "the client left", 2, recording)
+    await gateway.post("/v1/gateway/sessions", {"starts": [], "ends": [to_plain(end)]})
+
+
+def seal(house: House) -> bytes:
+    """A recording of several frames, as groups of records are sealed; what lies in the store."""
+    lines = [json.dumps(record).encode() + b"\n" for record in RECORDS]
+    sealed = b"".join(zstandard.compress(b"".join(lines[n : n + 3000])) for n in range(0, len(lines), 3000))
+    (house.recordings / f"{SESSION}.jsonl.zst").write_bytes(sealed)
+    return sealed
+
+
+async def records_of(client: AsyncApiClient, what: str = "records") -> list[Mapping[str, Any]]:
+    async with client.streaming(f"/v1/sessions/{SESSION}/{what}") as records:
+        return [record async for record in records]
+
+
+async def test_a_recording_is_replayed_whole_and_the_reading_is_written(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    sealed = seal(house)
+    await close_session(house, gateway, sha256(sealed))
+    admin = await house.signed_in(ADMIN)
+    assert await records_of(admin) == RECORDS
+    (event,) = await house.world.events("recording.read")
+    assert event == {"session": SESSION, "by": ADMIN}
+    assert await records_of(await house.signed_in(DEV)) == RECORDS
+    assert await records_of(await house.signed_in(LEAD)) == RECORDS
+
+
+async def test_others_learn_nothing_of_it(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    await close_session(house, gateway, sha256(seal(house)))
+    rival = await house.signed_in(RIVAL)
+    for what in ("records", "watch"):
+        with pytest.raises(NotFound):
+            await records_of(rival, what)
+    assert await house.world.events("recording.read") == []
+
+
+async def test_a_recording_that_was_changed_is_not_shown(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    sealed = bytearray(seal(house))
+    await close_session(house, gateway, sha256(bytes(sealed)))
+    admin = await house.signed_in(ADMIN)
+    path = house.recordings / f"{SESSION}.jsonl.zst"
+    sealed[len(sealed) // 2] ^= 1
+    path.write_bytes(sealed)
+    with pytest.raises(Failure, match="changed or damaged"):
+        await records_of(admin)
+    path.unlink()
+    with pytest.raises(Failure, match="not in the object store"):
+        await records_of(admin)
+    assert await house.world.events("recording.read") == []
+
+
+async def test_a_live_session_is_watched_not_replayed_and_a_closed_one_the_other_way(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    admin = await house.signed_in(ADMIN)
+    with refused("still-live"):
+        await records_of(admin)
+    await close_session(house, gateway, "")
+    with refused("over"):
+        await records_of(admin, "watch")
+
+
+async def post(gateway: AsyncApiClient, ticket: str, *records: Mapping[str, Any], ended: bool = False) -> bool:
+    answer = await gateway.post(f"/v1/gateway/watch/{ticket}", {"records": list(records), "ended": ended})
+    watching: bool = answer["watching"]
+    return watching
+
+
+async def ticket_of(feed: AsyncIterator[Mapping[str, Any]]) -> str:
+    async with asyncio.timeout(15):
+        async for message in feed:
+            if message["type"] == "watch":
+                assert message["session"] == SESSION
+                return str(message["ticket"])
+    pytest.fail("no ticket came")
+
+
+async def test_a_watcher_gets_the_records_as_they_come(house: House) -> None:
+    gateway, stranger = await house.gateway(), await house.gateway("gw2")
+    await open_session(house, gateway)
+    admin = await house.signed_in(ADMIN)
+    async with gateway.streaming("/v1/gateway/feed") as feed:
+        await anext(feed)
+        watching = asyncio.create_task(records_of(admin, "watch"))
+        ticket = await ticket_of(feed)
+        (event,) = await house.world.events("recording.read")
+        assert event["by"] == ADMIN
+        assert not await post(stranger, ticket, RECORDS[0]), "another gateway's records are not this session's"
+        assert not await post(gateway, "no such ticket", RECORDS[0])
+        assert await post(gateway, ticket, RECORDS[0], RECORDS[1])
+        assert await post(gateway, ticket)
+        assert not await post(gateway, ticket, RECORDS[2], ended=True)
+        async with asyncio.timeout(10):
+            assert await watching == RECORDS[:3]
+        assert not await post(gateway, ticket, RECORDS[3])
+
+
+async def test_a_gateway_is_told_when_the_watcher_has_gone(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    admin = await house.signed_in(ADMIN)
+    async with gateway.streaming("/v1/gateway/feed") as feed:
+        await anext(feed)
+        watching = asyncio.create_task(records_of(admin, "watch"))
+        ticket = await ticket_of(feed)
+        await post(gateway, ticket, RECORDS[0])
+        watching.cancel()
+        for _ in range(100):
+            if not await post(gateway, ticket, RECORDS[1]):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            pytest.fail("the gateway was never told")
+
+
+async def test_watching_ends_with_the_right_to_watch(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    admin = await house.signed_in(ADMIN)
+    async with gateway.streaming("/v1/gateway/feed") as feed:
+        await anext(feed)
+        watching = asyncio.create_task(records_of(admin, "watch"))
+        ticket = await ticket_of(feed)
+        await post(gateway, ticket, RECORDS[0])
+        await admin.post("/v1/sign-out")
+        async with asyncio.timeout(15):
+            assert await watching == RECORDS[:1]
+
+
+async def test_watching_ends_when_the_session_is_over_and_the_gateway_silent(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    admin = await house.signed_in(ADMIN)
+    watching = asyncio.create_task(records_of(admin, "watch"))
+    await asyncio.sleep(0.3)
+    await cut_session(house.world.desk, by=ADMIN, session_id=SESSION, reason="x")
+    await close_session(house, gateway, "")
+    async with asyncio.timeout(15):
+        assert await watching == []
+
+
+async def test_a_watcher_that_reads_too_slowly_is_let_go() -> None:
+    watches = Watches()
+    with watches.watching(SESSION, "gw1") as watch:
+        taken = 0
+        while watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False):
+            taken += 1
+        assert taken == 64
+        assert watch.too_slow
+        assert not watches.deliver(watch.ticket, "gw1", (), ended=False)
