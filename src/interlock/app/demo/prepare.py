@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from interlock.app.data_folder import DataFolder
+from interlock.app.data_folder import DataFolder, open_data_folder
 from interlock.errors import Failure
 from interlock.identity.keys import write_private
 from interlock.store.embedded import EmbeddedPostgres
@@ -94,3 +94,4 @@ def _remove_earlier(folder: DataFolder) -> None:
     for name in ("postgres", "orders", "homes", "keys", "recordings", "journal", "run", "log"):
         shutil.rmtree(folder.root / name, ignore_errors=True)
     (folder.root / "interlock.yaml").unlink(missing_ok=True)
+    open_data_folder(folder.root)

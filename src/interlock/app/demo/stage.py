@@ -101,7 +101,7 @@ class Stage:
 
     async def begin(self, actor: Actor, *arguments: str, more: Mapping[str, str] | None = None) -> Scene:
         """Start a command and go on."""
-        shown = " ".join(shlex.quote(part) for part in arguments)
+        shown = " ".join(map(_quoted, arguments))
         self._print(f"   {self._paint('36', f'{actor.short}$')} interlock {shown}")
         return await self._start(actor, arguments, more or {})
 
@@ -152,6 +152,11 @@ class Stage:
     def _print(self, line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+def _quoted(part: str) -> str:
+    """``part`` as people would type it for a shell."""
+    return f'"{part}"' if "'" in part and not set(part) & set('"$`\\!') else shlex.quote(part)
 
 
 def find(pattern: str, text: str) -> str:
