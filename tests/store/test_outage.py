@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +37,17 @@ def address(durable: EmbeddedPostgres) -> StateAddress:
 
 
 def _kill(server: EmbeddedPostgres) -> None:
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
+    """The server and every process of it, as when the machine's memory runs out: none finishes what it was doing."""
+    parent = server.pid
+    assert parent is not None
+    children = [
+        int(process.parent.name)
+        for process in Path("/proc").glob("[0-9]*/stat")
+        if int(process.read_text().rpartition(")")[2].split()[1]) == parent
+    ]
+    for pid in (parent, *children):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def _add(state: PostgresState, name: str) -> None:
