@@ -1,8 +1,8 @@
 """A tiny key-value server, real enough to be killed, to be slow and to say much. What the toy protocol leads to.
 
 One line, one answer: ``get k``, ``set k v`` (``k*``: all that begin so), ``drop k``, ``match k``, ``begin``,
-``commit``, ``rollback``, ``dump N`` (N bytes), ``wait MS``; ``name X`` names the connection and is not answered; ``stop X`` on
-another connection ends the wait of X.
+``commit``, ``rollback``, ``dump N`` (N bytes), ``wait MS``; ``name X`` names the connection and is not answered;
+``stop X`` on another connection ends the wait of X.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ class ToyStore:
         self.values: dict[str, str] = {}
         self.visits: list[Visit] = []
         self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
         self._tls = tls
         self._server: asyncio.Server | None = None
 
@@ -39,6 +40,16 @@ class ToyStore:
         if self._server is not None:
             self._server.close()
 
+    def close(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+
+    def hang_up(self) -> None:
+        """Close every connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+
     @property
     def lines(self) -> list[str]:
         """Every line of every connection that was meant for the values, in order of arrival."""
@@ -48,6 +59,7 @@ class ToyStore:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visit = Visit()
         self.visits.append(visit)
+        self._writers.append(writer)
         try:
             while line := (await reader.readline()).decode().strip():
                 visit.lines.append((time.monotonic(), line))

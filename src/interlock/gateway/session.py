@@ -335,6 +335,8 @@ class Session:
         self._shared.archive.expect(self.id)
         self._recording.open(start)
         self._shared.reporter.started(start)
+        if self._client_finished:
+            self._leave_when_idle()
 
     # --- Outlet: statements
 
@@ -462,15 +464,19 @@ class Session:
 
     def _leave_when_idle(self) -> None:
         """The client sends no more: go when what it sent has been answered."""
-        statements = self._statements
-        if self.stage < Stage.OPEN or statements is None or statements.idle:
+        if self.stage is Stage.STRANGER:
+            self._leave("the client left")
+        elif self.stage is Stage.OPEN and self._statements is not None:
+            self._statements.on_idle = self._leave_soon
             self._leave_soon()
-        else:
-            statements.on_idle = self._leave_soon
 
     def _leave_soon(self) -> None:
-        # Not inside the machine's call: what it still says with it goes out first.
-        self._shared.loop.call_soon(self._leave, "the client left")
+        # Not inside the machine's call: it may go on to the next statement, and what it says goes out first.
+        self._shared.loop.call_soon(self._leave_if_idle)
+
+    def _leave_if_idle(self) -> None:
+        if self._statements is None or self._statements.idle:
+            self._leave("the client left")
 
     def _settle(self) -> None:
         """Write the end down, and let go of everything, when nothing is connected any more."""
