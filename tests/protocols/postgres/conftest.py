@@ -56,18 +56,25 @@ def _make_roles(server: TestServer) -> None:
     server.run("SET password_encryption = 'md5'", f"CREATE ROLE with_md5 SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
 
 
-@pytest.fixture
-def database(server_18: TestServer) -> Iterator[Database]:
-    name = f"orders_{next(_numbers)}"
-    server_18.run(f"CREATE DATABASE {name}")
-    made = Database(server_18, name)
-    made.run(
+@pytest.fixture(scope="session")
+def template(server_18: TestServer) -> str:
+    """Ten orders with three items each."""
+    server_18.run("CREATE DATABASE orders_template")
+    server_18.run(
         "CREATE TABLE orders (id int PRIMARY KEY, note text, total numeric NOT NULL DEFAULT 0)",
         "CREATE TABLE items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES orders ON DELETE CASCADE)",
         "INSERT INTO orders SELECT n, 'order ' || n, n FROM generate_series(1, 10) AS n",
         "INSERT INTO items SELECT n, (n - 1) / 3 + 1 FROM generate_series(1, 30) AS n",
+        database="orders_template",
     )
-    yield made
+    return "orders_template"
+
+
+@pytest.fixture
+def database(server_18: TestServer, template: str) -> Iterator[Database]:
+    name = f"orders_{next(_numbers)}"
+    server_18.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield Database(server_18, name)
     server_18.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -99,7 +99,8 @@ class TinyGateway:
             "sslmode": "require",
             **more,
         }
-        return " ".join(f"{name}='{part}'" for name, part in parts.items())
+        escaped = {name: part.replace("\\", "\\\\").replace("'", "\\'") for name, part in parts.items()}
+        return " ".join(f"{name}='{part}'" for name, part in escaped.items())
 
 
 class Session:
@@ -282,6 +283,15 @@ class Session:
         for side in (self._client, self._server):
             if side is not None:
                 side.close()
+
+
+async def until(condition: Callable[[], object], within_s: float = 5) -> None:
+    """Wait until ``condition`` holds; fail when it does not in time."""
+    for _ in range(int(within_s / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError("what the test waits for did not happen")
 
 
 class AsideOwner:
