@@ -98,8 +98,9 @@ def check_postgres(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"there is no setting {key}." for key in settings if key not in ("database", "tls"))
 
 
+SCHEMES = ("env", "file", "openbao")
 CHECKS = {"postgres": check_postgres, "toy": lambda settings: ()}
 
 
 def load(text: str = EXAMPLE, cedar: Mapping[str, str] | None = None) -> Configuration:
-    return load_configuration(text, "interlock.yaml", cedar=cedar or {}, check_settings=CHECKS)
+    return load_configuration(text, "interlock.yaml", cedar=cedar or {}, check_settings=CHECKS, schemes=SCHEMES)

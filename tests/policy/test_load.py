@@ -114,6 +114,15 @@ def test_every_kind_is_taken_when_the_kinds_are_not_known() -> None:
     assert configuration.resources["bastion"].kind == "telegraph"
 
 
+def test_any_scheme_is_taken_when_the_schemes_are_not_known() -> None:
+    text = EXAMPLE.replace("env:ORDERS_PASSWORD", "strongroom:orders")
+    credential = load_configuration(text, "interlock.yaml").resources["orders"].credential
+    assert credential is not None
+    assert credential.secret == "strongroom:orders"
+    with pytest.raises(ConfigurationError, match="never the secret itself"):
+        load_configuration(EXAMPLE.replace("env:ORDERS_PASSWORD", "hunter2"), "interlock.yaml")
+
+
 def test_the_digest_is_over_every_file() -> None:
     digests = {
         load().digest,
@@ -155,6 +164,7 @@ TWICE = "- {conflict: [writer, shell]}\n  - {conflict: [shell, writer]}"
         ("longest: 8h", "longest: 32d", "more than a month"),
         ("allow: [connect, read]", "allow: [read]", "the role reader does not allow connect"),
         (SCRATCH, TWIN, "scratch is the same database or host as orders"),
+        ("env:INTERLOCK_DATABASE", "postgresql://me:hunter2@host/db", "the password in state goes wherever this file"),
         ("- {conflict: [writer, shell]}", TWICE, "the conflict of shell, writer is said twice"),
     ],
 )
@@ -162,6 +172,7 @@ def test_what_is_hardly_meant_is_warned_of(old: str, new: str, warning: str) -> 
     assert old in EXAMPLE
     (line,) = load(EXAMPLE.replace(old, new)).warnings
     assert warning in line
+    assert "hunter2" not in line
 
 
 def test_a_role_that_needs_two_persons_where_there_is_one_is_warned_of() -> None:

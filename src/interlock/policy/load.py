@@ -24,7 +24,6 @@ from interlock.policy.scalars import read_text
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_CHECKS: Mapping[str, SettingsCheck] = MappingProxyType({})
-SCHEMES = ("env", "file", "openbao")
 
 
 def load_configuration(
@@ -33,13 +32,14 @@ def load_configuration(
     *,
     cedar: Mapping[str, str] = NOTHING,
     check_settings: Mapping[str, SettingsCheck] = NO_CHECKS,
-    schemes: Collection[str] = SCHEMES,
+    schemes: Collection[str] = (),
 ) -> Configuration:
     """The configuration that ``text`` says.
 
     ``source`` is the file's name for messages, ``cedar`` the Cedar files by name. ``check_settings`` has, for each
-    kind of resource there is, the check of its own settings; when it is empty any kind is taken. ``schemes`` are the
-    known places for secrets. Raises ConfigurationError with every mistake as ``file:line: sentence; what is right``.
+    kind of resource there is, the check of its own settings, and ``schemes`` the known places for secrets; where one
+    of the two is empty, any kind or any scheme is taken. Raises ConfigurationError with every mistake as
+    ``file:line: sentence; what is right``.
     """
     mistakes = Mistakes(source)
     tree = read_tree(text, mistakes)
@@ -91,7 +91,7 @@ def digest_of(text: str, cedar: Mapping[str, str]) -> str:
 
 
 def load_configuration_file(
-    path: Path, *, check_settings: Mapping[str, SettingsCheck] = NO_CHECKS, schemes: Collection[str] = SCHEMES
+    path: Path, *, check_settings: Mapping[str, SettingsCheck] = NO_CHECKS, schemes: Collection[str] = ()
 ) -> Configuration:
     """As :func:`load_configuration`, from a file and the ``*.cedar`` files in the folder that its ``cedar`` names."""
     source = path.name

@@ -69,6 +69,8 @@ def read_state(draft: Draft) -> str:
     if scheme == "env" and rest.isidentifier() and rest.isascii():
         return text
     if scheme == "postgresql" and _is_database_url(text):
+        if urlsplit(text).password is not None:
+            draft.warn(("state",), "the password in state goes wherever this file goes, gateways too", "write env:NAME")
         return text
     # What stands there is not quoted back: a URL may hold a password.
     draft.add(

@@ -19,6 +19,7 @@ _HOST = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_SCHEME = re.compile(r"[a-z][a-z0-9+-]*", re.ASCII)
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DAY = timedelta(days=1)
 
@@ -180,11 +181,12 @@ def _is_ip(host: str) -> bool:
 
 
 def read_secret(draft: Draft, node: Node, path: Path, what: str, schemes: Collection[str]) -> str | None:
-    """A reference to a secret. What stands there is never quoted back: it may be the secret itself."""
+    """A reference to a secret, of one of ``schemes`` (of any when empty). It is never quoted: it may be the secret."""
     text = node.text if isinstance(node, Scalar) else ""
     scheme, colon, reference = text.partition(":")
-    forms = " or ".join(f"{known}:{'NAME' if known == 'env' else 'PATH'}" for known in sorted(schemes))
-    if not colon or scheme not in schemes or not reference.strip():
+    if not colon or not reference.strip() or not (scheme in schemes if schemes else _SCHEME.fullmatch(scheme)):
+        known = sorted(schemes or ("env", "file"))
+        forms = " or ".join(f"{name}:{'NAME' if name == 'env' else 'PATH'}" for name in known)
         draft.add(path, f"{what} does not say where the secret is kept", f"write {forms}, never the secret itself")
         return None
     if scheme == "env" and _ENVIRONMENT.fullmatch(reference) is None:
