@@ -194,7 +194,12 @@ async def open_house(state: PostgresState, address: StateAddress, folder: Path) 
     )
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        build_api(services), ssl_certfile=files.certificate, ssl_keyfile=files.key, log_config=None, ws="none"
+        build_api(services),
+        ssl_certfile=files.certificate,
+        ssl_keyfile=files.key,
+        log_config=None,
+        ws="none",
+        proxy_headers=False,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

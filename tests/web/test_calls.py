@@ -12,7 +12,7 @@ from interlock.identity.authority import make_request
 from interlock.identity.keys import new_key
 from interlock.services.enrol import issue_enrolment
 from tests.services.world import ADMIN, DBA, DEV, LEAD, MATE, OPS, RIVAL, refused
-from tests.web.house import PASSWORD, House
+from tests.web.house import PASSWORD, Attacker, House, error_of
 
 ASK = {"resource": "orders", "role": "reader", "duration_s": 3600, "reason": "a task"}
 
@@ -235,6 +235,19 @@ async def test_the_ledger_for_administrators(house: House) -> None:
     for after, limit in (("-1", "1"), ("0", "0"), ("0", "100000"), (str(2**70), "1")):
         with refused("bad-input"):
             await admin.get("/v1/ledger", after=after, limit=limit)
+
+
+async def test_an_address_that_is_only_claimed_is_not_believed(house: House, attacker: Attacker) -> None:
+    await house.enrol(DEV)
+    body = {"person": DEV, "password": "wrong password", "csr": make_request(attacker.key)}
+    codes = []
+    for n in range(6):
+        claimed = f"10.0.0.{n}"
+        headers = {"X-Forwarded-For": claimed, "X-Real-IP": claimed, "Forwarded": f"for={claimed}"}
+        proof = attacker.proof("POST", "/v1/sign-in")
+        codes.append(error_of(await attacker.send("POST", "/v1/sign-in", proof=proof, json=body, headers=headers)))
+    assert codes == ["wrong-sign-in"] * 4 + ["too-many-attempts"] * 2
+    assert {event["address"] for event in await house.world.events("sign-in.refused")} == {"127.0.0.1"}
 
 
 async def test_a_failed_sign_in_waits_over_the_api_too(house: House) -> None:
