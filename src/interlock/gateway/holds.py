@@ -16,7 +16,7 @@ from interlock.errors import Failure, Refusal
 from interlock.gateway.admission import Rights
 from interlock.gateway.recorder import Recording, show_parameters
 from interlock.gateway.shared import Shared
-from interlock.ports.control import HoldOpened, HoldOpening
+from interlock.ports.control import ControlPlane, HoldOpened, HoldOpening
 from interlock.ports.protocol import Impact, Refused, Statement
 
 _LOOK_S = 1.0
@@ -205,7 +205,18 @@ class Hold:
 
     def _withdraw_request(self, reason: str) -> None:
         if self.request:
-            self._party.shared.run_errand(self._party.shared.control.withdraw_hold(self.request, reason))
+            self._party.shared.run_errand(_withdraw(self._party.shared.control, self.request, reason))
+
+
+async def _withdraw(control: ControlPlane, request: str, reason: str) -> None:
+    """Tell the control plane that nobody waits any more; try until it hears, or the request has surely expired."""
+    for pause_s in (*(_RETRY_S * 2**n for n in range(6)), *[30.0] * 20):
+        try:
+            await control.withdraw_hold(request, reason)
+        except Failure:
+            await asyncio.sleep(pause_s)
+        else:
+            return
 
 
 def describe_hold(opened: HoldOpened, statement: Statement, impact: Impact) -> str:

@@ -115,6 +115,9 @@ class Recovery:
                 continue
             try:
                 await self._finish(folder)
+            except (OSError, ValueError, KeyError, InterlockError) as error:
+                # The others are finished all the same; this one stays for a person to look at.
+                _LOG.error("The journal %s cannot be finished and stays as it is: %s", folder, error)
             finally:
                 os.close(lock)
 
