@@ -137,7 +137,7 @@ async def test_bytes_that_are_no_http(house: House, attacker: Attacker) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         writer.write(junk)
         answer = await reader.read(65536)
-        assert answer.startswith((b"HTTP/1.1 4", b""))
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
         writer.close()
     assert (await attacker.send("GET", "/v1/health")).status_code == 200
 
