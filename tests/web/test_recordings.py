@@ -13,7 +13,7 @@ from interlock.errors import Failure, NotFound
 from interlock.identity.api_client import AsyncApiClient
 from interlock.ports.control import SessionEnd, SessionStart
 from interlock.services.cut_session import cut_session
-from interlock.web.watching import Watches
+from interlock.web import watching
 from tests.services.world import ADMIN, DBA, DEV, LEAD, RIVAL, refused
 from tests.web.house import House, sha256
 
@@ -120,7 +120,7 @@ async def test_a_watcher_gets_the_records_as_they_come(house: House) -> None:
     admin = await house.signed_in(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
-        watching = asyncio.create_task(records_of(admin, "watch"))
+        reading = asyncio.create_task(records_of(admin, "watch"))
         ticket = await ticket_of(feed)
         (event,) = await house.world.events("recording.read")
         assert event["by"] == ADMIN
@@ -130,7 +130,7 @@ async def test_a_watcher_gets_the_records_as_they_come(house: House) -> None:
         assert await post(gateway, ticket)
         assert not await post(gateway, ticket, RECORDS[2], ended=True)
         async with asyncio.timeout(10):
-            assert await watching == RECORDS[:3]
+            assert await reading == RECORDS[:3]
         assert not await post(gateway, ticket, RECORDS[3])
 
 
@@ -140,10 +140,10 @@ async def test_a_gateway_is_told_when_the_watcher_has_gone(house: House) -> None
     admin = await house.signed_in(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
-        watching = asyncio.create_task(records_of(admin, "watch"))
+        reading = asyncio.create_task(records_of(admin, "watch"))
         ticket = await ticket_of(feed)
         await post(gateway, ticket, RECORDS[0])
-        watching.cancel()
+        reading.cancel()
         for _ in range(100):
             if not await post(gateway, ticket, RECORDS[1]):
                 break
@@ -158,32 +158,63 @@ async def test_watching_ends_with_the_right_to_watch(house: House) -> None:
     admin = await house.signed_in(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
-        watching = asyncio.create_task(records_of(admin, "watch"))
+        reading = asyncio.create_task(records_of(admin, "watch"))
         ticket = await ticket_of(feed)
         await post(gateway, ticket, RECORDS[0])
         await admin.post("/v1/sign-out")
         async with asyncio.timeout(15):
-            assert await watching == RECORDS[:1]
+            assert await reading == RECORDS[:1]
 
 
 async def test_watching_ends_when_the_session_is_over_and_the_gateway_silent(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
     admin = await house.signed_in(ADMIN)
-    watching = asyncio.create_task(records_of(admin, "watch"))
+    reading = asyncio.create_task(records_of(admin, "watch"))
     await asyncio.sleep(0.3)
     await cut_session(house.world.desk, by=ADMIN, session_id=SESSION, reason="x")
     await close_session(house, gateway, "")
     async with asyncio.timeout(15):
-        assert await watching == []
+        assert await reading == []
 
 
-async def test_a_watcher_that_reads_too_slowly_is_let_go() -> None:
-    watches = Watches()
+async def test_a_slow_watcher_is_waited_for_and_then_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "PATIENCE_S", 0.2)
+    watches = watching.Watches()
     with watches.watching(SESSION, "gw1") as watch:
-        taken = 0
-        while watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False):
-            taken += 1
-        assert taken == 64
+        assert await watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False)
+        assert await watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False)
+        later = asyncio.create_task(watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False))
+        await asyncio.sleep(0)
+        assert not later.done(), "there is no room, so the gateway waits"
+        watch.batches.get_nowait()
+        assert await later
+        assert not await watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False)
         assert watch.too_slow
-        assert not watches.deliver(watch.ticket, "gw1", (), ended=False)
+        assert not await watches.deliver(watch.ticket, "gw1", (), ended=False)
+
+
+async def test_a_gateway_that_waits_for_a_watcher_who_leaves_is_told() -> None:
+    watches = watching.Watches()
+    with watches.watching(SESSION, "gw1") as watch:
+        for _ in range(2):
+            await watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False)
+        waiting = asyncio.create_task(watches.deliver(watch.ticket, "gw1", RECORDS[:1], ended=False))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert not await waiting
+
+
+async def test_a_long_session_is_watched_whole(house: House) -> None:
+    """Many more records than are kept for a watcher."""
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    admin = await house.signed_in(ADMIN)
+    async with gateway.streaming("/v1/gateway/feed") as feed:
+        await anext(feed)
+        reading = asyncio.create_task(records_of(admin, "watch"))
+        ticket = await ticket_of(feed)
+        for n in range(0, 4000, 200):
+            await post(gateway, ticket, *RECORDS[n : n + 200], ended=n == 3800)
+        async with asyncio.timeout(20):
+            assert await reading == RECORDS[:4000]

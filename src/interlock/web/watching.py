@@ -1,7 +1,8 @@
 """Watchers and gateways find each other: a watcher gets a ticket, the gateway that has the session posts records to it.
 
-All in this process: the watcher's call, and the feeds over which the gateways hear of the ticket. Bounded: a watcher
-that reads too slowly is let go, the session never waits for it.
+All in this process: the watcher's call, and the feeds over which the gateways hear of the ticket. Bounded: a few
+batches wait for a slow watcher, then the gateway's post does, and then the watcher is let go. The gateway reads its
+journal for this and never the session, so nobody who works waits for anybody who watches.
 """
 
 import asyncio
@@ -11,10 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-_BATCHES = 64
+_BATCHES = 2
+PATIENCE_S = 10.0
+"""How long a gateway's post waits for a watcher: less than its client waits for an answer."""
 _TICKETS_WAITING = 64
 
 Records = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records; ``last`` says that the session is over and these are its end."""
+
+    records: Records
+    last: bool
 
 
 @dataclass(slots=True)
@@ -24,9 +35,10 @@ class Watch:
     ticket: str
     session: str
     gateway: str
-    batches: "asyncio.Queue[Records]" = field(default_factory=lambda: asyncio.Queue(_BATCHES))
+    batches: "asyncio.Queue[Batch]" = field(default_factory=lambda: asyncio.Queue(_BATCHES))
     ended: bool = False
     too_slow: bool = False
+    gone: bool = False
     answered: bool = False
 
 
@@ -57,6 +69,10 @@ class Watches:
             yield watch
         finally:
             del self._watches[watch.ticket]
+            watch.gone = True
+            # Whoever waits to put something there goes on, and sees that it is for nobody.
+            while not watch.batches.empty():
+                watch.batches.get_nowait()
 
     @contextmanager
     def following(self, gateway: str) -> Iterator[FeedMailbox]:
@@ -68,15 +84,16 @@ class Watches:
         finally:
             self._mailboxes.remove(mailbox)
 
-    def deliver(self, ticket: str, gateway: str, records: Records, *, ended: bool) -> bool:
+    async def deliver(self, ticket: str, gateway: str, records: Records, *, ended: bool) -> bool:
         """Hand records to the watcher. False: nobody watches any more, or not a session of this gateway."""
         watch = self._watches.get(ticket)
         if watch is None or watch.gateway != gateway or watch.too_slow or watch.ended:
             return False
         watch.answered = True
-        if watch.batches.full():
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await watch.batches.put(Batch(records, ended))
+        except TimeoutError:
             watch.too_slow = True
-            return False
-        watch.ended = ended
-        watch.batches.put_nowait(records)
-        return not ended
+        watch.ended = watch.ended or ended
+        return not (ended or watch.too_slow or watch.gone)

@@ -97,7 +97,7 @@ async def watch(ticket: InPath, request: Request, services: ServicesOf, gateway:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise BadInputError("records")
     ended = body.get("ended") is True
-    return answer({"watching": services.watches.deliver(ticket, gateway.name, records, ended=ended)})
+    return answer({"watching": await services.watches.deliver(ticket, gateway.name, records, ended=ended)})
 
 
 async def _feed(services: Services, gateway: GatewayIdentity) -> AsyncIterator[Mapping[str, Any]]:

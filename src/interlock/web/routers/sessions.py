@@ -66,9 +66,11 @@ async def _watched(services: Services, caller: Caller, activity: Activity) -> As
         begun = looked = loop.time()
         while not services.streams.closing:
             batch = await services.streams.next_of(watch.batches, LOOK_AGAIN_S)
-            if batch:
-                yield b"".join(line_of(record) for record in batch)
-            if watch.batches.empty() and (watch.ended or watch.too_slow):
+            if batch is not None:
+                yield b"".join(line_of(record) for record in batch.records)
+                if batch.last:
+                    return
+            elif watch.too_slow:
                 return
             if loop.time() - looked >= LOOK_AGAIN_S:
                 looked = loop.time()
