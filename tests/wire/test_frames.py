@@ -1,0 +1,62 @@
+"""Frames: what was whole is read back, and nothing that was torn ever is."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.wire.frames import LONGEST_BYTES, MAGIC, frame, scan
+
+payloads = st.lists(st.binary(max_size=200), max_size=8)
+
+
+class _Long(bytes):
+    def __len__(self) -> int:
+        return LONGEST_BYTES + 1
+
+
+def _read(content: bytes) -> list[bytes]:
+    return [bytes(found.payload) for found in scan(memoryview(content))]
+
+
+@given(payloads)
+def test_what_was_written_is_read_back(written: list[bytes]) -> None:
+    content = MAGIC + b"".join(map(frame, written))
+    assert _read(content) == written
+    offsets = [(found.offset, found.end) for found in scan(memoryview(content))]
+    assert all(end == start for (_, end), (start, _) in pairwise(offsets))
+
+
+@given(payloads, st.data())
+def test_a_tail_torn_at_any_byte_loses_only_what_was_torn(written: list[bytes], data: st.DataObject) -> None:
+    content = MAGIC + b"".join(map(frame, written))
+    cut = data.draw(st.integers(0, len(content)))
+    ends, end = [], len(MAGIC)
+    for one in written:
+        end += len(frame(one))
+        ends.append(end)
+    whole = [one for one, one_ends in zip(written, ends, strict=True) if one_ends <= cut]
+    assert _read(content[:cut]) == whole
+    # A crash may leave zeros behind; where zeros were torn off they complete the frame again.
+    zeroed = _read(content[:cut] + b"\0" * 64)
+    assert zeroed in (whole, written[: len(whole) + 1])
+
+
+@given(payloads.filter(bool), st.data())
+def test_a_changed_byte_is_found(written: list[bytes], data: st.DataObject) -> None:
+    content = bytearray(MAGIC + b"".join(map(frame, written)))
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    found = _read(bytes(content))
+    assert found != written
+    assert found == written[: len(found)]
+
+
+def test_zeros_are_not_a_frame() -> None:
+    assert _read(MAGIC + b"\0" * 4096) == []
+
+
+def test_a_payload_that_no_frame_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match="holds 2147483647 bytes at most"):
+        frame(_Long())
