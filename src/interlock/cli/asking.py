@@ -14,7 +14,7 @@ from interlock.cli.output import JsonOption, emit, left, say, table
 from interlock.cli.shown import harmless, one_line, seconds, show_request
 from interlock.errors import NotFound, Refusal
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?", re.ASCII)
 _WAIT_S = 25
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's number, such as r-4k2m8q1x.")]

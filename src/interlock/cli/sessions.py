@@ -12,7 +12,7 @@ from rich.markup import escape
 from interlock.cli import output
 from interlock.cli.client import ServerOption, signed_in
 from interlock.cli.output import JsonOption, emit, moment, table
-from interlock.cli.shown import counted, harmless, impact_lines
+from interlock.cli.shown import bind_value, counted, harmless, impact_lines
 from interlock.errors import Refusal
 
 _LONGEST_PAUSE_S = 10.0
@@ -135,10 +135,7 @@ def _open(record: Mapping[str, Any]) -> tuple[str, str]:
 
 def _statement(record: Mapping[str, Any]) -> tuple[str, str]:
     lines = [f"{record.get('number')}> {record.get('text', '')}"]
-    lines.extend(
-        f"   ${place} = {'NULL' if value is None else repr(value)}"
-        for place, value in enumerate(record.get("parameters") or (), 1)
-    )
+    lines.extend(f"   ${place} = {bind_value(value)}" for place, value in enumerate(record.get("parameters") or (), 1))
     effect = record.get("effect")
     if effect == "allow":
         return "", "\n".join(lines)

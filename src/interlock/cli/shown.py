@@ -29,6 +29,11 @@ def one_line(text: object, longest: int = 60) -> str:
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 
+def bind_value(value: str | None) -> str:
+    """A bind value as SQL would write it."""
+    return "NULL" if value is None else "'" + harmless(value).replace("'", "''") + "'"
+
+
 def counted(number: int, one: str, many: str | None = None) -> str:
     """``1 row``, ``10,000 rows``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
@@ -77,7 +82,7 @@ def _show_statement(console: Console, content: Mapping[str, Any]) -> None:
         console.print(escape(f"    {line}"), style="bold", soft_wrap=True)
     parameters: Sequence[str | None] = content.get("parameters") or ()
     for number, value in enumerate(parameters, 1):
-        console.print(escape(f"    ${number} = {'NULL' if value is None else repr(harmless(value))}"), soft_wrap=True)
+        console.print(escape(f"    ${number} = {bind_value(value)}"), soft_wrap=True)
     console.print("What it would do:")
     for line in impact_lines(content.get("impact") or {}):
         console.print(escape(f"    {line}"), soft_wrap=True)
