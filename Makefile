@@ -29,4 +29,4 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.cut
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .demo .demo-tour
