@@ -118,7 +118,8 @@ def run(kills: int, seed: int, clients: int = 4) -> Verdict:
             for number in range(kills):
                 time.sleep(chance.uniform(0.2, 1.5))
                 part = _PARTS[number % len(_PARTS)]
-                running = stack.pids(part)
+                while not (running := stack.pids(part)):
+                    time.sleep(0.05)
                 killed = chance.choice(running)
                 os.kill(killed, signal.SIGKILL)
                 slowest = max(slowest, _wait_until_it_works(stack, load, part, killed, len(running)))
