@@ -144,6 +144,12 @@ class Gate:
             raise AssertionError(said)
         return client
 
+    async def knock(self) -> str:
+        """What a client with a good password is told."""
+        self.desk.passwords["knock@things"] = PasswordHolder(DEV, "l-1")
+        client = await self.connect()
+        return await client.ask("HELLO things knock")
+
     async def recording(self, session: str) -> list[dict[str, Any]]:
         """The sealed recording of a session whose end was reported."""
         await until(lambda: session in self.desk.ends)

@@ -65,10 +65,7 @@ class _Nobody:
 
 
 class Follower:
-    """``snapshot`` and ``rules`` are what is known; look at ``fresh`` before deciding anything from them.
-
-    ``first_word`` is set when it was fresh for the first time.
-    """
+    """``snapshot`` and ``rules`` are what is known; look at ``fresh`` before deciding anything from them."""
 
     def __init__(
         self,
@@ -82,7 +79,7 @@ class Follower:
         self._control = control
         self._build = build
         self._listener: FollowerListener = _Nobody()
-        self.first_word = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
         self._lease_s = _FIRST_LEASE_S
         self._heard_at = self._connected_at = clock.steady()
         self._deadline = 0.0
@@ -109,6 +106,15 @@ class Follower:
             silent_s = self.clock.steady() - self._heard_at
             return f"this gateway has not heard from the control plane for {silent_s:.0f} s"
         return self._why
+
+    async def become_fresh(self, within_s: float) -> bool:
+        """Wait until it is fresh, if it is not. False when it did not become so in time."""
+        if not self.fresh:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.add(waiting)
+            await asyncio.wait({waiting}, timeout=within_s)
+            self._waiting.discard(waiting)
+        return self.fresh
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -223,7 +229,9 @@ class Follower:
         if self.fresh:
             first = not self._was_fresh
             self._was_fresh = True
-            self.first_word.set()
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
             if first:
                 _LOG.info("What this worker knows is fresh.")
             self._listener.refreshed()

@@ -233,6 +233,9 @@ class Session:
         shared = self._shared
         if shared.journal.failure:
             return Refused(f"No session is opened, because {recording_sentence(shared.journal.failure)}", "recording")
+        if not shared.follower.fresh:
+            # A new policy is read, or a lost connection mended, in less than this.
+            await shared.follower.become_fresh(shared.limits.admission_wait_s)
         known = shared.known
         if known is None:
             return Refused(f"No session is opened now, because {shared.follower.why_stale}. Try again.", "stale")

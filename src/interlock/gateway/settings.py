@@ -35,7 +35,8 @@ class Limits:
     read, below the other it is again. ``last_words_s`` is how long a cut client may take to read why;
     ``close_s`` how long an orderly end may take to send what was written.
 
-    ``stale_wait_s`` is how long a statement waits for a worker that has lost the control plane before it is refused.
+    ``stale_wait_s`` is how long a statement waits for a worker that has lost the control plane before it is refused,
+    ``admission_wait_s`` how long a new connection does.
     ``durable_s`` is when a read's record must be on disk, ``stall_s`` how old an unwritten record may grow before
     reads, too, wait for the disk.
     """
@@ -51,6 +52,7 @@ class Limits:
     last_words_s: float = 0.15
     close_s: float = 5.0
     stale_wait_s: float = 30.0
+    admission_wait_s: float = 2.0
     durable_s: float = 0.02
     stall_s: float = 1.0
     journal_file_bytes: int = 64 * 1024 * 1024

@@ -137,7 +137,7 @@ async def working(
     recovery = Recovery(settings.journal, shared.journal.folder, store, shared.reporter)
     tasks = [asyncio.create_task(one) for one in (follower.run(), shared.reporter.run(), recovery.run())]
     try:
-        await _first_word(follower)
+        await follower.become_fresh(_FIRST_WORD_S)
         for protocol, where in settings.listen.items():
             await worker.listen(protocol, _adapter_for(protocol, adapters), where)
         yield worker
@@ -209,11 +209,6 @@ def _open_journal(settings: WorkerSettings, limits: Limits) -> Journal:
         durable_s=limits.durable_s,
         stall_s=limits.stall_s,
     )
-
-
-async def _first_word(follower: Follower) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(follower.first_word.wait(), _FIRST_WORD_S)
 
 
 def _adapter_for(protocol: str, adapters: Mapping[str, ProtocolAdapter]) -> ProtocolAdapter:

@@ -1,0 +1,155 @@
+"""The journal: what it calls durable is, in order and in groups; a disk that fails stops it until it is mended."""
+
+import asyncio
+import errno
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from interlock.errors import Failure
+from interlock.gateway.journal import Journal, file_path
+from interlock.wire.frames import scan
+from tests.gateway.world import until
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.places: list[tuple[int, int]] = []
+
+    def placed(self, file: int, offset: int) -> None:
+        self.places.append((file, offset))
+
+
+class Disk:
+    """A real fdatasync that can be slow or fail, and counts."""
+
+    def __init__(self) -> None:
+        self.slow_s = 0.0
+        self.failing = 0
+        self.synced = 0
+
+    def __call__(self, handle: int) -> None:
+        time.sleep(self.slow_s)
+        if self.failing:
+            self.failing -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fdatasync(handle)
+        self.synced += 1
+
+
+def _journal(folder: Path, disk: Disk, *, file_bytes: int = 1 << 20, durable_s: float = 0.02) -> Journal:
+    return Journal(folder, file_bytes=file_bytes, durable_s=durable_s, stall_s=0.1, sync=disk)
+
+
+def _payloads(journal: Journal) -> list[bytes]:
+    found = []
+    for path in sorted(journal.folder.glob("*.journal")):
+        found += [bytes(one.payload) for one in scan(memoryview(path.read_bytes()))]
+    return found
+
+
+async def test_then_is_called_only_when_the_record_and_all_before_it_are_on_disk(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    disk.slow_s = 0.05
+    journal = _journal(tmp_path, disk)
+    seen: list[list[bytes]] = []
+    journal.append(owner, b"read")
+    journal.append(owner, b"write", then=lambda: seen.append(_payloads(journal)))
+    await asyncio.sleep(0.01)
+    assert not seen
+    await until(lambda: seen)
+    assert seen == [[b"read", b"write"]]
+    await journal.close()
+
+
+async def test_whatever_gathers_during_a_sync_is_synced_at_once_together(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    disk.slow_s = 0.05
+    journal = _journal(tmp_path, disk)
+    done: list[int] = []
+    for number in range(50):
+        journal.append(owner, str(number).encode(), then=partial(done.append, number))
+        if number == 0:
+            await asyncio.sleep(0.01)
+    await until(lambda: len(done) == 50)
+    assert done == list(range(50))
+    assert disk.synced <= 3
+    assert [offset for _, offset in owner.places] == sorted(offset for _, offset in owner.places)
+    await journal.close()
+
+
+async def test_a_read_is_on_disk_soon_without_being_waited_for(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    journal = _journal(tmp_path, disk)
+    journal.append(owner, b"read")
+    await until(lambda: owner.places, 1)
+    assert _payloads(journal) == [b"read"]
+    await journal.close()
+
+
+async def test_a_slow_disk_is_seen_to_stall(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    disk.slow_s = 0.5
+    journal = _journal(tmp_path, disk)
+    journal.append(owner, b"read")
+    assert not journal.stalled
+    await until(lambda: journal.stalled)
+    await until(lambda: owner.places)
+    assert not journal.stalled
+    await journal.close()
+
+
+def _placed(owner: Owner, count: int) -> bool:
+    return len(owner.places) == count
+
+
+async def test_files_are_rotated(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    journal = _journal(tmp_path, disk, file_bytes=100)
+    for number in range(6):
+        journal.append(owner, b"x" * 60)
+        await until(partial(_placed, owner, number + 1))
+    assert sorted({file for file, _ in owner.places}) == [1, 2, 3]
+    assert len(_payloads(journal)) == 6
+    await journal.close()
+
+
+async def test_a_full_disk_calls_nobody_and_loses_nothing(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    journal = _journal(tmp_path, disk)
+    failures: list[str] = []
+    journal.on_failure = failures.append
+    called: list[str] = []
+    journal.append(owner, b"first", then=lambda: called.append("first"))
+    await until(lambda: called)
+    disk.failing = 2
+    journal.append(owner, b"second", then=lambda: called.append("second"))
+    await until(lambda: failures)
+    assert failures == ["No space left on device"]
+    assert journal.failure
+    journal.append(owner, b"third")
+    await until(lambda: len(owner.places) == 3)
+    assert called == ["first"]
+    assert not journal.failure
+    assert _payloads(journal) == [b"first", b"second", b"third"]
+    journal.append(owner, b"fourth", then=lambda: called.append("fourth"))
+    await until(lambda: "fourth" in called)
+    await journal.close()
+
+
+async def test_closing_syncs_what_is_left(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    journal = _journal(tmp_path, disk, durable_s=60)
+    journal.append(owner, b"last")
+    await journal.close()
+    assert _payloads(journal) == [b"last"]
+    assert file_path(journal.folder, 1).stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("in the way")
+    with pytest.raises(Failure, match="cannot be written: File exists"):
+        _journal(tmp_path / "journal", Disk())
