@@ -15,6 +15,7 @@ from interlock.domain.approving import (
     count_approvals,
     may_approve,
     may_approve_any,
+    narrow_down,
     rules_for_hold,
     sponsors_of,
     who_may,
@@ -104,6 +105,13 @@ def test_no_rules_are_never_met() -> None:
 
 def test_a_count_below_one_asks_for_one_all_the_same() -> None:
     assert not count_approvals(ASK, (replace(DBA, count=0),), (), CONTRACTS, AT).complete
+
+
+def test_among_many_only_a_few_are_looked_at() -> None:
+    many = [Person(f"p{number}", groups=frozenset({"dba"})) for number in range(500)]
+    few = narrow_down(ASK, (replace(DBA, count=2), SPONSOR), [*many, LEAD], CONTRACTS, AT)
+    assert [person.name for person in few] == ["p0", "p1", "p2", "lead"]
+    assert count_approvals(ASK, (replace(DBA, count=2), SPONSOR), few, CONTRACTS, AT).complete
 
 
 def test_who_may_names_each_person_once_in_order() -> None:
@@ -223,6 +231,8 @@ def test_the_tally_fills_as_many_places_as_any_assignment_could(
         for chosen in itertools.product(*choices)
     )
     tally = count_approvals(ask, rules, team, contracts, AT)
+    few = narrow_down(ask, rules, team, contracts, AT)
+    assert count_approvals(ask, rules, few, contracts, AT).missing == tally.missing
     assert tally.missing == sum(rule.count for rule in rules) - best
     assert tally.complete is (bool(rules) and tally.missing == 0)
     for name, place in tally.counted.items():

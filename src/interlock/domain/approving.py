@@ -76,13 +76,16 @@ def may_approve(
     if not approver.active:
         return No("person-ended", f"{approver.name} has left, so their approval counts for nothing.")
     contracts = tuple(contracts)
-    if approver.vendor is not None and not any(c.covers(approver) and c.running(at) for c in contracts):
+    answer = _meets(ask, approver, rule, contracts, at)
+    if isinstance(answer, No) or approver.is_employee:
+        return answer
+    if not any(c.covers(approver) and c.running(at) for c in contracts):
         return No("contract-ended", f"{approver.name} works under no running contract, so they approve nothing.")
-    return _meets(ask, approver, rule, contracts, at)
+    return answer
 
 
 def _meets(ask: Ask, approver: Person, rule: ApprovalRule, contracts: Sequence[Contract], at: datetime) -> Yes | No:
-    """Whether ``rule`` itself describes ``approver``, who is somebody else, active and under contract."""
+    """Whether ``rule`` itself describes ``approver``, who is somebody else and active. Cheap questions come first."""
     vendor = ask.requester.vendor
     if vendor is not None and approver.vendor == vendor and not rule.same_vendor and not rule.any_of:
         return No(
@@ -97,7 +100,8 @@ def _meets(ask: Ask, approver: Person, rule: ApprovalRule, contracts: Sequence[C
         return No("not-in-group", f"{approver.name} is not in the group {rule.group}.")
     if rule.people and approver.name not in rule.people:
         return No("not-named", f"{approver.name} is not among {', '.join(sorted(rule.people))}.")
-    if rule.sponsor and approver.name not in sponsors_of(ask, contracts, at):
+    own = (contract for contract in contracts if contract.sponsor == approver.name)
+    if rule.sponsor and not sponsors_of(ask, own, at):
         return No(
             "not-sponsor",
             f"{approver.name} sponsors no running contract under which {ask.requester.name} may have "
@@ -173,6 +177,29 @@ def count_approvals(
         ),
         rules=len(rules),
     )
+
+
+def narrow_down(
+    ask: Ask, rules: Sequence[ApprovalRule], people: Iterable[Person], contracts: Iterable[Contract], at: datetime
+) -> tuple[Person, ...]:
+    """As few of ``people`` as give the same tally as all of them would.
+
+    A rule for which as many persons are found as all rules ask for together can always be met after the others, so
+    no more of them are looked for. It makes the question whether anybody could approve cheap among thousands.
+    """
+    contracts = tuple(contracts)
+    people = tuple(people)
+    places = sum(max(1, rule.count) for rule in rules)
+    found: dict[str, Person] = {}
+    for rule in rules:
+        fitting: set[str] = set()
+        for person in people:
+            if isinstance(may_approve(ask, person, rule, contracts, at), Yes):
+                found[person.name] = person
+                fitting.add(person.name)
+                if len(fitting) == places:
+                    break
+    return tuple(found.values())
 
 
 def _seat(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from interlock.domain.approving import Ask, No, count_approvals
+from interlock.domain.approving import Ask, No, count_approvals, narrow_down
 from interlock.domain.durations import format_duration
 from interlock.domain.grants import Grant
 from interlock.domain.people import Contract, Person
@@ -160,7 +160,8 @@ def explain_shortage(
     ask: Ask, rules: Sequence[ApprovalRule], people: Iterable[Person], contracts: Iterable[Contract], at: datetime
 ) -> No | None:
     """Why all of ``people`` together could not meet ``rules``, saying who is missing; None when they could."""
-    tally = count_approvals(ask, rules, people, contracts, at)
+    contracts = tuple(contracts)
+    tally = count_approvals(ask, rules, narrow_down(ask, rules, people, contracts, at), contracts, at)
     if tally.complete:
         return None
     if not rules:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from interlock.domain.actions import Action
-from interlock.domain.approving import Ask, count_approvals, rules_for_hold
+from interlock.domain.approving import Ask, count_approvals, narrow_down, rules_for_hold
 from interlock.domain.people import Contract, Person
 from interlock.domain.resources import Resource
 from interlock.domain.roles import ApprovalRule, Role
@@ -22,6 +22,10 @@ class Parts:
     people: Mapping[str, Person]
     contracts: Mapping[str, Contract]
     roles: Mapping[str, Role]
+
+    @property
+    def sponsors(self) -> frozenset[str]:
+        return frozenset(contract.sponsor for contract in self.contracts.values())
 
 
 def check_together(draft: Draft, parts: Parts) -> None:
@@ -117,9 +121,7 @@ def _check_rule(draft: Draft, role: Role, rule: ApprovalRule, path: Path, parts:
     eligible = [
         person
         for person in parts.people.values()
-        if (rule.group is None or rule.group in person.groups)
-        and (not rule.people or person.name in rule.people)
-        and (not rule.sponsor or person.name in sponsors)
+        if _could_meet(rule, person, parts) and (not rule.sponsor or person.name in sponsors)
     ]
     if len(eligible) >= rule.count:
         return True
@@ -128,38 +130,46 @@ def _check_rule(draft: Draft, role: Role, rule: ApprovalRule, path: Path, parts:
     return False
 
 
+_MOST_TRIES = 400
+"""After so many kinds of requesters the search for one who could be approved stops: what is left is only a warning."""
+
+
 def _someone_could(role: Role, rules: Sequence[ApprovalRule], parts: Parts) -> bool:
-    """Whether for some person, at some moment, all the rules could be met together by others."""
+    """Whether for some person, at some moment, all the rules could be met together by others.
+
+    Requesters who are alike in vendor and contracts get the same approvals, unless they could approve themselves.
+    """
     contracts = tuple(parts.contracts.values())
-    ask_roles = frozenset({role.name})
-    tried: set[tuple[str | None, frozenset[str], frozenset[str]]] = set()
-    moments = sorted({c.start for c in contracts}) or [datetime.min.replace(tzinfo=UTC)]
+    starts = sorted({c.start for c in contracts}) or [datetime.min.replace(tzinfo=UTC)]
+    candidates = [person for person in parts.people.values() if any(_could_meet(rule, person, parts) for rule in rules)]
+    approving = {person.name for person in candidates}
+    tried: set[tuple[str | None, frozenset[str], str]] = set()
     for person in parts.people.values():
-        mine = frozenset(c.name for c in contracts if c.covers(person))
-        # People alike in vendor, contracts and groups can get the same approvals, apart from their own.
-        alike = (person.vendor, mine, person.groups)
-        if alike in tried and not _is_named(person, rules, contracts):
+        mine = [c for c in contracts if c.covers(person)]
+        alike = (person.vendor, frozenset(c.name for c in mine), person.name if person.name in approving else "")
+        if alike in tried:
             continue
         tried.add(alike)
-        if any(_could(Ask(person, ask_roles), rules, parts, contracts, moment) for moment in moments):
+        for moment in starts if person.is_employee else sorted({c.start for c in mine}):
+            running = [c for c in contracts if c.running(moment)]
+            ask = Ask(person, frozenset({role.name}))
+            few = narrow_down(ask, rules, candidates, running, moment)
+            if count_approvals(ask, rules, few, running, moment).complete:
+                return True
+        if len(tried) > _MOST_TRIES:
             return True
     return False
 
 
-def _is_named(person: Person, rules: Sequence[ApprovalRule], contracts: Sequence[Contract]) -> bool:
-    return any(person.name in rule.people for rule in rules) or any(c.sponsor == person.name for c in contracts)
-
-
-def _could(
-    ask: Ask,
-    rules: Sequence[ApprovalRule],
-    parts: Parts,
-    contracts: Sequence[Contract],
-    at: datetime,
-) -> bool:
-    if not ask.requester.is_employee and not any(c.covers(ask.requester) and c.running(at) for c in contracts):
-        return False
-    return count_approvals(ask, rules, parts.people.values(), contracts, at).complete
+def _could_meet(rule: ApprovalRule, person: Person, parts: Parts) -> bool:
+    """Whether the rule may describe the person, for whichever requester."""
+    if rule.any_of:
+        return any(_could_meet(inner, person, parts) for inner in rule.any_of)
+    return (
+        (rule.group is None or rule.group in person.groups)
+        and (not rule.people or person.name in rule.people)
+        and (not rule.sponsor or person.name in parts.sponsors)
+    )
 
 
 def _warn_of_idle_contractors(draft: Draft, parts: Parts) -> None:

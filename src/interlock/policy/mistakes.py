@@ -9,6 +9,8 @@ from interlock.errors import ConfigurationError
 _MOST = 200
 """Past so many mistakes the file is something else than a configuration; the rest is counted."""
 
+_FEW = 500
+
 
 @dataclass(slots=True)
 class Mistakes:
@@ -52,8 +54,14 @@ def _join(sentence: str, right: str) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The one of ``known`` that ``name`` is most likely a slip for, or None."""
-    return next(iter(difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)), None)
+    """The one of ``known`` that ``name`` is most likely a slip for, or None.
+
+    Among very many names only those with the same first letter are looked at: comparing is slow.
+    """
+    known = set(known)
+    if len(known) > _FEW:
+        known = {other for other in known if other[:1] == name[:1]}
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)), None)
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
