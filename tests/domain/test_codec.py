@@ -114,7 +114,7 @@ def test_an_older_snapshot_lacks_fields_and_a_newer_one_has_more() -> None:
 def test_times_are_written_in_utc_with_microseconds() -> None:
     assert to_plain(datetime(2026, 11, 1, 12, tzinfo=UTC)) == "2026-11-01T12:00:00.000000Z"
     with pytest.raises(TypeError, match="zone"):
-        to_plain(datetime(2026, 11, 1))  # noqa: DTZ001
+        to_plain(datetime(2026, 11, 1))  # noqa: DTZ001 - a time without a zone is what is refused
     with pytest.raises(ValueError, match="zone"):
         from_plain(datetime, "2026-11-01T12:00:00")
 
