@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from interlock.cli.client import ServerOption, signed_in
-from interlock.cli.output import JsonOption, emit, left, moment, table
+from interlock.cli.output import JsonOption, emit, left, short_moment, table
 from interlock.cli.shown import harmless, seconds
 from interlock.domain.actions import Action
 
@@ -45,7 +45,7 @@ def list_grants(server: ServerOption = None, json: JsonOption = False) -> None:
             grant["person"],
             grant["role"],
             grant["resource"],
-            moment(grant["ends_at"]),
+            short_moment(grant["ends_at"]),
             left(grant["ends_at"]),
         )
         for grant in grants

@@ -1,9 +1,10 @@
 """Commands about the ledger: verify it here, on this machine; look; search."""
 
 import json as json_text
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.markup import escape
 
 from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, signed_in
-from interlock.cli.output import JsonOption, emit, moment, table
+from interlock.cli.output import JsonOption, emit, moment, short_moment, table
 from interlock.cli.shown import counted, harmless, one_line
 from interlock.domain.codec import from_plain
 from interlock.errors import Failure
@@ -91,7 +92,7 @@ def _verify_server(client: Client, copy: Path | None, head: str) -> Verified | B
     verifier = Verifier()
     reached = not head
     try:
-        file = None if copy is None else copy.open("wb")
+        file = None if copy is None else _open_private(copy)
     except OSError as error:
         raise Failure(f"{copy} cannot be written: {error.strerror}.", "Name another file with --copy.") from error
     try:
@@ -110,6 +111,11 @@ def _verify_server(client: Client, copy: Path | None, head: str) -> Verified | B
     if isinstance(result, Verified) and not reached:
         return Broken(result.count + 1, f"The ledger does not reach the head {head}: its end was cut off or rewritten.")
     return result
+
+
+def _open_private(path: Path) -> BinaryIO:
+    """The ledger names people and holds statements: a copy is for its owner's eyes."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
 
 
 def _entries(client: Client) -> Iterator[LedgerEntry]:
@@ -133,7 +139,7 @@ def _emit_list(entries: list[Mapping[str, Any]], nothing: str) -> None:
     rows = [
         (
             str(entry["position"]),
-            moment(entry["at"]),
+            short_moment(entry["at"]),
             str(entry["actor"]),
             str(entry["kind"]),
             one_line(_event_text(entry), 70),

@@ -122,6 +122,16 @@ def moment(value: object) -> str:
     return "" if found is None else found.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def short_moment(value: object) -> str:
+    """As ``moment``, short enough for a table: the time for today, the day and the minute otherwise."""
+    found = as_time(value)
+    if found is None:
+        return ""
+    local = found.astimezone()
+    today = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M")
+
+
 def left(value: object, now: datetime | None = None) -> str:
     """How long until a stored time: ``1h 05m``, ``4m 10s``, ``over``; empty for None."""
     found = as_time(value)

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from interlock.cli import output
 from interlock.cli.client import ServerOption, signed_in
-from interlock.cli.output import JsonOption, emit, moment, table
+from interlock.cli.output import JsonOption, emit, short_moment, table
 from interlock.cli.shown import bind_value, counted, harmless, impact_lines
 from interlock.errors import Refusal
 
@@ -40,7 +40,7 @@ def list_sessions(
             session["id"],
             session["person"],
             session["resource"],
-            moment(session["opened_at"]),
+            short_moment(session["opened_at"]),
             f"ended: {session.get('closed_why') or 'closed'}" if session.get("closed_at") else "live",
             str(session.get("statements") or "") if session.get("closed_at") else "",
         )
