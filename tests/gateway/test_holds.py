@@ -160,6 +160,8 @@ def test_an_impact_reads_as_a_sentence() -> None:
     assert describe_impact("DELETE", Impact((orders, items))) == (
         "DELETE would change 10,000 of 10,000 rows in table public.orders and 30,000 in table public.items"
     )
+    added = PartImpact("table public.orders", inserted=500, total=0)
+    assert describe_impact("INSERT", Impact((added,))) == "INSERT would change 500 rows in table public.orders"
     assert describe_impact("UPDATE", Impact(over_fence=7)) == (
         "UPDATE changed 7 rows, more than the fence lets through, and was rolled back"
     )

@@ -240,7 +240,8 @@ def describe_impact(name: str, impact: Impact) -> str:
     else:
         parts = []
         for place, part in enumerate(touched):
-            total = "" if part.total is None else f" of {part.total:,}"
+            # "1,000 of 0 rows" would say of an INSERT what nobody means.
+            total = "" if part.total is None or not part.updated + part.deleted else f" of {part.total:,}"
             rows = " rows" if place == 0 else ""
             parts.append(f"{part.touched:,}{total if place == 0 else ''}{rows} in {part.part}")
         said = f"{name} {verb} {' and '.join(parts)}"

@@ -62,6 +62,9 @@ class Reporter:
                 else:
                     await self._report_one_by_one()
                 await asyncio.sleep(pause_s)
+            except Exception:  # noqa: BLE001 -- sessions that are never reported could never be cut by their name
+                _LOG.exception("Sessions cannot be reported by a fault of ours, and will be again.")
+                await asyncio.sleep(_LONGEST_PAUSE_S)
             if not len(self):
                 self._asked.clear()
 

@@ -90,15 +90,17 @@ class Session:
     def connection_opened(self, connection: Connection) -> None:
         if connection is self.client:
             self._shared.strangers.enter(self, self.client.peer)
-            if self.stage is Stage.STRANGER:
-                self._machine = self._adapter.open_machine(self)
-                self._set_timer("stranger", self._shared.limits.stranger_s, self._too_slow)
+            self._set_timer("stranger", self._shared.limits.stranger_s, self._too_slow)
+            self._enter(self._open_machine)
         else:
             self._dialling = False
             if self.stage is Stage.ADMITTED and self._machine is not None:
                 self._enter(self._machine.upstream_opened)
             else:
                 connection.abort()
+
+    def _open_machine(self) -> None:
+        self._machine = self._adapter.open_machine(self)
 
     def received(self, connection: Connection, payload: bytes) -> None:
         machine = self._machine
@@ -223,6 +225,7 @@ class Session:
         if isinstance(verdict, Refused):
             refused = verdict
             self._why = f"turned away: {refused.sentence}"
+            _LOG.info("Turned %s away from %s: %s", self.client.peer, credentials.resource, refused.sentence)
             self._enter(lambda: machine.turned_away(refused))
             self._set_timer("turned away", self._shared.limits.close_s, self.client.abort)
             return

@@ -33,6 +33,10 @@ class Strangers:
         elif len(self._all) > self._most:
             next(iter(self._all)).drop("too many connections said nothing about who they are")
 
+    def drop_all(self, why: str) -> None:
+        for stranger in tuple(self._all):
+            stranger.drop(why)
+
     def leave(self, stranger: Stranger) -> None:
         """It is known now, or gone. May be called more than once."""
         address = self._all.pop(stranger, None)

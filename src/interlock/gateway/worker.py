@@ -7,9 +7,8 @@ closing its listeners, cutting its sessions with a sentence, and sealing what it
 
 import asyncio
 import contextlib
-import ctypes
 import logging
-import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -41,7 +40,6 @@ _LOG = logging.getLogger("interlock.gateway")
 _FIRST_WORD_S = 10.0
 _STOP_S = 5.0
 _BACKLOG = 1024
-_PR_SET_PDEATHSIG = 1
 
 Connect = Callable[[], AbstractAsyncContextManager[ControlPlane]]
 Ready = Callable[[Mapping[str, tuple[str, int]]], None]
@@ -54,14 +52,14 @@ def run_worker(
 
     ``ready`` is called with the address of each listener once they listen. Raises Failure when it cannot start.
     """
+    allow_many_files()
     uvloop.run(_run_until_told(settings, adapters, connect, ready))
 
 
-def tie_to_parent(parent: int) -> None:
-    """Have the kernel kill this process when ``parent``, which started it, dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+def allow_many_files() -> None:
+    """A session is two open files: take as many as this account may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run_until_told(
@@ -74,15 +72,28 @@ async def _run_until_told(
     async with connect() as control, working(settings, adapters, control) as worker:
         if ready is not None:
             ready(worker.addresses)
-        await told.wait()
+        await _either(told, worker.broken)
+    if worker.broken.is_set():
+        raise Failure("The gateway worker met a fault of its own; its log says which.", "Start it again.")
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 class Worker:
-    """A worker that runs. It is what the follower tells about changes."""
+    """A worker that runs. It is what the follower tells about changes.
+
+    ``broken`` is set when a part ended without which the worker is of no use.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.addresses: dict[str, tuple[str, int]] = {}
+        self.broken = asyncio.Event()
         self._servers: list[asyncio.Server] = []
 
     def changed(self, touched: frozenset[Key] | None) -> None:
@@ -105,15 +116,23 @@ class Worker:
         """Raises Failure when the address cannot be had."""
         listener = open_listener(protocol, where)
         shared = self.shared
-        server = await shared.loop.create_server(lambda: Session(shared, adapter).client, sock=listener)
+        server = await shared.loop.create_server(
+            lambda: Session(shared, adapter).client, sock=listener, backlog=_BACKLOG
+        )
         self._servers.append(server)
         host, port = listener.getsockname()[:2]
         self.addresses[protocol] = (str(host), int(port))
+
+    def part_ended(self, part: "asyncio.Task[None]") -> None:
+        if not part.cancelled() and (error := part.exception()) is not None:
+            _LOG.critical("A part of the worker ended by a fault of ours.", exc_info=error)
+            self.broken.set()
 
     async def stop(self) -> None:
         for server in self._servers:
             server.close()
         shared = self.shared
+        shared.strangers.drop_all("the gateway was stopped")
         shared.sessions.cut_all("The gateway is stopping. Connect again in a moment.", "the gateway was stopped")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
@@ -136,6 +155,8 @@ async def working(
     shared.journal.on_failure = worker.recording_failed
     recovery = Recovery(settings.journal, shared.journal.folder, store, shared.reporter)
     tasks = [asyncio.create_task(one) for one in (follower.run(), shared.reporter.run(), recovery.run())]
+    for task in tasks:
+        task.add_done_callback(worker.part_ended)
     try:
         await follower.become_fresh(_FIRST_WORD_S)
         for protocol, where in settings.listen.items():

@@ -293,6 +293,9 @@ class ProtocolAdapter(Protocol):
 
     ``name`` is the resource's ``kind`` and the listener's name; ``honours`` the obligation types its machine can
     keep: a decision with any other is a deny.
+
+    An adapter may also have ``upstream_socket``, the name of the Unix socket in the folder that is a resource's host,
+    such as ``.s.PGSQL.{port}``; without it such a host is the path of the socket itself.
     """
 
     @property
