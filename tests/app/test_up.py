@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -87,9 +88,13 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Running]:
-    """One installation for the tests that only look."""
+    """One installation for the tests that only look; a protocol's folder was dropped beside it."""
     with _fresh_folder() as path:
-        system = _start(path)
+        toy = Path(__file__).parents[1] / "toy"
+        shutil.copytree(toy, path / "protocols" / "toy", ignore=shutil.ignore_patterns("__pycache__"))
+        configuration = (CONFIGURATION % {"console": 0}).replace("listen: {", 'listen: {toy: "127.0.0.1:0", ')
+        (path / "interlock.yaml").write_text(configuration)
+        system = _start(path, {"INTERLOCK_PROTOCOLS": str(path / "protocols")})
         try:
             yield system
         finally:
@@ -147,7 +152,7 @@ def test_nothing_outlives_a_killed_supervisor_and_everything_starts_where_it_was
 
 
 def test_doctor_is_content_but_for_the_upstream(shared: Running) -> None:
-    told = _interlock(shared.folder, "doctor", "--data", str(shared.data), "--json")
+    told = _interlock(shared.folder, "doctor", "--data", str(shared.data), "--json", more=_dropped(shared))
     verdicts = {one["check"]: one["verdict"] for one in json.loads(told.stdout)}
     assert verdicts.pop("upstream orders") == "bad"
     assert told.returncode == 1
@@ -157,16 +162,22 @@ def test_doctor_is_content_but_for_the_upstream(shared: Running) -> None:
     )
 
 
+def test_a_protocol_that_was_dropped_into_a_folder_is_listened_for(shared: Running) -> None:
+    assert set(shared.listen) == {"console", "postgres", "toy"}
+    host, port = shared.listen["toy"].split(":")
+    socket.create_connection((host, int(port)), timeout=5).close()
+
+
 def test_policy_diff_compares_with_what_is_active(shared: Running) -> None:
     changed = shared.folder / "changed.yaml"
     changed.write_text((shared.folder / "interlock.yaml").read_text().replace("longest: 8h", "longest: 4h"))
-    told = _interlock(shared.folder, "policy", "diff", str(changed), "--data", str(shared.data))
+    told = _interlock(shared.folder, "policy", "diff", str(changed), "--data", str(shared.data), more=_dropped(shared))
     assert told.returncode == 1, told.stderr
     assert "is lent for 4h at most (was 8h)" in told.stdout
 
 
 def test_a_data_folder_has_one_owner(shared: Running) -> None:
-    told = _interlock(shared.folder, "up", "--data", str(shared.data))
+    told = _interlock(shared.folder, "up", "--data", str(shared.data), more=_dropped(shared))
     assert told.returncode == 1
     assert told.stderr.startswith(f"The data folder {shared.data} is in use by another running Interlock")
     assert f"process {shared.process.pid}" in told.stderr
@@ -205,11 +216,15 @@ def test_a_mistake_is_told_and_nothing_is_started(folder: Path, line: str, compl
     assert not _speaking_of(folder)
 
 
+def _dropped(system: Running) -> dict[str, str]:
+    return {"INTERLOCK_PROTOCOLS": str(system.folder / "protocols")}
+
+
 def _replaced(system: Running, name: str, before: int) -> bool:
     return system.pids().get(name, before) != before
 
 
-def _start(folder: Path) -> Running:
+def _start(folder: Path, more: dict[str, str] | None = None) -> Running:
     command = (
         "up",
         "--config",
@@ -225,7 +240,7 @@ def _start(folder: Path) -> Running:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment(folder, {}),
+        env=_environment(folder, more or {}),
         start_new_session=True,
     )
     stdout = process.stdout

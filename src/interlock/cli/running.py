@@ -1,6 +1,7 @@
 """Commands on the server's own machine: up, serve, enrol."""
 
 import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,8 @@ from interlock.app.data_folder import default_data_folder, open_data_folder
 from interlock.app.enrolment import make_code
 from interlock.app.serving import serve_control, serve_gateway
 from interlock.app.supervisor import stop_signals
-from interlock.app.up import Wanted, running, summary
-from interlock.cli.output import JsonOption, emit, moment, note, say
+from interlock.app.up import System, Wanted, running, summary
+from interlock.cli.output import JsonOption, emit, moment, note, say, waiting
 
 serve_app = typer.Typer(help="One part alone: the control plane or a gateway worker.", no_args_is_help=True)
 
@@ -39,16 +40,24 @@ def up(
 
 
 async def _up(wanted: Wanted) -> None:
-    async with stop_signals() as asked, running(wanted, asked) as system:
-        if system is None:
-            return
-        plan = system.plan
-        ports = {name: str(address) for name, address in plan.listen.items()}
-        emit({"data": str(plan.folder.root), "listen": ports}, lambda _: say(summary(plan)))
-        for warning in plan.configuration.warnings:
-            note(warning)
-        await asked.wait()
-        note("Stopping.")
+    progress = ExitStack()
+    progress.enter_context(waiting("Starting: the database, the control plane, the gateway …"))
+    with progress:
+        async with stop_signals() as asked, running(wanted, asked) as system:
+            progress.close()
+            if system is None:
+                return
+            await _stay(system, asked)
+
+
+async def _stay(system: System, asked: asyncio.Event) -> None:
+    plan = system.plan
+    ports = {name: str(address) for name, address in plan.listen.items()}
+    emit({"data": str(plan.folder.root), "listen": ports}, lambda _: say(summary(plan)))
+    for warning in plan.configuration.warnings:
+        note(warning)
+    await asked.wait()
+    note("Stopping.")
 
 
 def control(
