@@ -109,7 +109,6 @@ def _answer_query(
 ) -> Script:
     """Run a query that waited for people, or answer that it does not run."""
     running.deferred = False
-    relay.replies.deferred = None
     if not isinstance(verdict, Proceed) or relay.cancelled:
         relay.replies.end(running, "rolled back: past the fence and not approved")
         relay.turn_down(running, verdict, query=True)
@@ -243,7 +242,6 @@ def _answer_portal(
     """Run a portal that waited for people, bound anew because the rollback took it, or answer that it does not run."""
     replies = relay.replies
     running.deferred = False
-    replies.deferred = None
     bound = portal.bound
     again: Verdict = verdict
     if rebind and (bound is None or replies.statements.known.get(bound.statement) is not portal.prepared):

@@ -46,11 +46,11 @@ def hold(relay: Relay, running: Running, held: Held, target: Target) -> Generato
 
 def ask_people(relay: Relay, running: Running, found: Impact) -> Generator[Wait, None, Verdict]:
     """Ask with the impact found, and wait for the answer for as long as it takes."""
-    relay.holding = running.number
-    relay.expect_verdict(running.number)
+    relay.expect_verdict(running)
+    relay.holding = True
     relay.outlet.hold(running.number, found)
-    verdict = yield from relay.await_verdict()
-    relay.holding = None
+    verdict = yield from relay.await_verdict(running)
+    relay.holding = False
     return verdict
 
 

@@ -81,7 +81,7 @@ class Relay:
         self.batch_open = False
         self.batch_executed = 0
         self.cancelled = False
-        self.holding: int | None = None
+        self.holding = False
         self.copied: CopiedData | None = None
         self.upstream: list[bytes | memoryview] = []
         self._inbox_bytes = 0
@@ -131,6 +131,11 @@ class Relay:
             return False
         self._step()
         return True
+
+    @property
+    def awaiting(self) -> int | None:
+        """The number of the statement whose verdict is waited for, held or not."""
+        return self._asking if self.busy and self._wait is Wait.VERDICT and self._verdict is None else None
 
     def abandon(self) -> None:
         """Forget the script and everything that waits. Also from inside the script."""
@@ -210,23 +215,29 @@ class Relay:
 
     def decide(self, running: Running, statement: Statement) -> Generator[Wait, None, Verdict]:
         """Ask the gateway, and wait for its answer if it does not come at once."""
-        self.expect_verdict(running.number)
+        self.expect_verdict(running)
         verdict = self.outlet.ask(running.number, statement)
         if verdict is None:
-            verdict = yield from self.await_verdict()
-        return verdict
+            return (yield from self.await_verdict(running))
+        return self._note(running, verdict)
 
-    def expect_verdict(self, number: int) -> None:
-        """From now on ``decided`` is listened to for ``number``."""
-        self._asking = number
+    def expect_verdict(self, running: Running) -> None:
+        """From now on ``decided`` is listened to for ``running``."""
+        self._asking = running.number
         self._verdict = None
 
-    def await_verdict(self) -> Generator[Wait, None, Verdict]:
+    def await_verdict(self, running: Running) -> Generator[Wait, None, Verdict]:
         if self._verdict is None:
             yield Wait.VERDICT
         verdict, self._verdict = self._verdict, None
         if verdict is None:
             raise Misuse("a script went on without the verdict that it waits for")
+        return self._note(running, verdict)
+
+    def _note(self, running: Running, verdict: Verdict) -> Verdict:
+        """A statement that may proceed is finished once, whatever happens from here."""
+        if isinstance(verdict, Proceed) and not running.over:
+            self.replies.proceeding[running.number] = running
         return verdict
 
     def decided(self, number: int, verdict: Proceed | Refused) -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from interlock.errors import PeerError
 from interlock.protocols.postgres import messages
+from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.framer import Message, Piece, Run
 from interlock.protocols.postgres.injection import Injection
 from interlock.protocols.postgres.names import Asked, Names, Portal, Prepared, Running
@@ -74,7 +75,8 @@ class Replies:
 
     ``status`` is the server's last word on the transaction; ``in_block`` whether the client is in a transaction block
     now, also between two ReadyForQuery; ``implicit_block`` that the machine made a block of what would have been the
-    batch's own transaction, and has to end it with the batch. ``copying`` is what takes copy data now. ``skipping`` is
+    batch's own transaction, and has to end it with the batch. ``proceeding`` are the statements that were told to
+    proceed and have not ended, by number. ``copying`` is what takes copy data now. ``skipping`` is
     true from an error until the client's next Sync, ``server_skipping`` until the next Sync of anyone.
     """
 
@@ -95,7 +97,7 @@ class Replies:
         self.ending_block = 0
         self.stale_settings = False
         self.fatal = False
-        self.deferred: Running | None = None
+        self.proceeding: dict[int, Running] = {}
 
     def expect(self, awaited: Awaited) -> None:
         self.expected.append(awaited)
@@ -124,23 +126,17 @@ class Replies:
             self._take_answer(piece)
 
     def abandon(self, error: str) -> None:
-        """The connection is over: every statement on its way, or bound and waiting, ends with ``error``."""
-        while self.expected:
-            self._drop(self.expected.popleft(), error)
-        if self.deferred is not None:
-            self.end_deferred(self.deferred, error)
-        for portal in self.portals.known.values():
-            if portal.running is not None:
-                self.end(portal.running, error)
+        """The connection is over: every statement that was told to proceed and has not ended ends with ``error``."""
+        self.expected.clear()
+        for running in tuple(self.proceeding.values()):
+            self.end_deferred(running, error)
 
     def defer(self, running: Running) -> None:
         """From now on the end of ``running`` is not told until ``end_deferred``."""
         running.deferred = True
-        self.deferred = running
 
     def end_deferred(self, running: Running, error: str = "") -> None:
         running.deferred = False
-        self.deferred = None
         self.end(running, error)
 
     def end(self, running: Running, error: str = "") -> None:
@@ -150,6 +146,7 @@ class Replies:
             self.unsettled -= running.unsettles
             self.ending_block -= running.classified.ends_transaction
         running.over = True
+        self.proceeding.pop(running.number, None)
         running.error = running.error or error
         self._finish(running)
 
@@ -217,13 +214,18 @@ class Replies:
                 running.rows = int(tag[5:])
         elif tag == "PREPARE" or tag.startswith(("DEALLOCATE", "DISCARD")):
             self._follow_names(running, tag)
-        if head.kind == "E" and classified.begins_transaction:
-            self.in_block = True
+        if head.kind == "E":
+            self._follow_block(classified, tag)
+
+    def _follow_block(self, classified: Classified, tag: str) -> None:
+        """Inside a batch no ReadyForQuery says where BEGIN or COMMIT leads. Of an unknown text only the tag tells."""
+        begins = tag in ("BEGIN", "START TRANSACTION") if classified.unknown else classified.begins_transaction
+        ends = tag in ("COMMIT", "PREPARE TRANSACTION") if classified.unknown else classified.ends_transaction
+        if ends:
+            self._forget_portals()
+        if begins or ends:
+            self.in_block = begins
             self.implicit_block = False
-        elif head.kind == "E" and classified.ends_transaction:
-            self.in_block = False
-            self.implicit_block = False
-            self.portals.known.clear()
 
     def _follow_names(self, running: Running, tag: str) -> None:
         """PREPARE and DEALLOCATE as statements change the same names as the protocol's Parse and Close."""
@@ -242,7 +244,7 @@ class Replies:
             if tag != "DISCARD ALL" and not tag.startswith("DEALLOCATE"):
                 return
             known.clear()
-            self.portals.known.clear()
+            self._forget_portals()
 
     def _confirm(self, head: Awaited, code: int) -> None:
         if head.statement is not None:
@@ -265,10 +267,14 @@ class Replies:
         self.copying = None
         self.stale_settings = False
         if status == IDLE:
-            for portal in self.portals.known.values():
-                if portal.running is not None:
-                    self.end(portal.running)
-            self.portals.known.clear()
+            self._forget_portals()
+
+    def _forget_portals(self) -> None:
+        """A transaction ended, and its portals with it."""
+        for portal in self.portals.known.values():
+            if portal.running is not None:
+                self.end(portal.running)
+        self.portals.known.clear()
 
     def _take_error(self, message: Message) -> None:
         fields = messages.read_fields(message.raw)

@@ -117,8 +117,8 @@ class PostgresMachine:
             if relay is None or self._phase is not Phase.OPEN:
                 return
             relay.cancelled = relay.busy
-            if relay.holding is not None:
-                self._outlet.withdraw(relay.holding)
+            if relay.awaiting is not None:
+                self._outlet.withdraw(relay.awaiting)
             elif relay.replies.expected:
                 self._cancel_upstream()
 
@@ -202,7 +202,7 @@ class PostgresMachine:
             return
         pieces = self._client_framer.feed(payload)
         relay.put(pieces)
-        if relay.holding is not None and any(piece.code == ord("X") for piece in pieces):
+        if relay.holding and any(piece.code == ord("X") for piece in pieces):
             self._leave("the client said goodbye")
             return
         steady.pump()
@@ -269,9 +269,8 @@ class PostgresMachine:
         if relay is None or not was_open:
             return
         relay.upstream = []
-        if relay.holding is not None:
-            self._outlet.withdraw(relay.holding)
-            relay.holding = None
+        if relay.awaiting is not None:
+            self._outlet.withdraw(relay.awaiting)
         if relay.replies.expected and not relay.replies.fatal:
             self._cancel_upstream()
         relay.abandon()

@@ -193,10 +193,10 @@ class Steady:
             relay.refuse(DENIED, _RESERVED_NAME, query=False)
             return
         prepared = yield from self._find(self._replies.statements, bound.statement)
-        if prepared is None:
+        if prepared is None and not self._skips():
             yield from self._probe(b"S", bound.statement)
             prepared = _unseen("statement", bound.statement)
-        if self._skips():
+        if prepared is None or self._skips():
             return
         portal = Portal(bound.portal, prepared, bound)
         if not (yield from self._decide_portal(portal)):
@@ -234,10 +234,10 @@ class Steady:
         name, _ = messages.read_execute(raw)
         yield from self._settle()
         portal = yield from self._find(self._replies.portals, name)
-        if portal is None:
+        if portal is None and not self._skips():
             yield from self._probe(b"P", name)
             portal = Portal(name, _unseen("portal", name), None)
-        if self._skips():
+        if portal is None or self._skips():
             return
         if is_reserved(name):
             relay.refuse(DENIED, _RESERVED_NAME, query=False)
@@ -289,7 +289,9 @@ class Steady:
         replies = self._replies
         if replies.unsettled:
             yield Wait.DRAINED
-        if not replies.stale_settings or replies.skipping:
+        if replies.stale_settings and replies.expected:
+            yield Wait.DRAINED
+        if not replies.stale_settings or self._skips():
             return
         injection = yield from self._relay.inject([_SETTINGS], sync=False)
         if not injection.succeeded:
