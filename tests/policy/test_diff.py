@@ -124,7 +124,7 @@ def test_cedar_files_are_compared_by_policy() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    text = EXAMPLE.replace("env:INTERLOCK_DATABASE", "postgresql://me:hunter2@host/db")
+    text = EXAMPLE.replace("env:INTERLOCK_DATABASE", "postgresql://hunter2@host/db")
     assert "hunter2" not in " ".join(describe_changes(load(), load(text)))
 
 

@@ -160,6 +160,13 @@ def test_a_database_url_is_never_quoted() -> None:
     assert "hunter2" not in mistake
 
 
+def test_a_password_in_the_states_address_is_refused_because_gateways_read_this_file() -> None:
+    (mistake,) = mistakes_of(EXAMPLE.replace("env:INTERLOCK_DATABASE", "postgresql://me:hunter2@host/db"))
+    assert "a password stands in state" in mistake
+    assert "env:NAME" in mistake
+    assert "hunter2" not in mistake
+
+
 def test_all_mistakes_are_said_at_once_in_the_order_of_the_file() -> None:
     broken = EXAMPLE
     for old, new in (

@@ -70,13 +70,17 @@ def read_state(draft: Draft) -> str:
         return text
     if scheme == "postgresql" and _is_database_url(text):
         if urlsplit(text).password is not None:
-            draft.warn(("state",), "the password in state goes wherever this file goes, gateways too", "write env:NAME")
+            # The policy's text travels to every gateway, and none of them may hold a way into the state.
+            draft.add(
+                ("state",), "a password stands in state, and this file is sent to every gateway", "write env:NAME"
+            )
+            return "embedded"
         return text
     # What stands there is not quoted back: a URL may hold a password.
     draft.add(
         ("state",),
         "state is no database that can be reached",
-        "write embedded, postgresql://user:password@host/database or env:NAME",
+        "write embedded, postgresql://user@host/database or env:NAME",
     )
     return "embedded"
 
