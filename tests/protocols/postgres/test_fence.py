@@ -178,6 +178,22 @@ async def test_transaction_control_beside_a_fenced_write_is_refused(gateway: Tin
     assert database.count("items") == 28
 
 
+async def test_what_no_count_can_fence_is_held(
+    gateway: TinyGateway, database: Database, client: type[psycopg.AsyncCursor]
+) -> None:
+    gateway.rule = fencing(100)
+    verdicts: Iterator[Proceed | Refused] = iter([DENIED, Proceed()])
+    gateway.on_hold = lambda impact: next(verdicts)
+    async with await connect(gateway) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await client(connection).execute("TRUNCATE items")
+        assert database.count("items") == 30
+        await client(connection).execute("TRUNCATE items")
+    assert database.count("items") == 0
+    items = PartImpact("table public.items", deleted=30, total=30)
+    assert list(gateway.session.held.values()) == [Impact((items,)), Impact((items,))]
+
+
 async def test_pipelined_writes_are_fenced_one_by_one(gateway: TinyGateway, database: Database) -> None:
     gateway.rule = fencing(3)
     gateway.on_hold = lambda impact: Proceed()

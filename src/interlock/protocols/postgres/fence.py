@@ -15,8 +15,9 @@ that they are still deferred afterwards.
 
 from collections.abc import Generator
 
-from interlock.ports.protocol import Impact, Proceed, Refused, Verdict
+from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
 from interlock.protocols.postgres import hold, impact, messages, shelter
+from interlock.protocols.postgres.hold import Target
 from interlock.protocols.postgres.impact import Change
 from interlock.protocols.postgres.injection import Injection, Step
 from interlock.protocols.postgres.names import Portal, Running
@@ -42,7 +43,7 @@ _REBOUND = Refused("The prepared statement was replaced before it could run agai
 _LIMITS = [Step("SET LOCAL lock_timeout = 2000"), Step("SET LOCAL statement_timeout = 15000")]
 
 
-def fence_query(relay: Relay, raw: bytes, running: Running, rows: int) -> Script:
+def fence_query(relay: Relay, raw: bytes, running: Running, rows: int, target: Target) -> Script:
     """A simple query under a fence of ``rows``."""
     if relay.replies.expected:
         yield Wait.DRAINED
@@ -54,7 +55,7 @@ def fence_query(relay: Relay, raw: bytes, running: Running, rows: int) -> Script
         # Nothing can change in a failed transaction; the server's own error is the best answer.
         relay.send_query(raw, running)
     elif not classified.fenceable:
-        verdict = yield from hold.ask_people(relay, running, Impact(unmeasured=_NOT_FENCEABLE))
+        verdict = yield from _ask_about_uncounted(relay, running, target)
         yield from _answer_query(relay, raw, running, verdict)
     else:
         yield from _sheltered_query(relay, raw, running, rows)
@@ -175,7 +176,7 @@ def fence_portal(relay: Relay, raw: bytes, portal: Portal, running: Running, row
         return
     portal.fence = None
     if not running.classified.fenceable:
-        verdict = yield from hold.ask_people(relay, running, Impact(unmeasured=_NOT_FENCEABLE))
+        verdict = yield from _ask_about_uncounted(relay, running, Target(portal.prepared.text, running.classified))
         yield from _answer_portal(relay, raw, portal, running, verdict, rebind=False)
     else:
         yield from _sheltered_portal(relay, raw, portal, running, rows)
@@ -299,6 +300,17 @@ def close_block(relay: Relay) -> Script:
 
 
 # --- what both share
+
+
+def _ask_about_uncounted(relay: Relay, running: Running, target: Target) -> Generator[Wait, None, Verdict]:
+    """What cannot run under a fence (TRUNCATE, DROP, CALL) is held; of some it can be said what would go."""
+    found = Impact(unmeasured=_NOT_FENCEABLE)
+    if target.classified.impact == "describe":
+        found = yield from hold.measure(relay, Held(measure=True), target)
+    if relay.cancelled:
+        relay.outlet.withdraw(running.number)
+        return Refused("canceling statement due to user request", "cancelled")
+    return (yield from hold.ask_people(relay, running, found))
 
 
 def _checks(inside: Shelter, *, come_back: bool = False) -> list[Step]:

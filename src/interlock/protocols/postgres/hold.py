@@ -37,7 +37,7 @@ def hold(relay: Relay, running: Running, held: Held, target: Target) -> Generato
     if relay.replies.skipping and relay.batch_open:
         relay.outlet.withdraw(running.number)
         return Refused("A statement before it in the batch failed.", "skipped")
-    found = yield from _measure(relay, held, target)
+    found = yield from measure(relay, held, target)
     if relay.cancelled:
         relay.outlet.withdraw(running.number)
         return Refused("canceling statement due to user request", "cancelled")
@@ -54,7 +54,8 @@ def ask_people(relay: Relay, running: Running, found: Impact) -> Generator[Wait,
     return verdict
 
 
-def _measure(relay: Relay, held: Held, target: Target) -> Generator[Wait, None, Impact]:
+def measure(relay: Relay, held: Held, target: Target) -> Generator[Wait, None, Impact]:
+    """Find out what the statement would do. Everything that was sent before must have been answered."""
     classified = target.classified
     if not held.measure or not classified.measurable:
         return Impact(unmeasured="What this statement would do cannot be found out without doing it.")

@@ -121,11 +121,12 @@ class Steady:
             relay.refuse(DENIED, _RESERVED_NAME, query=True)
             return
         running = relay.number(classified)
+        target = hold.Target(text, classified)
         statement = self._describe_statement(text, classified)
         verdict = yield from relay.decide(running, statement)
         if isinstance(verdict, Held):
-            verdict = yield from hold.hold(relay, running, verdict, hold.Target(text, classified))
-        yield from self._carry_out_query(raw, running, verdict)
+            verdict = yield from hold.hold(relay, running, verdict, target)
+        yield from self._carry_out_query(raw, running, verdict, target)
 
     def _end_batch(self) -> Generator[Wait, None, bool]:
         """A simple query ends a batch that has no Sync. Whether that went well; if not, that is the query's answer."""
@@ -145,14 +146,14 @@ class Steady:
             relay.sink.write(messages.ready(self._replies.status))
         return not failed
 
-    def _carry_out_query(self, raw: bytes, running: Running, verdict: Verdict) -> Script:
+    def _carry_out_query(self, raw: bytes, running: Running, verdict: Verdict, target: hold.Target) -> Script:
         relay = self._relay
         if not isinstance(verdict, Proceed) or relay.cancelled:
             relay.turn_down(running, verdict, query=True)
             return
         rows = fence_of(verdict, running.classified)
         if rows is not None:
-            yield from fence.fence_query(relay, raw, running, rows)
+            yield from fence.fence_query(relay, raw, running, rows, target)
             return
         relay.send_query(raw, running)
         if running.classified.copies_in:
