@@ -39,7 +39,7 @@ async def test_an_ended_grant_cuts_running_statements_within_a_quarter_of_a_seco
     [
         ("people", DEV, "dev@acme.example has left"),
         ("logins", "l-1", "the login l-1 is over"),
-        ("contracts", "acme-work", "the contract acme-work does not run"),
+        ("contracts", "acme-work", "the contract acme-work is over"),
     ],
 )
 async def test_whatever_a_session_rests_on_ends_it(tmp_path: Path, where: str, key: str, why: str) -> None:

@@ -198,6 +198,10 @@ def why_ended(session: str, rights: Rights, known: tuple[Snapshot, Rules], now: 
     person = snapshot.people.get(rights.person)
     if person is None or not person.active:
         return f"{rights.person} has left"
+    for name in sorted(rights.contracts):
+        contract = snapshot.contracts.get(name)
+        if contract is None or not contract.running(now):
+            return f"the contract {name} is over"
     login = snapshot.logins.get(rights.login)
     if login is None or not login.active(now) or login.key != rights.key:
         return f"the login {rights.login} is over"
