@@ -204,9 +204,7 @@ def why_ended(session: str, rights: Rights, known: tuple[Snapshot, Rules], now: 
             return f"the contract {name} is over"
     login = snapshot.logins.get(rights.login)
     if login is None or not login.active(now) or login.key != rights.key:
-        # A contract takes the logins of its people with it; the person should hear of the cause.
-        gone = sorted(name for name in rights.contracts if name not in snapshot.contracts)
-        return f"the contract {gone[0]} has ended" if gone else f"the login {rights.login} is over"
+        return f"the login {rights.login} is over"
     for opened_under in rights.grants:
         grant = snapshot.grants.get(opened_under.id)
         if grant is None or grant.role != opened_under.role or grant.resource != opened_under.resource:
