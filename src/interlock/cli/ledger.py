@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, signed_in
-from interlock.cli.output import JsonOption, emit, moment, short_moment, table
+from interlock.cli.output import JsonOption, emit, moment, short_moment
 from interlock.cli.shown import counted, harmless, one_line
 from interlock.domain.codec import from_plain
 from interlock.errors import Failure
@@ -136,17 +136,15 @@ def _newest(client: Client, count: int) -> list[Mapping[str, Any]]:
 
 
 def _emit_list(entries: list[Mapping[str, Any]], nothing: str) -> None:
-    rows = [
-        (
-            str(entry["position"]),
-            short_moment(entry["at"]),
-            str(entry["actor"]),
-            str(entry["kind"]),
-            one_line(_event_text(entry), 70),
-        )
-        for entry in entries
-    ]
-    emit([_opened(entry) for entry in entries], table(("NO", "AT", "BY", "WHAT", ""), rows, nothing=nothing))
+    def show(console: Console) -> None:
+        if not entries:
+            console.print(nothing)
+        for entry in entries:
+            first = f"{entry['position']:>5}  {short_moment(entry['at'])}  {entry['kind']}  by {entry['actor']}"
+            console.print(escape(harmless(first)), style="bold", soft_wrap=True)
+            console.print(escape(f"{'':>7}{one_line(_event_text(entry), 72)}"), soft_wrap=True)
+
+    emit([_opened(entry) for entry in entries], show)
 
 
 def _opened(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from interlock.cli.client import ServerOption, signed_in
 from interlock.cli.output import JsonOption, as_time, emit, moment, table
@@ -51,13 +52,13 @@ def list_contracts(server: ServerOption = None, json: JsonOption = False) -> Non
             contract["name"],
             contract["vendor"],
             contract["sponsor"],
-            _window(contract),
+            _last_day(contract),
             ", ".join(contract.get("roles") or ()),
             f"ended {moment(contract['ended_at'])}" if contract.get("ended_at") else "",
         )
         for contract in contracts
     ]
-    columns = ("CONTRACT", "VENDOR", "SPONSOR", "WINDOW", "ROLES", "")
+    columns = ("CONTRACT", "VENDOR", "SPONSOR", "LAST DAY", "ROLES", "")
     emit(contracts, table(columns, rows, nothing="There are no contracts to show."))
 
 
@@ -82,23 +83,24 @@ def offboard(
     """End a person's access now: grants, logins, requests and live sessions."""
     with signed_in(server) as client:
         answer = client.post(f"/v1/people/{person}/offboard", {"reason": reason})
-    emit(answer, lambda console: console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True))
+
+    def show(console: Console) -> None:
+        console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True)
+        for contract in answer.get("orphans") or ():
+            console.print(f"{harmless(contract)} has no active sponsor now: name another in the configuration.")
+
+    emit(answer, show)
 
 
-def _window(contract: Mapping[str, Any]) -> str:
-    """The first day and the last one; what is stored is the first moment after it."""
-    start, end = as_time(contract["start"]), as_time(contract["end"])
-    if start is None or end is None:
-        return ""
-    return f"{start:%Y-%m-%d} to {end - timedelta(microseconds=1):%Y-%m-%d}"
+def _last_day(contract: Mapping[str, Any]) -> str:
+    """What is stored is the first moment after it."""
+    end = as_time(contract["end"])
+    return "" if end is None else f"{end - timedelta(microseconds=1):%Y-%m-%d}"
 
 
 def _rested(answer: Any) -> str:
     ended = answer.get("ended") if isinstance(answer, dict) else answer
-    if not isinstance(ended, list) or not ended:
+    if not isinstance(ended, list) or len(ended) < 2:
         return ""
-    return " Ended with it: " + ", ".join(harmless(_name(item)) for item in ended) + "."
-
-
-def _name(item: Any) -> str:
-    return f"{item.get('what')} {item.get('id')}" if isinstance(item, dict) else str(item)
+    # The first is the person or the contract itself.
+    return " Ended with it: " + ", ".join(harmless(f"{item['what']} {item['id']}") for item in ended[1:]) + "."
