@@ -8,7 +8,7 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,6 +101,9 @@ class Gate:
             recordings=str(self.folder / "recordings"),
             limits=self.limits,
         )
+
+    def working(self, settings: WorkerSettings) -> AbstractAsyncContextManager[Worker]:
+        return working(settings, {"toy": tests.toy.PROTOCOL}, DeskLink(self.desk.port))
 
     def lend(self, role: str, grant: str = "g-1", *, resource: str = "things", last_s: float = 3600) -> Grant:
         now = self.desk.now()
@@ -233,7 +236,7 @@ async def gateway(folder: Path, *, lease_s: float = 5.0, limits: Limits | None =
 
 @asynccontextmanager
 async def inner_worker(gate: Gate, index: int = 0) -> AsyncIterator[Worker]:
-    async with working(gate.settings(index), {"toy": tests.toy.PROTOCOL}, DeskLink(gate.desk.port)) as worker:
+    async with gate.working(gate.settings(index)) as worker:
         gate.worker = worker
         gate.address = worker.addresses["toy"]
         yield worker

@@ -34,6 +34,8 @@ class ControlDesk:
         self.withdrawn: dict[str, str] = {}
         self.watched: dict[str, list[Mapping[str, Any]]] = {}
         self.watch_ended: set[str] = set()
+        self.refuse_first_report = False
+        self._refused: set[str] = set()
         self.snapshots_sent = 0
         self.port = 0
         self._feeds: set[asyncio.StreamWriter] = set()
@@ -108,6 +110,10 @@ class ControlDesk:
         return holder
 
     async def report(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
+        if self.refuse_first_report and not self._refused and starts:
+            self._refused.add(starts[0].id)
+        if self._refused & ({start.id for start in starts} | {end.id for end in ends}):
+            raise Refusal("not-yours", "One of them belongs to another gateway.")
         self.starts.update({start.id: start for start in starts})
         self.ends.update({end.id: end for end in ends if end.id in self.starts})
 

@@ -15,19 +15,20 @@ session and touches no other.
 """
 
 import logging
-from asyncio import TimerHandle
 from collections.abc import Callable
 from enum import IntEnum
 
-from interlock.errors import InterlockError, Misuse, PeerError, Refusal
-from interlock.gateway.admission import Rights, admit, read_login, why_ended, window_end
+from interlock.errors import Misuse, PeerError
+from interlock.gateway.admission import Rights, why_ended, window_end
 from interlock.gateway.asides import AsideConnection
 from interlock.gateway.connection import Connection
 from interlock.gateway.dialling import dial, explain_failure
+from interlock.gateway.door import judge_credentials
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.recorder import Recording
 from interlock.gateway.shared import Shared
-from interlock.gateway.statements import Party, Statements, stale_sentence
+from interlock.gateway.statements import Party, Statements
+from interlock.gateway.timers import Timers
 from interlock.ports.control import SessionStart
 from interlock.ports.protocol import (
     Admission,
@@ -76,7 +77,7 @@ class Session:
         self._recording: Recording | None = None
         self._statements: Statements | None = None
         self._described = ""
-        self._timers: dict[str, TimerHandle] = {}
+        self._timers = Timers(shared.loop)
         self._keys: list[bytes] = []
         self._said_bytes = 0
         self._asides = 0
@@ -90,7 +91,7 @@ class Session:
     def connection_opened(self, connection: Connection) -> None:
         if connection is self.client:
             self._shared.strangers.enter(self, self.client.peer)
-            self._set_timer("stranger", self._shared.limits.stranger_s, self._too_slow)
+            self._timers.set("stranger", self._shared.limits.stranger_s, self._too_slow)
             self._enter(self._open_machine)
         else:
             self._dialling = False
@@ -218,7 +219,7 @@ class Session:
 
     async def _admit(self, credentials: Credentials) -> None:
         # Runs after the machine's call has returned, so that the answer is an entry of its own.
-        verdict = await self._judge(credentials)
+        verdict = await judge_credentials(self._shared, self._adapter.name, credentials)
         if self.stage is not Stage.ADMITTING or self._machine is None:
             return
         machine = self._machine
@@ -227,41 +228,10 @@ class Session:
             self._why = f"turned away: {refused.sentence}"
             _LOG.info("Turned %s away from %s: %s", self.client.peer, credentials.resource, refused.sentence)
             self._enter(lambda: machine.turned_away(refused))
-            self._set_timer("turned away", self._shared.limits.close_s, self.client.abort)
+            self._timers.set("turned away", self._shared.limits.close_s, self.client.abort)
             return
         self._begin(verdict)
         self._enter(lambda: machine.admitted(self._admission(verdict)))
-
-    async def _judge(self, credentials: Credentials) -> Rights | Refused:
-        shared = self._shared
-        if shared.journal.failure:
-            return Refused(f"No session is opened, because {recording_sentence(shared.journal.failure)}", "recording")
-        if not shared.follower.fresh:
-            # A new policy is read, or a lost connection mended, in less than this.
-            await shared.follower.become_fresh(shared.limits.admission_wait_s)
-        known = shared.known
-        if known is None:
-            return Refused(f"No session is opened now, because {shared.follower.why_stale}. Try again.", "stale")
-        if credentials.certificate is not None:
-            login = read_login(credentials.certificate.der, known[0], shared.now())
-            holder = login if isinstance(login, Refused) else login.id
-        else:
-            holder = await self._take_password(credentials)
-            known = shared.known
-        if isinstance(holder, Refused):
-            return holder
-        if known is None:
-            return Refused(stale_sentence(shared), "stale")
-        return admit(holder, credentials.resource, self._adapter.name, known, shared.now())
-
-    async def _take_password(self, credentials: Credentials) -> str | Refused:
-        try:
-            holder = await self._shared.control.take_password(credentials.password or "", credentials.resource)
-        except Refusal as refusal:
-            return Refused(str(refusal), refusal.code)
-        except InterlockError as error:
-            return Refused(f"The password cannot be checked now. {error}", "unreachable")
-        return holder.login
 
     def _begin(self, rights: Rights) -> None:
         shared = self._shared
@@ -269,11 +239,11 @@ class Session:
         self._rights = rights
         self.stage = Stage.ADMITTED
         shared.strangers.leave(self)
-        self._clear_timer("stranger")
+        self._timers.clear("stranger")
         self._recording = Recording(self.id, shared.journal, shared.clock, shared.archive)
         self._statements = Statements(shared, Party(self.id, rights, self._adapter.honours), self._recording, self)
         shared.sessions.add(self)
-        self._set_timer("handshake", shared.limits.handshake_s, self._upstream_too_slow)
+        self._timers.set("handshake", shared.limits.handshake_s, self._upstream_too_slow)
         self._set_window()
 
     def _admission(self, rights: Rights) -> Admission:
@@ -326,7 +296,7 @@ class Session:
         if self.stage is not Stage.ADMITTED or self._rights is None or self._recording is None:
             raise Misuse("only an admitted session is established, once")
         self.stage = Stage.OPEN
-        self._clear_timer("handshake")
+        self._timers.clear("handshake")
         rights = self._rights
         start = SessionStart(
             id=self.id,
@@ -443,7 +413,7 @@ class Session:
         if self._upstream is not None:
             self._upstream.abort()
         self.client.close()
-        self._set_timer("last words", self._shared.limits.last_words_s, self.client.abort)
+        self._timers.set("last words", self._shared.limits.last_words_s, self.client.abort)
         self._settle()
 
     def drop(self, why: str) -> None:
@@ -460,7 +430,7 @@ class Session:
         if self._upstream is not None:
             self._upstream.close()
         self.client.close()
-        self._set_timer("close", self._shared.limits.close_s, self._abort)
+        self._timers.set("close", self._shared.limits.close_s, self._abort)
         self._settle()
 
     def _abort(self) -> None:
@@ -495,13 +465,11 @@ class Session:
             self._statements.end(self._why)
         while self._keys:
             shared.interrupts.forget(self._keys.pop())
-        for name in ("stranger", "handshake", "window", "look"):
-            self._clear_timer(name)
+        self._timers.clear("stranger", "handshake", "window", "look")
         if not self.client.over or (self._upstream is not None and not self._upstream.over):
             return
         self.stage = Stage.OVER
-        for name in tuple(self._timers):
-            self._clear_timer(name)
+        self._timers.clear_all()
         recording, why = self._recording, self._why
         if recording is not None and recording.written:
             closed_at = shared.now()
@@ -540,15 +508,15 @@ class Session:
         if self._rights is None or snapshot is None:
             return
         ends_at = window_end(self._rights, snapshot)
-        self._set_timer("window", max(0.0, clock.steady_at(ends_at) - clock.steady()), self._window_ended)
+        self._timers.set("window", max(0.0, clock.steady_at(ends_at) - clock.steady()), self._window_ended)
 
     def _window_ended(self) -> None:
-        self._clear_timer("window")
+        self._timers.clear("window")
         self.check()
 
     def _look_after_client(self) -> None:
         """While people are asked the client may not be read: ask the kernel whether it is still there."""
-        self._clear_timer("look")
+        self._timers.clear("look")
         if self._statements is None or not self._statements.holding:
             return
         if self.client.gone:
@@ -557,17 +525,4 @@ class Session:
                 self._enter(self._machine.client_closed)
             self._leave("the client left")
         else:
-            self._set_timer("look", 1.0, self._look_after_client)
-
-    def _set_timer(self, name: str, after_s: float, then: Callable[[], None]) -> None:
-        self._clear_timer(name)
-        self._timers[name] = self._shared.loop.call_later(after_s, then)
-
-    def _clear_timer(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-
-
-def recording_sentence(why: str) -> str:
-    return f"the recording cannot be written ({why}). Tell the operator of the gateway."
+            self._timers.set("look", 1.0, self._look_after_client)

@@ -19,6 +19,7 @@ import uvloop
 from interlock.errors import Failure
 from interlock.gateway.archive import Archive
 from interlock.gateway.clock import WorkerClock
+from interlock.gateway.door import recording_sentence
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.follower import Follower
 from interlock.gateway.interrupts import Interrupts
@@ -27,7 +28,7 @@ from interlock.gateway.recovery import Recovery
 from interlock.gateway.reporter import Reporter
 from interlock.gateway.rules import build_rules
 from interlock.gateway.sealing import RecordingStore
-from interlock.gateway.session import Session, recording_sentence
+from interlock.gateway.session import Session
 from interlock.gateway.sessions import Sessions
 from interlock.gateway.settings import Limits, Listen, WorkerSettings
 from interlock.gateway.shared import Shared, TlsContexts

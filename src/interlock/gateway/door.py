@@ -1,0 +1,48 @@
+"""Who may come in: the credentials that a machine hands over, judged by what is known now."""
+
+from interlock.errors import InterlockError, Refusal
+from interlock.gateway.admission import Rights, admit, read_login
+from interlock.gateway.shared import Shared
+from interlock.ports.protocol import Credentials, Refused
+
+
+async def judge_credentials(shared: Shared, kind: str, credentials: Credentials) -> Rights | Refused:
+    """The rights under which the client may open a session on a resource of ``kind``, or why it may not."""
+    if shared.journal.failure:
+        return Refused(f"No session is opened, because {recording_sentence(shared.journal.failure)}", "recording")
+    if not shared.follower.fresh:
+        # A new policy is read, or a lost connection mended, in less than this.
+        await shared.follower.become_fresh(shared.limits.admission_wait_s)
+    holder = await _find_login(shared, credentials)
+    if isinstance(holder, Refused):
+        return holder
+    known = shared.known
+    if known is None:
+        return _stale(shared)
+    return admit(holder, credentials.resource, kind, known, shared.now())
+
+
+async def _find_login(shared: Shared, credentials: Credentials) -> str | Refused:
+    """The id of the login that a certificate names, or that a password for one connection was made for."""
+    known = shared.known
+    if known is None:
+        return _stale(shared)
+    if credentials.certificate is not None:
+        login = read_login(credentials.certificate.der, known[0], shared.now())
+        return login if isinstance(login, Refused) else login.id
+    try:
+        holder = await shared.control.take_password(credentials.password or "", credentials.resource)
+    except Refusal as refusal:
+        return Refused(str(refusal), refusal.code)
+    except InterlockError as error:
+        return Refused(f"The password cannot be checked now. {error}", "unreachable")
+    return holder.login
+
+
+def _stale(shared: Shared) -> Refused:
+    why = shared.follower.why_stale
+    return Refused(f"No session is opened now, because {why}. Try again in a moment.", "stale")
+
+
+def recording_sentence(why: str) -> str:
+    return f"the recording cannot be written ({why}). Tell the operator of the gateway."
