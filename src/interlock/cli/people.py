@@ -86,7 +86,7 @@ def offboard(
 
     def show(console: Console) -> None:
         console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True)
-        for contract in answer.get("orphans") or ():
+        for contract in answer.get("without_sponsor") or ():
             console.print(f"{harmless(contract)} has no active sponsor now: name another in the configuration.")
 
     emit(answer, show)
