@@ -220,7 +220,10 @@ class Outlet(Protocol):
         """The impact of a held statement is known (or why not): ask people. ``told`` and ``decided`` follow."""
 
     def withdraw(self, number: int) -> None:
-        """The client no longer wants the held statement. Answered by ``decided`` with Refused."""
+        """The client no longer wants the statement, held already or still measured. Answered by ``decided``, Refused.
+
+        Nothing happens when it is not held, so a machine may call it whenever it waits for a verdict.
+        """
 
     def finish(self, number: int, outcome: Outcome) -> None: ...
 

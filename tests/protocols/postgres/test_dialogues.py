@@ -14,7 +14,7 @@ from tests.protocols.postgres.playbook import SENTENCE, ScriptedServer, refuse_n
 _END = [messages.COPY_DONE, messages.SYNC, messages.SYNC]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(sent=commands, plan=plans)
 def test_answers_are_those_of_the_server(sent: list[bytes], plan: list[tuple[int, bool, int]]) -> None:
     stream = b"".join([*sent, *_END])
@@ -25,7 +25,7 @@ def test_answers_are_those_of_the_server(sent: list[bytes], plan: list[tuple[int
     assert talk.book.proceeded == set(talk.book.finished)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(sent=commands, plan=plans)
 def test_verdicts_that_come_later_change_nothing(sent: list[bytes], plan: list[tuple[int, bool, int]]) -> None:
     stream = b"".join([*sent, *_END])
@@ -52,7 +52,7 @@ def test_verdicts_that_come_later_change_nothing(sent: list[bytes], plan: list[t
     assert shape(talk.book.take_client()) == shape(ScriptedServer().receive(stream))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(sent=commands, plan=plans)
 def test_fences_are_not_seen(sent: list[bytes], plan: list[tuple[int, bool, int]]) -> None:
     """Within the fence nothing differs; past it a statement that is approved runs as if nothing had happened."""
@@ -82,7 +82,7 @@ def test_fences_are_not_seen(sent: list[bytes], plan: list[tuple[int, bool, int]
     assert talk.book.proceeded == set(talk.book.finished)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(sent=commands, plan=plans)
 def test_nothing_refused_goes_upstream(sent: list[bytes], plan: list[tuple[int, bool, int]]) -> None:
     """A Parse goes up before it is decided on, and is only read there; no Query and no Bind of it ever does."""

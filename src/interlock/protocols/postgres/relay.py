@@ -137,6 +137,10 @@ class Relay:
         """The number of the statement whose verdict is waited for, held or not."""
         return self._asking if self.busy and self._wait is Wait.VERDICT and self._verdict is None else None
 
+    def cancel(self) -> None:
+        """The client wants the statement at hand to stop: it does not run, if it has not run yet."""
+        self.cancelled = self.busy and self._wait in (Wait.VERDICT, Wait.INJECTED)
+
     def abandon(self) -> None:
         """Forget the script and everything that waits. Also from inside the script."""
         self.inbox.clear()

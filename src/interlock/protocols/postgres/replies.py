@@ -146,9 +146,9 @@ class Replies:
             self.unsettled -= running.unsettles
             self.ending_block -= running.classified.ends_transaction
         running.over = True
-        self.proceeding.pop(running.number, None)
         running.error = running.error or error
-        self._finish(running)
+        if self.proceeding.pop(running.number, None) is not None:
+            self._finish(running)
 
     def _take_run(self, run: Run) -> None:
         head = self.expected[0] if self.expected else None

@@ -116,7 +116,7 @@ class PostgresMachine:
             relay = self._relay
             if relay is None or self._phase is not Phase.OPEN:
                 return
-            relay.cancelled = relay.busy
+            relay.cancel()
             if relay.awaiting is not None:
                 self._outlet.withdraw(relay.awaiting)
             elif relay.replies.expected:

@@ -109,7 +109,7 @@ class Steady:
         relay = self._relay
         if relay.batch_open:
             yield Wait.DRAINED
-        if self._skips() or not (yield from self._end_batch()):
+        if self._skips() or (self._replies.implicit_block and not (yield from self._end_batch())):
             return
         yield from self._settle()
         if raw.find(0, 5) != len(raw) - 1:
@@ -124,12 +124,22 @@ class Steady:
         target = hold.Target(text, classified)
         statement = self._describe_statement(text, classified)
         verdict = yield from relay.decide(running, statement)
+        sheltered = isinstance(verdict, Held) or (
+            isinstance(verdict, Proceed) and fence_of(verdict, classified) is not None
+        )
+        if sheltered and not (yield from self._end_batch()):
+            relay.outlet.withdraw(running.number)
+            self._replies.end(running, "not run, because the batch before it failed")
+            return
         if isinstance(verdict, Held):
             verdict = yield from hold.hold(relay, running, verdict, target)
         yield from self._carry_out_query(raw, running, verdict, target)
 
     def _end_batch(self) -> Generator[Wait, None, bool]:
-        """A simple query ends a batch that has no Sync. Whether that went well; if not, that is the query's answer."""
+        """End a batch without a Sync, whose transaction a simple query would go on with, before the query is sheltered.
+
+        Whether that went well; if not, that is the query's answer.
+        """
         relay = self._relay
         if self._replies.implicit_block:
             yield from fence.commit_block(relay)
