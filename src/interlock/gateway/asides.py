@@ -3,6 +3,7 @@
 One may be opened in a session's last moment and outlives it for a bounded time: stopping what runs is the point.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -25,15 +26,18 @@ class AsideConnection:
         limits = shared.limits
         self._connection = Connection(self, limits.write_high, limits.write_low)
         self._broken = False
+        self._ended: asyncio.Future[None] = shared.loop.create_future()
 
     async def run(self, resource: Resource, adapter: ProtocolAdapter) -> None:
+        """Return when it is over, which it is after a bounded time."""
         within_s = self._shared.limits.connect_s
         try:
             await dial(resource, adapter, lambda: self._connection, within_s)
         except (OSError, UnicodeError) as error:
             _LOG.info("A signal to %s was lost: %s.", resource.name, explain_failure(resource, error, within_s))
         else:
-            self._shared.loop.call_later(within_s, self._connection.abort)
+            await asyncio.wait({self._ended}, timeout=within_s)
+            self._connection.abort()
 
     # AsideChannel
 
@@ -62,6 +66,8 @@ class AsideConnection:
         connection.close()
 
     def connection_lost(self, connection: Connection, why: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
         if why:
             _LOG.info("An out-of-band connection broke: %s", why)
 

@@ -20,13 +20,13 @@ from enum import IntEnum
 
 from interlock.errors import Misuse, PeerError
 from interlock.gateway.admission import Rights, why_ended, window_end
-from interlock.gateway.asides import AsideConnection
 from interlock.gateway.connection import Connection
 from interlock.gateway.dialling import dial, explain_failure
 from interlock.gateway.door import judge_credentials
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.recorder import Recording
 from interlock.gateway.shared import Shared
+from interlock.gateway.signals import Signals
 from interlock.gateway.statements import Party, Statements
 from interlock.gateway.timers import Timers
 from interlock.ports.control import SessionStart
@@ -78,12 +78,10 @@ class Session:
         self._statements: Statements | None = None
         self._described = ""
         self._timers = Timers(shared.loop)
-        self._keys: list[bytes] = []
+        self._signals = Signals(shared, adapter)
         self._said_bytes = 0
-        self._asides = 0
         self._asked_pause = False
         self._client_finished = False
-        self._interrupted_others = False
         self._why = ""
 
     # --- the connections
@@ -278,19 +276,8 @@ class Session:
             self._upstream_ended(explain_failure(resource, error, limits.connect_s))
 
     def open_aside(self, aside: Aside) -> None:
-        if self._rights is None or self.stage is Stage.OVER:
-            return
-        if self._asides >= self._shared.limits.asides:
-            _LOG.info("%s has too many out-of-band connections; one more is not opened.", self.id)
-            return
-        self._asides += 1
-        self._shared.run_errand(self._run_aside(AsideConnection(self._shared, aside), self._rights))
-
-    async def _run_aside(self, aside: AsideConnection, rights: Rights) -> None:
-        try:
-            await aside.run(rights.resource, self._adapter)
-        finally:
-            self._asides -= 1
+        if self._rights is not None and self.stage is not Stage.OVER:
+            self._signals.open_aside(aside, self._rights.resource)
 
     def established(self) -> None:
         if self.stage is not Stage.ADMITTED or self._rights is None or self._recording is None:
@@ -349,15 +336,11 @@ class Session:
     # --- Outlet: interrupts
 
     def mint_interrupt_key(self, size_bytes: int) -> bytes:
-        key = self._shared.interrupts.mint(size_bytes, self._interrupted)
-        self._keys.append(key)
-        return key
+        return self._signals.mint(size_bytes, self._interrupted)
 
     def interrupt(self, key: bytes) -> None:
-        # One key for a connection: guessing costs a connection each time.
-        if self.stage is Stage.STRANGER and not self._interrupted_others:
-            self._interrupted_others = True
-            self._shared.interrupts.interrupt(key, self.client.peer)
+        if self.stage is Stage.STRANGER:
+            self._signals.interrupt(key, self.client.peer)
 
     def _interrupted(self) -> None:
         if self.stage is Stage.OPEN and self._machine is not None:
@@ -463,8 +446,7 @@ class Session:
         shared.sessions.remove(self)
         if self._statements is not None and not self._statements.over:
             self._statements.end(self._why)
-        while self._keys:
-            shared.interrupts.forget(self._keys.pop())
+        self._signals.forget_keys()
         self._timers.clear("stranger", "handshake", "window", "look")
         if not self.client.over or (self._upstream is not None and not self._upstream.over):
             return
