@@ -7,12 +7,12 @@ this gateway (any more) is a ``Failure`` like one that cannot be reached: it say
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from interlock.domain.codec import from_plain, to_plain
 from interlock.errors import Failure, Refusal
-from interlock.identity.api_client import AsyncApiClient
 from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionEnd, SessionStart
 
 _RENEW_S = 480.0
@@ -20,10 +20,25 @@ _TOKEN_CODES = frozenset({"token-over", "bad-token", "not-signed-in"})
 _OURS = frozenset({"no-gateway", "wrong-scope", "wrong-host"})
 
 
+class Holder(Protocol):
+    token: str | None
+
+
+class Api(Protocol):
+    """What is used of :class:`interlock.identity.api_client.AsyncApiClient`."""
+
+    @property
+    def auth(self) -> Holder: ...
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any: ...
+
+    def streaming(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[Mapping[str, Any]]]: ...
+
+
 class ControlLink:
     """Implements :class:`interlock.ports.control.ControlPlane`."""
 
-    def __init__(self, api: AsyncApiClient) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
         self._renewing = asyncio.Lock()
         self._renewed_at = 0.0
@@ -78,7 +93,6 @@ class ControlLink:
         async with self._renewing:
             if self._renewed_at and time.monotonic() - self._renewed_at < _RENEW_S:
                 return
-            self._api.auth.token = None
             try:
                 answer = await self._api.post("/v1/gateway/token")
             except Refusal as refusal:
