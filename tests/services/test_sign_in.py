@@ -100,6 +100,20 @@ async def test_a_login_is_bound_to_its_key(door: Door) -> None:
     assert PASSWORD not in str(await door.world.events("enrolment.used"))
 
 
+async def test_a_key_is_one_person_s(door: Door) -> None:
+    await door.enrol(DEV)
+    await door.enrol(LEAD)
+    key = new_key()
+    signed_in = await door.sign_in(key=key)
+    with refused("key-taken"):
+        await door.sign_in(LEAD, key=key)
+    await end_login(door.world.desk, by=DEV, login_id=signed_in.login.id)
+    with refused("key-taken"):
+        await door.sign_in(LEAD, key=key)
+    await door.sign_in(key=key)
+    await door.sign_in(LEAD)
+
+
 async def test_the_request_and_the_proof_must_be_of_one_key(door: Door) -> None:
     await door.enrol(DEV)
     wish = SignIn(DEV, PASSWORD, None, make_request(new_key()), thumbprint(new_key()), HERE)

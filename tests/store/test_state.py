@@ -118,6 +118,9 @@ async def test_grants_and_logins_by_window_and_person(state: PostgresState) -> N
         assert await reading.grants(active_at=LATER) == []
         assert await reading.logins(active_at=NOW) == [world.LOGIN]
         assert await reading.logins(active_at=LATER) == []
+        assert await reading.logins(key=world.LOGIN.key, active_at=NOW) == [world.LOGIN]
+        assert await reading.logins(key="another") == []
+        assert await reading.logins(key="\0") == []
         assert [login.id for login in await reading.logins(person=world.DEV.name)] == [world.LOGIN.id, "l-2"]
 
 

@@ -8,7 +8,9 @@ Holds to, in this order:
 4. a one-time code is given when any role within the person's reach says ``mfa``, as somebody to whom it is lent or as
    somebody who approves it; a code that is given is checked in any case, and works once
 5. an employee is employed, a contractor has a running contract: looked at in the unit of work that makes the login
-6. the login lasts ``timing.login``, eight hours at most, and never past the contract's end
+6. a key is one person's: with which anybody else ever signed in, nobody signs in. Else one machine, or one human with
+   several accounts, would count as several persons
+7. the login lasts ``timing.login``, eight hours at most, and never past the contract's end
 """
 
 from collections.abc import Iterable, Sequence
@@ -104,6 +106,7 @@ async def _open_login(front: FrontDesk, wish: SignIn, verified: LocalCredential,
             raise Refusal("changed-meanwhile", "The password was changed meanwhile.", "Sign in with the new one.")
         contracts = await work.contracts()
         person = await _person(work, verified.person, contracts, now)
+        await _refuse_shared_key(work, wish)
         present_at = await _prove_presence(front, work, credential, wish.totp, now)
         if present_at is None and asks_for_code(person, desk.configuration.roles.values(), contracts, now):
             raise Refusal(
@@ -146,6 +149,15 @@ async def _person(reading: Reading, name: str, contracts: Sequence[Contract], no
             "Ask the sponsor of your contract.",
         )
     return person
+
+
+async def _refuse_shared_key(reading: Reading, wish: SignIn) -> None:
+    if any(login.person != wish.person for login in await reading.logins(key=wish.key)):
+        raise Refusal(
+            "key-taken",
+            "Somebody else has signed in with this very key: one key is one person's.",
+            "Sign in with a key of your own, in a folder of your own: export INTERLOCK_HOME=FOLDER",
+        )
 
 
 async def _prove_presence(

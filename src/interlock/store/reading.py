@@ -92,7 +92,9 @@ class PostgresReading:
     async def login(self, login_id: str) -> Login | None:
         return await self._one(Login, id=login_id)
 
-    async def logins(self, *, active_at: datetime | None = None, person: str | None = None) -> Sequence[Login]:
+    async def logins(
+        self, *, active_at: datetime | None = None, person: str | None = None, key: str | None = None
+    ) -> Sequence[Login]:
         """The newest first."""
         table = tables.logins
         query = select(table).order_by(table.c.signed_in_at.desc(), table.c.id)
@@ -102,6 +104,8 @@ class PostgresReading:
             )
         if person is not None:
             query = query.where(_is_person(table, person))
+        if key is not None:
+            query = query.where(table.c.key == key if keepable(key) else false())
         return await self._all(Login, query)
 
     async def activity(self, session_id: str) -> Activity | None:

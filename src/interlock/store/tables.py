@@ -163,6 +163,7 @@ logins = Table(
     _maybe_time("ended_at"),
     Index(None, "ends_at"),
     Index(None, "person", "ends_at"),
+    Index(None, "key"),
 )
 
 activities = Table(

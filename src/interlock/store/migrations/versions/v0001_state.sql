@@ -125,6 +125,7 @@ CREATE TABLE interlock.logins (
 );
 CREATE INDEX ix_logins_ends_at ON interlock.logins (ends_at);
 CREATE INDEX ix_logins_person_ends_at ON interlock.logins (person, ends_at);
+CREATE INDEX ix_logins_key ON interlock.logins (key);
 
 CREATE TABLE interlock.requests (
     id TEXT NOT NULL,
