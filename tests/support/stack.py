@@ -88,7 +88,12 @@ class Stack:
             env=self._environment({}),
         )
         log.close()
-        if self.process.stdout is None or not self.process.stdout.readline():
+        said = []
+        while self.process.stdout is not None and (line := self.process.stdout.readline()):
+            said.append(line)
+            if line == "}\n":
+                break
+        if "listen" not in "".join(said):
             raise RuntimeError(f"interlock up ended: {(self.folder / 'up.log').read_text()}")
 
     def stop(self) -> None:
