@@ -22,6 +22,7 @@ from interlock.app.listen import wanted_addresses
 from interlock.app.plan import STATE_OWNER_URL, STATE_URL, Plan, kept_plan
 from interlock.app.supervisor import stop_signals
 from interlock.app.up import start_state
+from interlock.domain.plain_text import written_out
 from interlock.errors import InterlockError
 from interlock.store.home import StateAddress
 
@@ -73,11 +74,22 @@ async def _state_of(plan: Plan, *, own: bool) -> AsyncIterator[StateAddress]:
                 await asyncio.to_thread(database.stop)
 
 
+class _LogLine(logging.Formatter):
+    """A log line, in UTC. Names that strangers send stand in it and can neither break it nor act on a terminal."""
+
+    converter = staticmethod(time.gmtime)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name that logging calls
+        record.message = written_out(record.message)
+        return super().formatMessage(record)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """The process logs to stderr, in UTC, and the supervisor hears why it cannot start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.Formatter.converter = time.gmtime
+    told = logging.StreamHandler(sys.stderr)
+    told.setFormatter(_LogLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[told])
     for quiet in ("uvicorn.error", "httpx2", "alembic"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
     try:

@@ -126,7 +126,8 @@ def _stages(plan: Plan, state: StateAddress, workers: int) -> list[list[Program]
 
 
 def _command(folder: DataFolder, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "interlock", "serve", *arguments, "--data", str(folder.root))
+    # -P: what lies in the current folder is never imported.
+    return (sys.executable, "-P", "-m", "interlock", "serve", *arguments, "--data", str(folder.root))
 
 
 def _workers(wanted: int) -> int:

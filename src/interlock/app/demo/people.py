@@ -91,7 +91,7 @@ async def fresh_code(actor: Actor) -> str:
 
 def command(*arguments: str) -> list[str]:
     """The command line of an `interlock` command, as a process of its own."""
-    return [sys.executable, "-m", "interlock", *arguments]
+    return [sys.executable, "-P", "-m", "interlock", *arguments]
 
 
 def environment(actor: Actor, more: Mapping[str, str]) -> dict[str, str]:
