@@ -56,7 +56,7 @@ def _shown(view: dict[str, Any]) -> str:
         ("a\rb\x00\x9b", "a\\x0db\\x00\\x9b"),
         ("user\u202etxt.exe", "user\\u202etxt.exe"),
         ("zero\u200bwidth", "zero\\u200bwidth"),
-        ("tag\U000e0041", "tag\\ue0041"),
+        ("tag\U000e0041", "tag\\U000e0041"),
     ],
 )
 def test_control_characters_are_written_out(text: str, shown: str) -> None:

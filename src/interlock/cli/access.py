@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from interlock.cli.client import ServerOption, signed_in
+from interlock.cli.client import ServerOption, call_of, signed_in
 from interlock.cli.output import JsonOption, emit, left, short_moment, table
 from interlock.cli.shown import harmless, seconds
 from interlock.domain.actions import Action
@@ -61,7 +61,7 @@ def end(
 ) -> None:
     """End a grant now, with the live sessions that rest on it."""
     with signed_in(server) as client:
-        answer = client.post(f"/v1/grants/{grant}/end", {"reason": reason})
+        answer = client.post(call_of("grants", grant, "end"), {"reason": reason})
     emit(answer, lambda console: console.print(f"{harmless(grant)} has ended; the sessions that rested on it are cut."))
 
 
@@ -71,10 +71,10 @@ def _show_resource(console: Console, resource: Mapping[str, Any]) -> None:
     grants: Sequence[Mapping[str, Any]] = resource.get("grants") or ()
     for view in grants:
         grant = view.get("grant", view)
-        other = "" if view.get("usable", True) else "  (with another key)"
+        other = "" if view.get("usable", True) else "  (only with the key that it was asked with)"
         text = f"  you have {grant['role']} for {left(grant['ends_at'])} more ({grant['id']}){other}"
         console.print(escape(text), style="green")
-    if grants:
+    if any(view.get("usable", True) for view in grants):
         console.print(escape(f"  interlock connect {resource['name']}"))
     for offer in resource.get("roles") or ():
         _show_offer(console, offer)

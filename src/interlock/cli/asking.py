@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from interlock.cli import output
-from interlock.cli.client import Client, ServerOption, signed_in
+from interlock.cli.client import Client, ServerOption, call_of, signed_in
 from interlock.cli.output import JsonOption, emit, left, say, table
 from interlock.cli.shown import harmless, one_line, seconds, show_request
 from interlock.errors import NotFound, Refusal
@@ -75,7 +75,7 @@ def list_requests(
 def show(request: RequestId, server: ServerOption = None, json: JsonOption = False) -> None:
     """A request with its exact content, and how it stands."""
     with signed_in(server) as client:
-        view = flatten(client.get(f"/v1/requests/{request}"))
+        view = flatten(client.get(call_of("requests", request)))
     emit(view, lambda console: show_request(console, view))
 
 
@@ -89,13 +89,15 @@ def approve(
     """Say yes to exactly what the request asks, after looking at it."""
     with signed_in(server) as client:
         try:
-            view = flatten(client.get(f"/v1/requests/{request}"))
+            view = flatten(client.get(call_of("requests", request)))
         except NotFound:
             # Who may not see it may not approve it either; the answer to the approval itself says why.
             view = {}
         if view and not yes:
             _look_and_confirm(view)
-        answer = client.post_present(f"/v1/requests/{request}/approve", {"digest": digest or view.get("digest", "")})
+        answer = client.post_present(
+            call_of("requests", request, "approve"), {"digest": digest or view.get("digest", "")}
+        )
     approved = flatten(answer) if isinstance(answer, Mapping) else {}
     emit(answer, lambda console: console.print(harmless(_approved(request, approved)), soft_wrap=True))
 
@@ -108,14 +110,14 @@ def deny(
 ) -> None:
     """Say no to a request."""
     with signed_in(server) as client:
-        answer = client.post(f"/v1/requests/{request}/deny", {"reason": reason})
+        answer = client.post(call_of("requests", request, "deny"), {"reason": reason})
     emit(answer, lambda console: console.print(f"{harmless(request)} is denied."))
 
 
 def withdraw(request: RequestId, server: ServerOption = None, json: JsonOption = False) -> None:
     """Take back a request of mine."""
     with signed_in(server) as client:
-        answer = client.post(f"/v1/requests/{request}/withdraw", {})
+        answer = client.post(call_of("requests", request, "withdraw"), {})
     emit(answer, lambda console: console.print(f"{harmless(request)} is withdrawn."))
 
 
@@ -133,7 +135,7 @@ def await_decision(client: Client, request: str) -> dict[str, Any]:
     """The request as it stands when it is no longer open."""
     with output.waiting(f"{request} waits for a decision. Ctrl-C stops waiting, not the request."):
         while True:
-            view = flatten(client.get(f"/v1/requests/{request}", wait=str(_WAIT_S)))
+            view = flatten(client.get(call_of("requests", request), wait=str(_WAIT_S)))
             if view["state"] != "open":
                 return view
 

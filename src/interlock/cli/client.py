@@ -1,20 +1,23 @@
 """The signed-in client that most commands use: calls of the API with this home's key, and a fresh proof of presence."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from interlock.cli.home import Home, open_home
-from interlock.errors import Refusal
+from interlock.errors import NotFound, Refusal
 from interlock.identity.api_client import ApiClient, server_address
 
 DEFAULT_SERVER = "https://127.0.0.1:8443"
 _LONG_CALL_S = 60.0
+_NAME = re.compile(r"[\w.%+@-]{1,254}", re.ASCII)
 
 ServerOption = Annotated[
     str | None,
@@ -54,6 +57,16 @@ class Client:
 
     def stream(self, path: str) -> Iterator[Mapping[str, Any]]:
         return self.api.stream(path)
+
+
+def call_of(kind: str, name: str, *rest: str) -> str:
+    """The path of a call about one thing, by what the person typed. Raises NotFound for what can be no name.
+
+    ``name`` must not lead anywhere else: ``../whoami`` is not a request.
+    """
+    if _NAME.fullmatch(name) is None or name in (".", ".."):
+        raise NotFound(f"There is nothing called {name!r} here.", f"See `interlock {kind}`.")
+    return "/".join(("/v1", kind, quote(name, safe="@+"), *rest))
 
 
 @contextmanager

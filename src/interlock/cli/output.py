@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from interlock.domain.codec import to_plain
+from interlock.domain.plain_text import acts, written_out
 from interlock.errors import ConfigurationError, InterlockError, Refusal
 
 NARROW = 80
@@ -57,7 +58,7 @@ def aside() -> Console:
 def emit(document: object, show: Callable[[Console], None]) -> None:
     """Print ``document`` as JSON when asked for it, else let ``show`` print it for people."""
     if prints_json():
-        sys.stdout.write(json.dumps(to_plain(document), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(_as_json(to_plain(document), indent=2) + "\n")
         sys.stdout.flush()
     else:
         show(screen())
@@ -81,11 +82,11 @@ def complain(error: InterlockError) -> None:
     lines = [*error.mistakes] if isinstance(error, ConfigurationError) else [error.sentence]
     if error.remedy:
         lines.append(error.remedy)
-    note("\n".join(lines))
+    note(written_out("\n".join(lines), keep="\n\t"))
     if prints_json():
         code = error.code if isinstance(error, Refusal) else "failure"
         told = {"error": {"code": code, "sentence": error.sentence, "remedy": error.remedy}}
-        sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(_as_json(told, indent=2) + "\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, nothing: str) -> Callable[[Console], None]:
@@ -168,5 +169,13 @@ def as_time(value: Any) -> datetime | None:
 
 def line(document: object) -> None:
     """One JSON document on one line, at once: for what is streamed."""
-    sys.stdout.write(json.dumps(to_plain(document), ensure_ascii=False) + "\n")
+    sys.stdout.write(_as_json(to_plain(document)) + "\n")
     sys.stdout.flush()
+
+
+def _as_json(plain: object, indent: int | None = None) -> str:
+    """JSON as people read it: letters of every language as they are, and what acts on a terminal as JSON's escapes."""
+    text = json.dumps(plain, indent=indent, ensure_ascii=False)
+    if text.isascii():
+        return text
+    return "".join(json.dumps(one)[1:-1] if not one.isascii() and acts(one) else one for one in text)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from interlock.cli.client import ServerOption, signed_in
+from interlock.cli.client import ServerOption, call_of, signed_in
 from interlock.cli.output import JsonOption, as_time, emit, moment, table
 from interlock.cli.shown import harmless
 
@@ -70,7 +70,7 @@ def end_contract(
 ) -> None:
     """End a contract now, with the grants, logins and live sessions that rest on it."""
     with signed_in(server) as client:
-        answer = client.post(f"/v1/contracts/{contract}/end", {"reason": reason})
+        answer = client.post(call_of("contracts", contract, "end"), {"reason": reason})
     emit(answer, lambda console: console.print(f"{harmless(contract)} has ended.{_rested(answer)}", soft_wrap=True))
 
 
@@ -82,7 +82,7 @@ def offboard(
 ) -> None:
     """End a person's access now: grants, logins, requests and live sessions."""
     with signed_in(server) as client:
-        answer = client.post(f"/v1/people/{person}/offboard", {"reason": reason})
+        answer = client.post(call_of("people", person, "offboard"), {"reason": reason})
 
     def show(console: Console) -> None:
         console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True)

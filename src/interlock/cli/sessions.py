@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from interlock.cli import output
-from interlock.cli.client import ServerOption, signed_in
+from interlock.cli.client import ServerOption, call_of, signed_in
 from interlock.cli.output import JsonOption, emit, short_moment, table
-from interlock.cli.shown import bind_value, counted, harmless, impact_lines
+from interlock.cli.shown import bind_value, counted, harmless, impact_lines, in_line
 from interlock.errors import Refusal
 
 _LONGEST_PAUSE_S = 10.0
@@ -53,7 +53,7 @@ def list_sessions(
 def watch(session: SessionId, server: ServerOption = None, json: JsonOption = False) -> None:
     """See a live session as it happens, until it ends. Under --json: one record a line, as they come."""
     with signed_in(server) as client:
-        _print_records(client.stream(f"/v1/sessions/{session}/watch"), speed=0.0, as_lines=True)
+        _print_records(client.stream(call_of("sessions", session, "watch")), speed=0.0, as_lines=True)
 
 
 def replay(
@@ -66,7 +66,7 @@ def replay(
 ) -> None:
     """The recording of a session: statements with their times, decisions, rows."""
     with signed_in(server) as client:
-        records = client.stream(f"/v1/sessions/{session}/records")
+        records = client.stream(call_of("sessions", session, "records"))
         if output.prints_json():
             emit(list(records), lambda console: None)
         else:
@@ -81,7 +81,7 @@ def cut(
 ) -> None:
     """Close a live session now, in the middle of a statement too."""
     with signed_in(server) as client:
-        answer = client.post(f"/v1/sessions/{session}/cut", {"reason": reason})
+        answer = client.post(call_of("sessions", session, "cut"), {"reason": reason})
     emit(answer, lambda console: console.print(f"{harmless(session)} is being cut."))
 
 
@@ -128,7 +128,7 @@ def _clock(seconds: float) -> str:
 
 def _open(record: Mapping[str, Any]) -> tuple[str, str]:
     grants = ", ".join(record.get("grants") or ())
-    client = f" with {record['client']}" if record.get("client") else ""
+    client = f" with {in_line(record['client'])}" if record.get("client") else ""
     where = f"{record.get('person')} connects to {record.get('resource')} from {record.get('address')}{client}"
     return "bold", f"{where}, on {grants or 'no grant'}"
 
@@ -139,7 +139,7 @@ def _statement(record: Mapping[str, Any]) -> tuple[str, str]:
     effect = record.get("effect")
     if effect == "allow":
         return "", "\n".join(lines)
-    lines.append(f"   {'held' if effect == 'hold' else 'refused'}: {record.get('reason', '')}")
+    lines.append(f"   {'held' if effect == 'hold' else 'refused'}: {in_line(record.get('reason', ''))}")
     return ("yellow" if effect == "hold" else "red"), "\n".join(lines)
 
 
@@ -151,14 +151,14 @@ def _held(record: Mapping[str, Any]) -> tuple[str, str]:
 
 def _released(record: Mapping[str, Any]) -> tuple[str, str]:
     went = "approved, it runs" if record.get("effect") == "allow" else "not approved"
-    reason = f": {record['reason']}" if record.get("reason") else ""
+    reason = f": {in_line(record['reason'])}" if record.get("reason") else ""
     return ("green" if record.get("effect") == "allow" else "red"), f"{record.get('number')}: {went}{reason}"
 
 
 def _outcome(record: Mapping[str, Any]) -> tuple[str, str]:
     took = f", {int(record.get('took_us') or 0) / 1000:.1f} ms"
     if record.get("error"):
-        return "red", f"{record.get('number')}: {record['error']}{took}"
+        return "red", f"{record.get('number')}: {in_line(record['error'])}{took}"
     parts = [str(record["tag"])] if record.get("tag") else []
     if record.get("rows"):
         parts.append(f"{counted(int(record['rows']), 'row')} returned")
@@ -171,7 +171,7 @@ def _outcome(record: Mapping[str, Any]) -> tuple[str, str]:
 
 def _close(record: Mapping[str, Any]) -> tuple[str, str]:
     count = counted(int(record.get("statements") or 0), "statement")
-    return "bold", f"closed: {record.get('why') or 'the client left'} ({count})"
+    return "bold", f"closed: {in_line(record.get('why') or 'the client left')} ({count})"
 
 
 _DESCRIPTIONS = {

@@ -1,6 +1,5 @@
 """How the domain's things look on a screen. Whatever came from somebody else is made harmless first."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from rich.markup import escape
 
 from interlock.cli.output import moment
 from interlock.domain.durations import format_duration
+from interlock.domain.plain_text import written_out
 
 _VERBS = {"deleted": "deletes", "updated": "updates", "inserted": "inserts"}
 
@@ -20,7 +20,12 @@ def harmless(text: object) -> str:
     A statement or a reason is written by the very person whose request is being judged: it must not be able to move
     the cursor, change colours or reverse what is shown.
     """
-    return "".join(_plain(character) for character in str(text))
+    return written_out(str(text), keep="\n\t")
+
+
+def in_line(text: object) -> str:
+    """As ``harmless``, with line breaks written out too: a value must not look like the lines that follow it."""
+    return written_out(str(text), keep="\t")
 
 
 def one_line(text: object, longest: int = 60) -> str:
@@ -31,7 +36,7 @@ def one_line(text: object, longest: int = 60) -> str:
 
 def bind_value(value: str | None) -> str:
     """A bind value as SQL would write it."""
-    return "NULL" if value is None else "'" + harmless(value).replace("'", "''") + "'"
+    return "NULL" if value is None else "'" + in_line(value).replace("'", "''") + "'"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -45,9 +50,9 @@ def impact_lines(impact: Mapping[str, Any]) -> list[str]:
     over = impact.get("over_fence")
     if over is not None:
         lines.append(f"It ran into the fence at {counted(int(over), 'row')} and was rolled back.")
-    lines.extend(f"would go as well: {harmless(name)}" for name in impact.get("dependents") or ())
+    lines.extend(f"would go as well: {in_line(name)}" for name in impact.get("dependents") or ())
     if impact.get("unmeasured"):
-        lines.append(f"not measured: {harmless(impact['unmeasured'])}")
+        lines.append(f"not measured: {in_line(impact['unmeasured'])}")
     return lines or ["changes no rows"]
 
 
@@ -104,7 +109,7 @@ def _show_standing(console: Console, view: Mapping[str, Any]) -> None:
 
 def _pair(console: Console, name: str, value: object) -> None:
     if value not in (None, ""):
-        console.print(f"[bold]{name + ':':<13}[/bold] {escape(harmless(value))}", soft_wrap=True)
+        console.print(f"[bold]{name + ':':<13}[/bold] {escape(in_line(value))}", soft_wrap=True)
 
 
 def _part_line(part: Mapping[str, Any]) -> str:
@@ -113,10 +118,4 @@ def _part_line(part: Mapping[str, Any]) -> str:
     total = part.get("total")
     of = f" of {int(total):,}" if total is not None else ""
     said = ", ".join(f"{verb} {count:,}{of if verb != 'inserts' else ''} rows" for verb, count in done)
-    return f"{said or 'changes no rows'} in {harmless(part['part'])}"
-
-
-def _plain(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return character
-    return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
+    return f"{said or 'changes no rows'} in {in_line(part['part'])}"

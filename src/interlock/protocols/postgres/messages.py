@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from interlock.domain.plain_text import written_out
 from interlock.errors import PeerError
 
 CANCEL_REQUEST_CODE = 80877102
@@ -45,10 +46,11 @@ def _string(text: str) -> bytes:
 
 
 def _fields(severity: str, sqlstate: str, sentence: str, hint: str) -> bytes:
+    # Our own sentences quote names, reasons and the server's words, which clients print as they are.
     body = b"S" + _string(severity) + b"V" + _string(severity) + b"C" + _string(sqlstate)
-    body += b"M" + _string(sentence.replace("\x00", " "))
+    body += b"M" + _string(written_out(sentence))
     if hint:
-        body += b"H" + _string(hint.replace("\x00", " "))
+        body += b"H" + _string(written_out(hint))
     return body + b"\x00"
 
 
