@@ -202,7 +202,7 @@ def test_a_port_in_use_is_named(folder: Path) -> None:
     [
         ("resorces: {}", "interlock.yaml:13: the configuration has an unknown key resorces"),
         ("vendors: {acme: {}}\ncontracts: {c: {vendor: acmee, sponsor: lead@example.com}}", "acmee"),
-        ("state: postgresql://nobody:x@127.0.0.1:1/interlock", "127.0.0.1"),
+        ("state: postgresql://nobody@127.0.0.1:1/interlock", "127.0.0.1"),
         ("state: env:INTERLOCK_TEST_NOT_SET", "INTERLOCK_TEST_NOT_SET is not set"),
     ],
 )
