@@ -215,7 +215,7 @@ def test_merge_destroys_when_no_row_is_looked_at(clauses: str, destroys: bool) -
         ("select lo_unlink(1)", "destroy on function lo_unlink"),
         ("select query_to_xml('drop table a', true, true, '')", "execute on function query_to_xml"),
         ("select ts_rewrite('a'::tsquery, 'select 1')", "execute on function ts_rewrite"),
-        ("select table_to_xml('a', true, true, '')", "read on everything"),
+        ("select table_to_xml('a', true, true, '')", "execute on function table_to_xml"),
         ("select nextval('s')", "write on function nextval"),
         ("select pg_terminate_backend(1)", "execute on function pg_terminate_backend"),
         ("select pg_not_yet_known()", "execute on function pg_not_yet_known"),

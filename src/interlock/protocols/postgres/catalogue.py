@@ -27,26 +27,27 @@ class FunctionOfNote:
     """A function that needs more than ``read`` on what the statement names.
 
     ``transactional`` is false when its effect survives a rollback or takes place before the commit.
-    ``measurable`` is false when it must not be run to find out what a statement would do. ``everywhere`` marks a
-    function that reads tables which the statement does not name.
+    ``measurable`` is false when it must not be run to find out what a statement would do. ``uncountable`` marks one
+    whose change is in no statistics of rows.
     """
 
     action: Action
     transactional: bool = False
     measurable: bool = False
-    everywhere: bool = False
+    uncountable: bool = False
 
 
 _BEYOND = FunctionOfNote(Action.EXECUTE)
 _SEQUENCE = FunctionOfNote(Action.WRITE, measurable=True)
 _LASTING_WRITE = FunctionOfNote(Action.WRITE)
 _WRITE = FunctionOfNote(Action.WRITE, transactional=True, measurable=True)
+_LARGE_OBJECT = FunctionOfNote(Action.WRITE, transactional=True, measurable=True, uncountable=True)
 _DESTROY = FunctionOfNote(Action.DESTROY, transactional=True, measurable=True)
 _ALTER = FunctionOfNote(Action.ALTER)
 _READ = FunctionOfNote(Action.READ, transactional=True, measurable=True)
-_READ_EVERYWHERE = FunctionOfNote(Action.READ, transactional=True, measurable=True, everywhere=True)
 
-# The server's files, its running, other sessions, other servers, the write-ahead log, SQL text that is run.
+# The server's files, its running, other sessions, other servers, the write-ahead log, SQL text that is run, and tables
+# and cursors that are named by a value, which no rule can look at.
 _BEYOND_NAMES = """
     pg_read_file pg_read_file_old pg_read_binary_file pg_stat_file pg_ls_dir pg_ls_logdir pg_ls_waldir pg_ls_tmpdir
     pg_ls_archive_statusdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir pg_ls_summariesdir
@@ -81,6 +82,8 @@ _BEYOND_NAMES = """
     get_raw_page heap_force_kill heap_force_freeze pg_truncate_visibility_map pg_prewarm autoprewarm_dump_now
     autoprewarm_start_worker postgres_fdw_disconnect postgres_fdw_disconnect_all postgres_fdw_get_connections
     plpgsql_inline_handler
+    table_to_xml table_to_xml_and_xmlschema schema_to_xml schema_to_xml_and_xmlschema database_to_xml
+    database_to_xml_and_xmlschema cursor_to_xml
 """
 
 FUNCTIONS_OF_NOTE: dict[str, FunctionOfNote] = {
@@ -99,7 +102,8 @@ FUNCTIONS_OF_NOTE: dict[str, FunctionOfNote] = {
         ),
         _LASTING_WRITE,
     ),
-    **dict.fromkeys(("pg_notify", "lo_creat", "lo_create", "lo_from_bytea", "lo_put", "lowrite"), _WRITE),
+    "pg_notify": _WRITE,
+    **dict.fromkeys(("lo_creat", "lo_create", "lo_from_bytea", "lo_put", "lowrite"), _LARGE_OBJECT),
     **dict.fromkeys(("lo_unlink", "lo_truncate", "lo_truncate64"), _DESTROY),
     **dict.fromkeys(
         ("lo_open", "lo_close", "lo_get", "loread", "lo_lseek", "lo_lseek64", "lo_tell", "lo_tell64"), _READ
@@ -118,18 +122,6 @@ FUNCTIONS_OF_NOTE: dict[str, FunctionOfNote] = {
             "pg_restore_relation_stats",
         ),
         _ALTER,
-    ),
-    **dict.fromkeys(
-        (
-            "table_to_xml",
-            "table_to_xml_and_xmlschema",
-            "schema_to_xml",
-            "schema_to_xml_and_xmlschema",
-            "database_to_xml",
-            "database_to_xml_and_xmlschema",
-            "cursor_to_xml",
-        ),
-        _READ_EVERYWHERE,
     ),
 }
 

@@ -3,6 +3,7 @@
 ``docs/postgres-classification.md`` has the table of how everything is classified, and why.
 """
 
+from interlock.domain.actions import Action
 from interlock.protocols.postgres.classify_definitions import DEFINITION_RULES
 from interlock.protocols.postgres.classify_functions import FUNCTION_RULES
 from interlock.protocols.postgres.classify_parser import UnreadableError, read_statements
@@ -36,7 +37,11 @@ def classify(text: str, context: ClassifyContext) -> Classified:
         for node in read_statements(text):
             findings.count += 1
             findings.summaries.append(summarize(node))
+            goes_on = findings.ends_transaction and "TransactionStmt" not in node
             findings.statement(node)
+            if goes_on and context.read_only:
+                # The first transaction may have lifted, out of sight, what holds the next one read-only.
+                findings.need(Action.EXECUTE, "what follows a COMMIT in one text")
         return findings.result()
     except (UnreadableError, NotUnderstoodError) as error:
         return not_understood(str(error))

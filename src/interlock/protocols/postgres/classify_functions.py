@@ -43,7 +43,8 @@ def _look_up(findings: Findings, schema: str, name: str, call: Tree) -> None:
     if name == "lo_open" and not _opens_for_reading(call):
         findings.need(Action.WRITE, part)
     if known is not None:
-        findings.need(known.action, "" if known.everywhere else part)
+        findings.need(known.action, part)
+        findings.uncountable |= known.uncountable
         if not known.transactional:
             findings.transactional = False
         if not known.measurable:
@@ -87,7 +88,10 @@ def _set_config(findings: Findings, call: Tree) -> None:
 
 
 def _constant(node: Tree) -> str | None:
+    """A text that is written out. Only a cast to ``text`` leaves every text as it is."""
     while "TypeCast" in node:
+        if strings(node["TypeCast"].get("typeName", {}).get("names", [])) not in (["text"], ["pg_catalog", "text"]):
+            return None
         node = node["TypeCast"].get("arg", {})
     constant = node.get("A_Const", {})
     text = constant.get("sval")

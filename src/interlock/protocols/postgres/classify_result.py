@@ -21,12 +21,13 @@ class Classified:
     ``measurable`` and ``impact``: its effect can be found beforehand, by running it in a transaction that is rolled
     back (``run``) or by describing its targets (``describe``, for TRUNCATE and DROP TABLE); else ``''``.
     ``fenceable``: it can run inside a savepoint and every row it changes is in the server's statistics.
+    ``uncountable``: it changes, or makes a later statement change, what is in no statistics.
     ``may_change_settings``: the session's settings may differ afterwards; follow what the server reports.
 
     ``prepares`` holds the statements that PREPARE would remember; they count only once the server said it did.
     ``deallocates`` the names that would be forgotten, ``deallocates_all`` that every name would.
-    ``executes`` is the first name that EXECUTE runs. ``unvetted`` names the functions and operators that are not in
-    the catalogue of built-ins.
+    ``executes`` is the first name that EXECUTE runs, ``fetches`` holds the cursors that FETCH and MOVE run.
+    ``unvetted`` names the functions and operators that are not in the catalogue of built-ins.
 
     ``unknown`` says why nobody understood the text; then ``needs`` is ``EVERYTHING`` and all that a text may do must be
     taken as done.
@@ -53,6 +54,8 @@ class Classified:
     deallocates: tuple[str, ...] = ()
     deallocates_all: bool = False
     unvetted: tuple[str, ...] = ()
+    fetches: tuple[str, ...] = ()
+    uncountable: bool = False
     unknown: str = ""
 
 

@@ -108,7 +108,7 @@ def _prepare(findings: Findings, fields: Tree, _: Scope) -> None:
     inner.statement(fields["query"])
     inner.summaries.append(summarize(fields["query"]))
     classified = inner.result()
-    name = fields["name"]
+    name = _prepared_name(fields)
     findings.prepares.append((name, classified))
     findings.prepared_here.setdefault(name, []).append(classified)
 
@@ -118,7 +118,7 @@ def _execute(findings: Findings, fields: Tree, scope: Scope) -> None:
 
     When a text prepares a name that the session already has, the server refuses it and the old one stays: both count.
     """
-    name = fields["name"]
+    name = _prepared_name(fields)
     meant = list(findings.prepared_here.get(name, ()))
     if name in findings.context.prepared:
         meant.append(findings.context.prepared[name])
@@ -152,13 +152,24 @@ def _absorb(findings: Findings, inner: Classified) -> None:
     findings.copies_out |= inner.copies_out
     findings.deallocates_all |= inner.deallocates_all
     findings.deallocates.extend(inner.deallocates)
+    findings.prepares.extend(inner.prepares)
+    findings.fetches.update(dict.fromkeys(inner.fetches))
+    findings.uncountable |= inner.uncountable
+
+
+def _prepared_name(fields: Tree) -> str:
+    """A name in letters that every server reads alike: others are folded and cut by the encoding of its database."""
+    name: str = fields["name"]
+    if not name.isascii():
+        raise NotUnderstoodError("the name of a prepared statement holds other characters than ASCII")
+    return name
 
 
 def _deallocate(findings: Findings, fields: Tree, _: Scope) -> None:
     if fields.get("isall") or "name" not in fields:
         findings.deallocates_all = True
     else:
-        findings.deallocates.append(fields["name"])
+        findings.deallocates.append(_prepared_name(fields))
 
 
 def _explain(findings: Findings, fields: Tree, _: Scope) -> None:
@@ -198,11 +209,15 @@ def _is_analyzed(options: list[Tree]) -> bool:
 
 
 def _declare_cursor(findings: Findings, fields: Tree, _: Scope) -> None:
+    """What its query calls is called when rows are fetched, and would not be counted here."""
     findings.statement(fields["query"])
+    findings.uncountable |= bool(findings.unvetted)
 
 
 def _fetch(findings: Findings, fields: Tree, _: Scope) -> None:
-    findings.need(Action.READ, f"cursor {quote(fields.get('portalname', ''))}")
+    name = fields.get("portalname", "")
+    findings.fetches[name] = None
+    findings.need(Action.READ, f"cursor {quote(name)}")
 
 
 def _close(findings: Findings, fields: Tree, scope: Scope) -> None:

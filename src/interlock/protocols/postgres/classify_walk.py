@@ -64,6 +64,7 @@ _IF_ANY = (
     "may_change_settings",
     "outside_transaction",
     "transaction_control",
+    "uncountable",
     "wipes",
 )
 
@@ -83,6 +84,7 @@ class Findings:
         "deallocates_all",
         "ends_transaction",
         "executes",
+        "fetches",
         "impact",
         "may_change_settings",
         "needs",
@@ -95,6 +97,7 @@ class Findings:
         "target",
         "transaction_control",
         "transactional",
+        "uncountable",
         "unvetted",
         "wipes",
     )
@@ -105,6 +108,7 @@ class Findings:
         self.needs: dict[tuple[Action, str], None] = {}
         self.target: dict[str, None] = {}
         self.unvetted: dict[str, None] = {}
+        self.fetches: dict[str, None] = {}
         self.summaries: list[str] = []
         self.prepares: list[tuple[str, Classified]] = []
         self.prepared_here: dict[str, list[Classified]] = {}
@@ -120,6 +124,7 @@ class Findings:
         self.beyond_rollback = False
         self.outside_transaction = False
         self.changes_rows = False
+        self.uncountable = False
         self.wipes = False
         self.copies_in = False
         self.copies_out = False
@@ -218,7 +223,7 @@ class Findings:
 
     def absorb(self, inner: "Findings") -> None:
         """Take in all that was found apart."""
-        for name in ("needs", "target", "unvetted"):
+        for name in ("needs", "target", "unvetted", "fetches"):
             getattr(self, name).update(getattr(inner, name))
         for name in _IF_ANY:
             setattr(self, name, getattr(self, name) or getattr(inner, name))
@@ -245,7 +250,7 @@ class Findings:
             transactional=self.transactional,
             measurable=bool(impact),
             impact=impact,
-            fenceable=runnable and any(action.changes for action in actions),
+            fenceable=runnable and not self.uncountable and any(action.changes for action in actions),
             may_change_settings=self.may_change_settings,
             target=tuple(self.target),
             count=self.count,
@@ -256,6 +261,8 @@ class Findings:
             deallocates=tuple(self.deallocates),
             deallocates_all=self.deallocates_all,
             unvetted=tuple(self.unvetted),
+            fetches=tuple(self.fetches),
+            uncountable=self.uncountable,
         )
 
 

@@ -245,7 +245,8 @@ def _answer_portal(
     running.deferred = False
     bound = portal.bound
     again: Verdict = verdict
-    if rebind and (bound is None or replies.statements.known.get(bound.statement) is not portal.prepared):
+    known = None if bound is None else replies.statements.known.get(bound.statement)
+    if rebind and (known is None or known.text != portal.prepared.text):
         again = _REBOUND
     if not isinstance(again, Proceed) or relay.cancelled:
         replies.end(running, "rolled back: past the fence and not approved")

@@ -19,14 +19,31 @@ from interlock.protocols.postgres.messages import BindMessage
 RESERVED = "__interlock_"
 """How the names begin that the machine uses on the client's connection for its own ends."""
 
+NAME_BYTES = 63
+"""How much of a name counts for a server (NAMEDATALEN). What is longer is the same name as its beginning."""
+
 
 class Running:
     """A statement that was told to proceed, and what came of it so far. ``finish`` was called when ``over``.
 
-    While ``deferred`` its end is not told yet, because a fence may still undo it.
+    While ``deferred`` its end is not told yet, because a fence may still undo it. ``prepared`` and ``deallocated``
+    count how many of its PREPAREs and DEALLOCATEs the server has done.
     """
 
-    __slots__ = ("begun", "changed", "classified", "deferred", "error", "number", "over", "rows", "size_bytes", "tag")
+    __slots__ = (
+        "begun",
+        "changed",
+        "classified",
+        "deallocated",
+        "deferred",
+        "error",
+        "number",
+        "over",
+        "prepared",
+        "rows",
+        "size_bytes",
+        "tag",
+    )
 
     def __init__(self, number: int, classified: Classified) -> None:
         self.number = number
@@ -34,6 +51,8 @@ class Running:
         self.rows = 0
         self.changed = 0
         self.size_bytes = 0
+        self.prepared = 0
+        self.deallocated = 0
         self.tag = ""
         self.error = ""
         self.begun = False
@@ -42,7 +61,7 @@ class Running:
 
     def start_again(self) -> None:
         """What it did was undone; it will run once more."""
-        self.rows = self.changed = self.size_bytes = 0
+        self.rows = self.changed = self.size_bytes = self.prepared = self.deallocated = 0
         self.tag = self.error = ""
 
     @property

@@ -232,14 +232,14 @@ class Replies:
         known = self.statements.known
         classified = running.classified
         if tag == "PREPARE":
-            for name, prepared in classified.prepares:
-                if name not in known:
-                    known[name] = Prepared(f"PREPARE {name}", prepared)
-                    return
+            # They are done in the order in which they stand, so the place says which one this was.
+            for name, prepared in classified.prepares[running.prepared : running.prepared + 1]:
+                known[name] = Prepared(f"PREPARE {name}", prepared)
+            running.prepared += 1
         elif tag == "DEALLOCATE":
-            for name in classified.deallocates:
-                if known.pop(name, None) is not None:
-                    return
+            for name in classified.deallocates[running.deallocated : running.deallocated + 1]:
+                known.pop(name, None)
+            running.deallocated += 1
         else:
             if tag != "DISCARD ALL" and not tag.startswith("DEALLOCATE"):
                 return
@@ -255,7 +255,9 @@ class Replies:
                 self.end(before.running)
         if head.running is None or head.kind not in "QE":
             return
-        if head.kind == "E" and head.running.classified.may_change_settings:
+        classified = head.running.classified
+        if head.kind == "E" and (classified.may_change_settings or classified.ends_transaction):
+            # A default for transactions may have been changed unseen, and counts from the next one on.
             self.stale_settings = True
         if code != _SUSPENDED:
             self.copying = None

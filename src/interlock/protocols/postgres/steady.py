@@ -12,7 +12,7 @@ from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.classify_result import not_understood
 from interlock.protocols.postgres.framer import Piece, Run
 from interlock.protocols.postgres.injection import Step
-from interlock.protocols.postgres.names import UNSETTLED, Names, Portal, Prepared, Running, T
+from interlock.protocols.postgres.names import NAME_BYTES, UNSETTLED, Names, Portal, Prepared, Running, T
 from interlock.protocols.postgres.reading import Reader, may_execute_prepared, show
 from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait, is_reserved
 from interlock.protocols.postgres.replies import Awaited
@@ -25,6 +25,18 @@ _SETTINGS = Step("SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', tr
 _KEPT_BIND_BYTES = 64 * 1024
 
 _RESERVED_NAME = Refused("Names that begin with __interlock_ are taken by Interlock. Use another name.", "reserved")
+_UNSURE_NAME = Refused(
+    f"The name of a statement or portal must be of at most {NAME_BYTES} ASCII characters here: servers cut longer ones"
+    " and rewrite others, so that two names could mean one thing. Use another name.",
+    "name",
+)
+_FETCHED_PORTAL = Refused(
+    "FETCH and MOVE do not go through Interlock for a portal that was made by Bind. Run it with Execute.", "portal"
+)
+_OTHER_MEANING = Refused(
+    "What this EXECUTE names was prepared anew after it was decided on. Bind it again, or send it as a query.",
+    "changed",
+)
 
 
 class Steady:
@@ -117,8 +129,9 @@ class Steady:
             return
         text = messages.read_query(raw)
         classified = yield from self._read(text)
-        if _takes_reserved(classified):
-            relay.refuse(DENIED, _RESERVED_NAME, query=True)
+        unusable = _RESERVED_NAME if _takes_reserved(classified) else (yield from self._find_fetched(classified))
+        if unusable is not None:
+            relay.refuse(DENIED, unusable, query=True)
             return
         running = relay.number(classified)
         target = hold.Target(text, classified)
@@ -188,8 +201,9 @@ class Steady:
         classified = yield from self._read(parsed.text)
         if self._skips():
             return
-        if is_reserved(parsed.name) or _takes_reserved(classified):
-            relay.refuse(DENIED, _RESERVED_NAME, query=False)
+        unusable = _RESERVED_NAME if _takes_reserved(classified) else _why_unusable(parsed.name)
+        if unusable is not None:
+            relay.refuse(DENIED, unusable, query=False)
             return
         prepared = Prepared(parsed.text, classified)
         relay.send(raw, Awaited("P", statement=self._replies.statements.ask(parsed.name, prepared, relay.batch)))
@@ -200,8 +214,9 @@ class Steady:
         if self._skips():
             return
         bound = messages.read_bind(raw)
-        if is_reserved(bound.portal) or is_reserved(bound.statement):
-            relay.refuse(DENIED, _RESERVED_NAME, query=False)
+        unusable = _why_unusable(bound.portal) or _why_unusable(bound.statement)
+        if unusable is not None:
+            relay.refuse(DENIED, unusable, query=False)
             return
         prepared = yield from self._find(self._replies.statements, bound.statement)
         if prepared is None and not self._skips():
@@ -209,6 +224,10 @@ class Steady:
             prepared = _unseen("statement", bound.statement)
         if prepared is None or self._skips():
             return
+        if prepared.classified.executes is not None:
+            prepared = Prepared(prepared.text, (yield from self._read(prepared.text)))
+            if self._skips():
+                return
         portal = Portal(bound.portal, prepared, bound)
         if not (yield from self._decide_portal(portal)):
             return
@@ -244,20 +263,27 @@ class Steady:
         relay = self._relay
         name, _ = messages.read_execute(raw)
         yield from self._settle()
+        if self._skips():
+            return
+        if (unusable := _why_unusable(name)) is not None:
+            relay.refuse(DENIED, unusable, query=False)
+            return
         portal = yield from self._find(self._replies.portals, name)
         if portal is None and not self._skips():
             yield from self._probe(b"P", name)
             portal = Portal(name, _unseen("portal", name), None)
         if portal is None or self._skips():
             return
-        if is_reserved(name):
-            relay.refuse(DENIED, _RESERVED_NAME, query=False)
-            return
         again = portal.running is None or portal.running.over
         if again and not (yield from self._decide_portal(portal)):
             return
         running = portal.running
+        changed = yield from self._find_other_meaning(portal.prepared)
         if running is None or self._skips():
+            return
+        if changed is not None:
+            self._replies.end(running, "not run: its names have another meaning now")
+            relay.refuse(DENIED, changed, query=False)
             return
         if portal.fence is not None and not running.begun:
             yield from fence.fence_portal(relay, raw, portal, running, portal.fence.rows)
@@ -269,8 +295,8 @@ class Steady:
 
     def _describe(self, raw: bytes) -> Script:
         _, name = messages.read_named(raw, "Describe")
-        if is_reserved(name):
-            self._relay.refuse(DENIED, _RESERVED_NAME, query=False)
+        if (unusable := _why_unusable(name)) is not None:
+            self._relay.refuse(DENIED, unusable, query=False)
             return
         self._relay.send(raw, Awaited("D"))
         yield from ()
@@ -278,8 +304,8 @@ class Steady:
     def _close(self, raw: bytes) -> Script:
         relay = self._relay
         kind, name = messages.read_named(raw, "Close")
-        if is_reserved(name):
-            relay.refuse(DENIED, _RESERVED_NAME, query=False)
+        if (unusable := _why_unusable(name)) is not None:
+            relay.refuse(DENIED, unusable, query=False)
         elif kind == b"S":
             relay.send(raw, Awaited("C", statement=self._replies.statements.ask(name, None, relay.batch)))
         else:
@@ -298,7 +324,7 @@ class Steady:
         A server reports changed settings with ReadyForQuery; inside a batch it is asked.
         """
         replies = self._replies
-        if replies.unsettled:
+        if replies.unsettled or self._crosses_transactions():
             yield Wait.DRAINED
         if replies.stale_settings and replies.expected:
             yield Wait.DRAINED
@@ -313,6 +339,31 @@ class Steady:
         for name, setting in zip(FOLLOWED, injection.answers[0].rows[0], strict=True):
             if setting is not None:
                 self._reported.follow(name, messages.decode(setting))
+
+    def _crosses_transactions(self) -> bool:
+        """Whether the message at hand would be in a transaction after one that is not known to have ended well.
+
+        Code out of sight (behind a view, a cast, a policy) may have lifted what holds a reader's next transaction
+        read-only. The server reports it at the end, so nothing of the next one is sent before.
+        """
+        if not self._relay.admission.read_only:
+            return False
+        replies = self._replies
+        return bool(replies.ending_block or (replies.expected and not self._relay.batch_open))
+
+    def _find_other_meaning(self, prepared: Prepared) -> Generator[Wait, None, Refused | None]:
+        """Why it may not be executed now: the names in it mean something else than when it was decided on."""
+        classified = prepared.classified
+        if classified.executes is not None and (yield from self._read(prepared.text)) != classified:
+            return _OTHER_MEANING
+        return (yield from self._find_fetched(classified))
+
+    def _find_fetched(self, classified: Classified) -> Generator[Wait, None, Refused | None]:
+        """FETCH would run a portal of the extended protocol without what its Execute has to keep to."""
+        for name in classified.fetches:
+            if (yield from self._find(self._replies.portals, name)) is not None:
+                return _FETCHED_PORTAL
+        return None
 
     def _read(self, text: str) -> Generator[Wait, None, Classified]:
         prepared: dict[str, Classified] = {}
@@ -355,6 +406,12 @@ def fence_of(verdict: Proceed, classified: Classified) -> int | None:
     """The fence that a statement has to keep to, in rows, or None."""
     fences = [obligation.rows for obligation in verdict.obligations if isinstance(obligation, Fence)]
     return min(fences) if fences and classified.changes_rows else None
+
+
+def _why_unusable(name: str) -> Refused | None:
+    if is_reserved(name):
+        return _RESERVED_NAME
+    return None if name.isascii() and len(name) <= NAME_BYTES else _UNSURE_NAME
 
 
 def _takes_reserved(classified: Classified) -> bool:
