@@ -49,7 +49,7 @@ def test_signing_out_keeps_the_key_and_the_memory(home: Home) -> None:
 
 def test_a_damaged_file_is_a_sentence(home: Home) -> None:
     home.write("login.json", "{")
-    with pytest.raises(Failure, match=r"login\.json cannot be read"):
+    with pytest.raises(Failure, match=r"login\.json is damaged"):
         home.login()
 
 

@@ -85,7 +85,7 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setenv("INTERLOCK_PASSWORD", "irrelevant")
     code = "00" * 16 + "." + "11" * 16
     assert outcome(["login", "--server", "https://127.0.0.1:1", "--person", "x", "--code", code]) == FAILED
-    assert capsys.readouterr().err.startswith("https://127.0.0.1:1 cannot be reached.")
+    assert capsys.readouterr().err.startswith("https://127.0.0.1:1 cannot be reached: Connection refused.")
 
 
 @pytest.mark.parametrize(

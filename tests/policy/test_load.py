@@ -199,7 +199,7 @@ def failure(path: Path) -> str:
 
 def test_a_file_that_cannot_be_read_gives_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "interlock.yaml"
-    assert failure(path) == f"interlock.yaml:1: there is no file {path}; name it with --config"
+    assert failure(path) == f"interlock.yaml:1: there is no file {path}; give its path (to interlock up with --config)"
     path.write_bytes(b"resources:\n  caf\xe9: {}\n")
     assert failure(path) == "interlock.yaml:2: this is not UTF-8 text; save the file as UTF-8"
     path.write_text("cedar: policies\n")

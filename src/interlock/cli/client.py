@@ -17,6 +17,7 @@ from interlock.identity.api_client import ApiClient, server_address
 
 DEFAULT_SERVER = "https://127.0.0.1:8443"
 _LONG_CALL_S = 60.0
+_TOTP_DIGITS = 6
 _NAME = re.compile(r"[\w.%+@-]{1,254}", re.ASCII)
 
 ServerOption = Annotated[
@@ -91,10 +92,14 @@ def signed_in(server: str | None) -> Iterator[Client]:
 def ask_totp() -> str:
     """The six digits: from INTERLOCK_TOTP, else from the terminal. Raises Refusal when there is neither."""
     given = os.environ.get("INTERLOCK_TOTP")
-    if given:
-        return given.strip()
-    _need_terminal("A one-time code is needed", "INTERLOCK_TOTP")
-    return str(typer.prompt("One-time code", err=True)).strip()
+    if not given:
+        _need_terminal("A one-time code is needed", "INTERLOCK_TOTP")
+        given = str(typer.prompt("One-time code", err=True))
+    # Authenticators show it in two halves, and that is how it is copied.
+    digits = "".join(given.split())
+    if not (digits.isascii() and digits.isdigit() and len(digits) == _TOTP_DIGITS):
+        raise Refusal("no-code", "That is no one-time code.", "Give the six digits that your authenticator shows.")
+    return digits
 
 
 def ask_password(prompt: str = "Password", *, twice: bool = False) -> str:

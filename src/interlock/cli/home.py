@@ -94,8 +94,13 @@ class Home:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise Failure(f"{path} cannot be read.", "Remove it and sign in again: interlock login") from error
+        except OSError as error:
+            raise Failure(
+                f"{path} cannot be read: {error.strerror or error}.",
+                "Mend that, or use another folder: export INTERLOCK_HOME=FOLDER",
+            ) from error
+        except ValueError as error:
+            raise Failure(f"{path} is damaged.", "Remove it and sign in again: interlock login") from error
         return found if isinstance(found, dict) else {}
 
 

@@ -3,7 +3,9 @@
 Exit codes: 0 done; 1 refused or failed, with a sentence on stderr that says why and what to do; 2 wrong usage.
 """
 
+import errno
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -17,6 +19,7 @@ from interlock.errors import InterlockError
 DONE, FAILED, USAGE = 0, 1, 2
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EPIPE})
 
 GROUPS = {
     "running": ("up", "serve", "enrol"),
@@ -36,7 +39,13 @@ GROUPS = {
 
 def run(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
-    sys.exit(outcome(sys.argv[1:] if arguments is None else arguments))
+    _have_outputs()
+    code = outcome(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _tell_unwritable(error)
+    sys.exit(code)
 
 
 def build_app(command: str = "") -> typer.Typer:
@@ -75,10 +84,15 @@ def outcome(arguments: list[str]) -> int:
     except InterlockError as error:
         output.complain(error)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has enough; nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # What Typer makes of a broken pipe. Whoever read our output has enough; nothing more can be said to them.
+        _say_no_more()
         return DONE
+    except OSError as error:
+        if error.errno in _UNWRITABLE:
+            return _tell_unwritable(error)
+        _tell_fault(error)
+        return FAILED
     except Exception as error:  # noqa: BLE001 -- the boundary: a fault of ours is told in words, its trace is kept aside
         _tell_fault(error)
         return FAILED
@@ -86,6 +100,33 @@ def outcome(arguments: list[str]) -> int:
         output.note("Stopped.")
         return FAILED
     return answer if isinstance(answer, int) else DONE
+
+
+def _have_outputs() -> None:
+    """A program may be started with its outputs closed, or with an encoding that lacks most letters."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell_unwritable(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        _say_no_more()
+        return DONE
+    where = "The output" if error.filename is None else str(error.filename)
+    output.note(f"{where} cannot be written: {error.strerror}.\nMake room, or write elsewhere, and type it again.")
+    _say_no_more()
+    return FAILED
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -6,7 +6,7 @@ Plain text fits 80 columns when it is not a terminal that says how wide it is, a
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from interlock.domain.plain_text import acts, written_out
 from interlock.errors import ConfigurationError, InterlockError, Refusal
 
 NARROW = 80
+_NUMBER = 12
 
 
 class _Mode:
@@ -73,8 +74,10 @@ def say(sentence: str) -> None:
 
 def note(sentence: str) -> None:
     """A line for the person that is not the command's result, on stderr."""
-    sys.stderr.write(sentence + "\n")
-    sys.stderr.flush()
+    # Where nobody can be told anything, the exit code still says it.
+    with suppress(OSError):
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
 
 
 def complain(error: InterlockError) -> None:
@@ -97,8 +100,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, nothing: str
             console.print(escape(nothing))
             return
         grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-        for column in columns:
-            grid.add_column(column, overflow="fold")
+        for place, column in enumerate(columns):
+            # A number is copied from the screen: it must stand on one line.
+            longest = max(len(row[place]) for row in rows)
+            grid.add_column(column, overflow="fold", min_width=longest if place == 0 and longest <= _NUMBER else None)
         for row in rows:
             grid.add_row(*(escape(cell) for cell in row))
         console.print(grid)

@@ -63,13 +63,15 @@ def login(
     authority = _authority(home, address, code)
     with ApiClient(address, key=home.private_key(), authority=authority) as api:
         enrolled = _enrol(api, name, code) if code else None
+        # Shown before anything else can fail: the code is used, and the secret is nowhere else.
+        if enrolled and enrol_only:
+            emit(enrolled, _show_secret(enrolled))
+        elif enrolled:
+            _show_secret(enrolled)(output.aside())
         home.write(home.authority.name, authority)
         home.remember(server=address, person=name)
         if enrol_only:
-            emit(enrolled, _show_secret(enrolled or {}))
             return
-        if enrolled:
-            _show_secret(enrolled)(output.aside())
         signed = _sign_in(api, home, name)
     _keep(home, address, name, signed)
     written = _write_services(home, pg_service)

@@ -6,6 +6,7 @@ that the server raised.
 
 import hmac
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -224,11 +225,13 @@ def _as_failures(server: str) -> Iterator[None]:
                 f"{server} does not prove to be the server that is pinned here.",
                 "Check the address. If the server was set up anew, enrol again with a fresh code.",
             ) from error
-        raise Failure(f"{server} cannot be reached.", _UNREACHABLE) from error
+        why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)).rstrip(".")
+        raise Failure(f"{server} cannot be reached: {why or 'nobody answers'}.", _UNREACHABLE) from error
     except httpx2.TimeoutException as error:
         raise Failure(f"{server} did not answer in time.", _UNREACHABLE) from error
     except httpx2.HTTPError as error:
-        raise Failure(f"The connection to {server} broke.", "Try again.") from error
+        remedy = "Try again. If it stays so, check that this is the address of Interlock's console."
+        raise Failure(f"The connection to {server} broke.", remedy) from error
 
 
 def _read(response: httpx2.Response) -> Any:

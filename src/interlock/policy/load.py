@@ -108,7 +108,9 @@ def _read(path: Path, source: str) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigurationError((f"{source}:{line}: this is not UTF-8 text; save the file as UTF-8",)) from error
     except FileNotFoundError as error:
-        raise ConfigurationError((f"{source}:1: there is no file {path}; name it with --config",)) from error
+        raise ConfigurationError(
+            (f"{source}:1: there is no file {path}; give its path (to interlock up with --config)",)
+        ) from error
     except OSError as error:
         raise ConfigurationError((f"{source}:1: {path} cannot be read: {error.strerror}",)) from error
 
