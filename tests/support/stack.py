@@ -93,7 +93,7 @@ class Stack:
             said.append(line)
             if line == "}\n":
                 break
-        if "listen" not in "".join(said):
+        if '"listen": {' not in "".join(said):
             raise RuntimeError(f"interlock up ended: {(self.folder / 'up.log').read_text()}")
 
     def stop(self) -> None:
