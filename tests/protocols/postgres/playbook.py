@@ -351,7 +351,7 @@ class ScriptedServer:
         if self._denies and "denied" in words:
             raise _ServerError("42501", SENTENCE)
         if "track_counts" in text:
-            self._out += _row(b"on") + messages.frame(b"C", b"SELECT 1\0")
+            self._out += _row(b"on", b"0", b"0", b"0") + messages.frame(b"C", b"SELECT 1\0")
             return -1
         if "pg_stat_xact_user_tables" in text:
             self._out += _row(b"1", b"public", b"orders", b"0", b"%d" % self.updated, b"0")

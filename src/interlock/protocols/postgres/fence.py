@@ -19,10 +19,10 @@ from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
 from interlock.protocols.postgres import hold, impact, messages, shelter
 from interlock.protocols.postgres.hold import Target
 from interlock.protocols.postgres.impact import Change
-from interlock.protocols.postgres.injection import Injection, Step
+from interlock.protocols.postgres.injection import Answer, Injection, Step
 from interlock.protocols.postgres.names import Portal, Running
-from interlock.protocols.postgres.relay import DENIED, CopiedData, Relay, Script, Wait
-from interlock.protocols.postgres.replies import FAILED, Awaited
+from interlock.protocols.postgres.relay import DENIED, CopiedData, Doubt, Relay, Script, Wait
+from interlock.protocols.postgres.replies import FAILED, IDLE, Awaited
 from interlock.protocols.postgres.shelter import Shelter
 from interlock.protocols.postgres.sink import Payload
 
@@ -63,7 +63,7 @@ def fence_query(relay: Relay, raw: bytes, running: Running, rows: int, target: T
 
 def _sheltered_query(relay: Relay, raw: bytes, running: Running, rows: int) -> Script:
     inside = shelter.plan_shelter(relay)
-    before = yield from relay.inject([*inside.opening, impact.COUNTING, impact.COUNTS])
+    before = yield from relay.inject([*inside.opening, *_looks(running)])
     relay.replies.defer(running)
     if not before.succeeded:
         yield from shelter.leave(relay, inside)
@@ -75,8 +75,9 @@ def _sheltered_query(relay: Relay, raw: bytes, running: Running, rows: int) -> S
     if running.classified.copies_in:
         # A server that takes copy data would take our own messages for a mistake.
         yield Wait.DRAINED
-    after = relay.start_injection(_checks(inside))
+    after = relay.start_injection(_checks(inside, running))
     yield from relay.await_injection(after)
+    _doubt_names(relay, running, before, after)
     kept = relay.sink.take_kept()
     if running.error:
         yield from _undo_failed(relay, inside)
@@ -86,7 +87,7 @@ def _sheltered_query(relay: Relay, raw: bytes, running: Running, rows: int) -> S
         yield from _undo_failed(relay, inside)
         _fail_query(relay, running, kept, after)
         return
-    found = _judge(relay, inside, before, after, rows)
+    found = _judge(relay, before, after, rows)
     if found is None:
         yield from _keep_query(relay, inside, running, kept)
         return
@@ -128,6 +129,8 @@ def _keep_query(relay: Relay, inside: Shelter, running: Running, kept: list[Payl
     if inside.whole:
         committed = yield from relay.inject([shelter.COMMIT])
         if not committed.succeeded:
+            # A cancel that comes late stops the commit before it began, and leaves the transaction open.
+            yield from shelter.leave(relay, inside)
             _fail_query(relay, running, kept, committed)
             return
     else:
@@ -161,7 +164,7 @@ def _fail_query(relay: Relay, running: Running, kept: list[Payload], failed: Inj
 def _undo_failed(relay: Relay, inside: Shelter) -> Script:
     """After an error a transaction of the machine's own goes; the client's own is failed, as it would be without us."""
     if inside.whole:
-        yield from relay.inject([shelter.ROLLBACK])
+        yield from shelter.leave(relay, inside)
 
 
 # --- the extended protocol
@@ -185,7 +188,7 @@ def fence_portal(relay: Relay, raw: bytes, portal: Portal, running: Running, row
 def _sheltered_portal(relay: Relay, raw: bytes, portal: Portal, running: Running, rows: int) -> Script:
     replies = relay.replies
     inside = shelter.plan_shelter(relay, portal.name)
-    before = yield from relay.inject([*inside.opening, impact.COUNTING, impact.COUNTS])
+    before = yield from relay.inject([*inside.opening, *_looks(running)])
     replies.defer(running)
     replies.implicit_block = replies.implicit_block or inside.whole
     if not before.succeeded:
@@ -197,15 +200,16 @@ def _sheltered_portal(relay: Relay, raw: bytes, portal: Portal, running: Running
     relay.send(raw, Awaited("E", running))
     if running.classified.copies_in:
         yield Wait.DRAINED
-    after = relay.start_injection(_checks(inside, come_back=True))
+    after = relay.start_injection(_checks(inside, running, come_back=True))
     yield from relay.await_injection(after)
+    _doubt_names(relay, running, before, after)
     kept = relay.sink.take_kept()
     if running.error:
         _show_portal(relay, running, kept)
     elif not after.succeeded and not _is_unsatisfied(after, inside):
         _fail_portal(relay, running, after)
     else:
-        found = _judge(relay, inside, before, after, rows)
+        found = _judge(relay, before, after, rows)
         if found is None:
             yield from shelter.release(relay, inside)
             _show_portal(relay, running, kept)
@@ -288,6 +292,8 @@ def commit_block(relay: Relay) -> Script:
         return
     relay.replies.implicit_block = False
     committed = yield from relay.inject([shelter.COMMIT])
+    if not committed.succeeded and relay.replies.status != IDLE:
+        yield from relay.inject([shelter.ROLLBACK])
     relay.batch_executed = 0
     if not committed.succeeded and not relay.replies.skipping:
         relay.sink.write(messages.relay_error(committed.error))
@@ -314,10 +320,29 @@ def _ask_about_uncounted(relay: Relay, running: Running, target: Target) -> Gene
     return (yield from hold.ask_people(relay, running, found))
 
 
-def _checks(inside: Shelter, *, come_back: bool = False) -> list[Step]:
+def _looks(running: Running) -> list[Step]:
+    """What is looked at before and after. Code that nobody knows may also prepare statements anew."""
+    return [impact.MARKS, impact.COUNTS, *([impact.PREPARED] if running.classified.unvetted else [])]
+
+
+def _checks(inside: Shelter, running: Running, *, come_back: bool = False) -> list[Step]:
     if inside.whole and not come_back:
-        return [Step("SET CONSTRAINTS ALL IMMEDIATE"), impact.COUNTS]
-    return [*shelter.CHECK_AND_COME_BACK, impact.COUNTS, *shelter.COME_BACK]
+        return [Step("SET CONSTRAINTS ALL IMMEDIATE"), *_looks(running)]
+    return [*shelter.CHECK_AND_COME_BACK, *_looks(running), *shelter.COME_BACK]
+
+
+def _doubt_names(relay: Relay, running: Running, before: Injection, after: Injection) -> None:
+    """What a name stood for counts no more when the statement may have prepared it anew. No rollback undoes that."""
+    if not running.classified.unvetted:
+        return
+    relay.doubt = Doubt(dict(relay.replies.statements.known), frozenset(_answer(before, impact.PREPARED).rows))
+    if after.succeeded:
+        relay.resolve_doubt(_answer(after, impact.PREPARED))
+
+
+def _answer(injection: Injection, step: Step) -> Answer:
+    """The answer to ``step``, in an injection that succeeded so far."""
+    return injection.answers[next(at for at, one in enumerate(injection.steps) if one is step)]
 
 
 def _is_unsatisfied(after: Injection, inside: Shelter) -> bool:
@@ -325,15 +350,15 @@ def _is_unsatisfied(after: Injection, inside: Shelter) -> bool:
     return inside.clients and after.sqlstate.startswith("23") and len(after.answers) == 1
 
 
-def _judge(relay: Relay, inside: Shelter, before: Injection, after: Injection, rows: int) -> "Change | Impact | None":
+def _judge(relay: Relay, before: Injection, after: Injection, rows: int) -> "Change | Impact | None":
     """None when the statement kept within the fence; else what is known of it."""
     if not after.succeeded:
         return Impact(unmeasured=_NOT_SATISFIED)
-    at = len(inside.opening)
-    if not hold.is_counting(before, at):
-        return Impact(unmeasured=hold.NOT_COUNTING)
-    counted_at = next(at for at, step in enumerate(after.steps) if step is impact.COUNTS)
-    change = impact.compare(impact.read_counts(before.answers[at + 1]), impact.read_counts(after.answers[counted_at]))
+    marks = [impact.read_marks(_answer(injection, impact.MARKS)) for injection in (before, after)]
+    if uncounted := impact.why_uncounted(*marks):
+        return Impact(unmeasured=uncounted)
+    counts = [impact.read_counts(_answer(injection, impact.COUNTS)) for injection in (before, after)]
+    change = impact.compare(*counts)
     if not change.countable:
         return Impact(unmeasured=hold.UNCOUNTABLE)
     if change.rows > rows:

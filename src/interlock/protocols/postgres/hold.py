@@ -76,8 +76,8 @@ def _run(relay: Relay, limits: list[Step], target: Target) -> Generator[Wait, No
     else:
         trial = Step(statement=target.statement, tail=target.tail, keeps_rows=False)
     inside = shelter.plan_shelter(relay)
-    steps = [*inside.opening, *limits, impact.COUNTING, impact.COUNTS, trial]
-    steps += [Step("SET CONSTRAINTS ALL IMMEDIATE"), impact.COUNTS]
+    steps = [*inside.opening, *limits, impact.MARKS, impact.COUNTS, trial]
+    steps += [Step("SET CONSTRAINTS ALL IMMEDIATE"), impact.MARKS, impact.COUNTS]
     ran = yield from relay.inject(steps)
     undone = yield from shelter.leave(relay, inside)
     if not undone.succeeded:
@@ -85,22 +85,16 @@ def _run(relay: Relay, limits: list[Step], target: Target) -> Generator[Wait, No
     if not ran.succeeded:
         return Impact(unmeasured=_why(ran))
     first = len(inside.opening) + len(limits)
-    if not is_counting(ran, first):
-        return Impact(unmeasured=NOT_COUNTING)
+    uncounted = impact.why_uncounted(impact.read_marks(ran.answers[first]), impact.read_marks(ran.answers[-2]))
+    if uncounted:
+        return Impact(unmeasured=uncounted)
     change = impact.compare(impact.read_counts(ran.answers[first + 1]), impact.read_counts(ran.answers[-1]))
     if not change.countable:
         return Impact(unmeasured=UNCOUNTABLE)
     return Impact(parts=(yield from complete_parts(relay, limits, change, target.classified.target)))
 
 
-NOT_COUNTING = "Its server does not count rows (track_counts is off)."
 UNCOUNTABLE = "The server's counts of what it changed went backwards, as they do when a trigger truncates a table."
-
-
-def is_counting(injection: Injection, at: int) -> bool:
-    """Whether the answer to COUNTING, the step number ``at``, was yes."""
-    rows = injection.answers[at].rows
-    return bool(rows) and impact.text(rows[0][0]) == "on"
 
 
 def _why(ran: Injection) -> str:

@@ -16,8 +16,41 @@ from interlock.protocols.postgres.messages import decode
 
 _MOST_PARTS = 20
 
-COUNTING = Step("SELECT pg_catalog.current_setting('track_counts')")
-"""Whether the server counts at all."""
+_OWN_LOCKS = (
+    "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_class AS c"
+    " ON c.oid OPERATOR(pg_catalog.=) l.relation"
+    " WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
+    " AND l.locktype OPERATOR(pg_catalog.=) 'relation'::pg_catalog.text AND "
+)
+_FORMS = " OPERATOR(pg_catalog.+) ".join(
+    f"pg_catalog.pg_stat_get_xact_tuples_{change}('pg_catalog.{table}'::pg_catalog.regclass::pg_catalog.oid)"
+    for table in ("pg_class", "pg_attribute")
+    for change in ("updated", "deleted")
+)
+MARKS = Step(
+    " ".join(
+        (
+            "SELECT pg_catalog.current_setting('track_counts'), f.forms,",
+            "CASE WHEN f.forms OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN",
+            _OWN_LOCKS,
+            "l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'::pg_catalog.text",
+            "AND COALESCE(c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\", true)) ELSE 0 END,",
+            "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_foreign_table) THEN",
+            _OWN_LOCKS,
+            "c.relkind OPERATOR(pg_catalog.=) 'f'::pg_catalog.\"char\"",
+            "AND NOT l.mode OPERATOR(pg_catalog.=) ANY ('{AccessShareLock,RowShareLock}'::pg_catalog.text[]))",
+            "ELSE 0 END",
+            f"FROM (SELECT {_FORMS} AS forms) AS f",
+        )
+    )
+)
+"""Whether the server counts at all, and the marks of what it does not count: TRUNCATE, DROP and ALTER change the form
+of a table under a lock against everybody, and the rows of another server's table are counted nowhere."""
+
+PREPARED = Step(
+    "SELECT p.name, pg_catalog.date_part('epoch', p.prepare_time) FROM pg_catalog.pg_prepared_statements AS p"
+)
+"""The prepared statements, and when each was made."""
 
 COUNTS = Step(
     "SELECT c.oid, n.nspname, c.relname, s.n_tup_ins, s.n_tup_upd, s.n_tup_del"
@@ -60,6 +93,33 @@ class Change:
     @property
     def rows(self) -> int:
         return sum(sum(counts) for counts in self.tables.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What MARKS answers: how often a table's form was changed, how many tables are locked against everybody, how many
+    of other servers are locked for a change."""
+
+    counting: bool
+    forms: int
+    exclusive: int
+    foreign: int
+
+
+def read_marks(answer: Answer) -> Marks:
+    counting, forms, exclusive, foreign = (text(cell) for cell in answer.rows[0])
+    return Marks(counting == "on", int(forms), int(exclusive), int(foreign))
+
+
+def why_uncounted(before: Marks, after: Marks) -> str:
+    """Why the counts between the two do not tell everything; empty when they do."""
+    if not (before.counting and after.counting):
+        return "Its server does not count rows (track_counts is off)."
+    if after.forms > before.forms and after.exclusive:
+        return "It changes more than rows, as a TRUNCATE, a DROP or an ALTER in a trigger or function does."
+    if after.foreign:
+        return "It changes rows of another server, which are not counted here."
+    return ""
 
 
 def quote(name: str) -> str:

@@ -16,6 +16,7 @@ failed, the rest of the batch is skipped; the client gets our sentence in the pl
 
 from collections import deque
 from collections.abc import Generator
+from dataclasses import dataclass
 from enum import Enum
 from inspect import GEN_RUNNING, getgeneratorstate
 
@@ -24,8 +25,8 @@ from interlock.ports.protocol import Admission, Effect, Outlet, Proceed, Refused
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.framer import Piece
-from interlock.protocols.postgres.injection import Injection, Step
-from interlock.protocols.postgres.names import RESERVED, Running
+from interlock.protocols.postgres.injection import Answer, Injection, Row, Step
+from interlock.protocols.postgres.names import RESERVED, Prepared, Running
 from interlock.protocols.postgres.replies import FAILED, REFUSAL, Awaited, Replies
 from interlock.protocols.postgres.sink import KEPT_LIMIT, Sink
 
@@ -51,6 +52,15 @@ class Wait(Enum):
 
 
 Script = Generator[Wait, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Names of prepared statements that code of the database's own may have prepared anew: what each stood for before,
+    and what the server said then of each (its name, and when it was made)."""
+
+    known: dict[str, Prepared]
+    made: frozenset[Row]
 
 
 class CopiedData:
@@ -83,6 +93,7 @@ class Relay:
         self.cancelled = False
         self.holding = False
         self.copied: CopiedData | None = None
+        self.doubt: Doubt | None = None
         self.upstream: list[bytes | memoryview] = []
         self._inbox_bytes = 0
         self._paused = False
@@ -247,6 +258,17 @@ class Relay:
     def decided(self, number: int, verdict: Proceed | Refused) -> None:
         if number == self._asking:
             self._verdict = verdict
+
+    def resolve_doubt(self, answer: Answer) -> None:
+        """Forget the names that were prepared anew, or are gone, by what the server says now."""
+        doubt, self.doubt = self.doubt, None
+        if doubt is None:
+            return
+        same = {messages.decode(row[0] or b"") for row in doubt.made & frozenset(answer.rows)}
+        known = self.replies.statements.known
+        for name, prepared in doubt.known.items():
+            if name and name not in same and known.get(name) is prepared:
+                del known[name]
 
     def number(self, classified: Classified) -> Running:
         self._number += 1

@@ -78,6 +78,7 @@ class Replies:
     batch's own transaction, and has to end it with the batch. ``proceeding`` are the statements that were told to
     proceed and have not ended, by number. ``copying`` is what takes copy data now. ``skipping`` is
     true from an error until the client's next Sync, ``server_skipping`` until the next Sync of anyone.
+    ``transaction_over`` says that the last thing executed in this batch ended a transaction.
     """
 
     def __init__(self, sink: Sink, finish: Callable[[Running], None], settle: Callable[[str, str], None]) -> None:
@@ -96,6 +97,7 @@ class Replies:
         self.unsettled = 0
         self.ending_block = 0
         self.stale_settings = False
+        self.transaction_over = False
         self.fatal = False
         self.proceeding: dict[int, Running] = {}
 
@@ -255,10 +257,9 @@ class Replies:
                 self.end(before.running)
         if head.running is None or head.kind not in "QE":
             return
-        classified = head.running.classified
-        if head.kind == "E" and (classified.may_change_settings or classified.ends_transaction):
-            # A default for transactions may have been changed unseen, and counts from the next one on.
-            self.stale_settings = True
+        if head.kind == "E":
+            self.stale_settings |= head.running.classified.may_change_settings
+            self.transaction_over = head.running.classified.ends_transaction
         if code != _SUSPENDED:
             self.copying = None
             self.end(head.running)
@@ -267,7 +268,7 @@ class Replies:
         self.status = status
         self.in_block = status == IN_TRANSACTION
         self.copying = None
-        self.stale_settings = False
+        self.stale_settings = self.transaction_over = False
         if status == IDLE:
             self._forget_portals()
 

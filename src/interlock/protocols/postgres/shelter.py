@@ -51,8 +51,9 @@ def plan_shelter(relay: Relay, portal: str | None = None) -> Shelter:
 
 
 def leave(relay: Relay, shelter: Shelter) -> Generator[Wait, None, Injection]:
-    """Undo everything since the shelter was opened."""
-    return (yield from relay.inject(shelter.undo))
+    """Undo everything since the shelter was opened. A cancel that comes late may hit the undoing: it is done again."""
+    undone = yield from relay.inject(shelter.undo)
+    return undone if undone.succeeded else (yield from relay.inject(shelter.undo))
 
 
 def release(relay: Relay, shelter: Shelter) -> Generator[Wait, None, Injection | None]:

@@ -11,11 +11,12 @@ from interlock.protocols.postgres import fence, hold, messages
 from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.classify_result import not_understood
 from interlock.protocols.postgres.framer import Piece, Run
+from interlock.protocols.postgres.impact import PREPARED
 from interlock.protocols.postgres.injection import Step
 from interlock.protocols.postgres.names import NAME_BYTES, UNSETTLED, Names, Portal, Prepared, Running, T
 from interlock.protocols.postgres.reading import Reader, may_execute_prepared, show
 from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait, is_reserved
-from interlock.protocols.postgres.replies import Awaited
+from interlock.protocols.postgres.replies import FAILED, Awaited
 from interlock.protocols.postgres.reported import FOLLOWED, Reported
 
 MALFORMED = "08P01"
@@ -326,19 +327,34 @@ class Steady:
         replies = self._replies
         if replies.unsettled or self._crosses_transactions():
             yield Wait.DRAINED
-        if replies.stale_settings and replies.expected:
+        is_new = self._relay.admission.read_only and replies.transaction_over
+        if (replies.stale_settings or is_new) and replies.expected:
             yield Wait.DRAINED
-        if not replies.stale_settings or self._skips():
+        yield from self._settle_names()
+        if not (replies.stale_settings or is_new) or self._skips():
             return
-        injection = yield from self._relay.inject([_SETTINGS], sync=False)
+        # Looking must not be the first query of the client's next transaction.
+        injection = yield from self._relay.inject([_SETTINGS], sync=is_new and not replies.in_block)
         if not injection.succeeded:
             self._relay.sink.write(messages.error(injection.sqlstate or "XX000", injection.sentence))
             replies.skipping = True
             return
+        replies.transaction_over = False
         replies.stale_settings = False
         for name, setting in zip(FOLLOWED, injection.answers[0].rows[0], strict=True):
             if setting is not None:
                 self._reported.follow(name, messages.decode(setting))
+
+    def _settle_names(self) -> Script:
+        """Ask what became of the names of prepared statements, when an error kept it from being asked at once."""
+        relay = self._relay
+        if relay.doubt is None or self._skips() or self._replies.status == FAILED:
+            return
+        injection = yield from relay.inject([PREPARED], sync=not relay.batch_open)
+        if injection.succeeded:
+            relay.resolve_doubt(injection.answers[0])
+        else:
+            self._replies.statements.known.clear()
 
     def _crosses_transactions(self) -> bool:
         """Whether the message at hand would be in a transaction after one that is not known to have ended well.
