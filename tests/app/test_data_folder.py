@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.app.data_folder import locked, open_data_folder, weaknesses
+from interlock.app.data_folder import demo_folder, locked, open_data_folder, weaknesses
 from interlock.errors import Failure
 
 HOLD_LOCK = """
@@ -83,3 +83,13 @@ def test_ports_are_written_whole(tmp_path: Path) -> None:
     assert folder.read_ports() == {"console": "127.0.0.1:1", "postgres": "127.0.0.1:2"}
     folder.ports_file.write_text("{")
     assert folder.read_ports() == {}
+
+
+def test_a_demo_below_a_closed_folder_lives_where_the_database_can_follow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.chdir(closed)
+    expected = Path("/var/lib/interlock/demo") if os.geteuid() == 0 else closed / ".demo"
+    assert demo_folder(".demo") == expected

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from interlock.errors import Failure
+from interlock.store.binaries import server_account
+from interlock.store.reachable import may_enter
 
 PRIVATE = ("keys", "recordings", "journal", "log")
 TRAVERSED = ("run",)
@@ -103,6 +105,16 @@ class DataFolder:
 def default_data_folder() -> Path:
     """``INTERLOCK_DATA``, else ``.interlock`` in the current folder."""
     return Path(os.environ.get("INTERLOCK_DATA") or ".interlock")
+
+
+def demo_folder(name: str) -> Path:
+    """``name`` in the current folder; as root below a closed folder, where the database's account could not follow,
+    the same name in ``/var/lib/interlock``."""
+    account = server_account()
+    here = Path.cwd()
+    if account is None or may_enter(here, account):
+        return here / name
+    return Path("/var/lib/interlock") / name.removeprefix(".")
 
 
 def open_data_folder(root: Path, *, create: bool = True) -> DataFolder:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from interlock.app.data_folder import open_data_folder
+from interlock.app.data_folder import demo_folder, open_data_folder
 from interlock.app.demo.people import cast, fresh_code
 from interlock.app.demo.run import demo_running, what_to_type
 from interlock.app.demo.story import tell_story
@@ -16,7 +16,7 @@ from interlock.app.supervisor import stop_signals
 from interlock.cli.output import JsonOption, emit, note, say
 from interlock.errors import NotFound
 
-DEMO_FOLDER, TOUR_FOLDER = Path(".demo"), Path(".demo-tour")
+DEMO_FOLDER, TOUR_FOLDER = ".demo", ".demo-tour"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """`up` on a ready-made example: a database of orders, and five people who are enrolled and signed in."""
-    root = data or (TOUR_FOLDER if tour else DEMO_FOLDER)
+    root = data or demo_folder(TOUR_FOLDER if tour else DEMO_FOLDER)
     if code is not None:
         _print_code(root, code)
     else:
