@@ -64,6 +64,12 @@ def _existing(data: Path, findings: list[Finding]) -> DataFolder | None:
             )
         )
         return None
+    if not os.access(root, os.R_OK | os.X_OK):
+        sentence = f"This account may not look into the data folder {root}."
+        findings.append(
+            bad("data", sentence, "Be the account that runs Interlock, or name another folder with --data.")
+        )
+        return None
     return DataFolder(root)
 
 

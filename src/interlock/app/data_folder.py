@@ -139,7 +139,7 @@ def open_data_folder(root: Path, *, create: bool = True) -> DataFolder:
     except OSError as error:
         raise Failure(
             f"The data folder {root} cannot be used: {error.strerror or error}.",
-            "Choose a folder that this account may write to, with --data DIR.",
+            "Be the account that it belongs to, or name a folder that this account may write to with --data DIR.",
         ) from error
     return folder
 
@@ -170,11 +170,11 @@ def weaknesses(folder: DataFolder) -> list[str]:
         status = path.stat()
         allowed = _outer_mode() if path == folder.root else 0o700
         if status.st_uid != os.geteuid():
-            found.append(f"{path} belongs to another account: chown it to the one that runs Interlock.")
+            found.append(f"{path} belongs to another account: give it to the one that runs Interlock, with chown -R.")
         if stat.S_IMODE(status.st_mode) & ~allowed:
-            found.append(f"{path} is open to others: chmod {allowed:o} {path}")
+            found.append(f"{path} is open to others: type `chmod {allowed:o} {path}`.")
     found.extend(
-        f"{key} can be read by others: chmod 600 {key}, then replace the key."
+        f"{key} can be read by others: type `chmod 600 {key}`, and replace the key."
         for key in sorted(folder.keys.glob("*.key"))
         if stat.S_IMODE(key.stat().st_mode) & 0o077
     )

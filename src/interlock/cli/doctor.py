@@ -20,9 +20,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(
-    data: Annotated[Path | None, typer.Option("--data", envvar="INTERLOCK_DATA", help="The data folder.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", envvar="INTERLOCK_DATA", readable=False, help="The data folder.")
+    ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="The configuration, when it does not run yet.")
+        Path | None, typer.Option("--config", readable=False, help="The configuration, when it does not run yet.")
     ] = None,
     json: JsonOption = False,
 ) -> int:

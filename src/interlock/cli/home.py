@@ -63,7 +63,12 @@ class Home:
 
     def forget_login(self) -> None:
         for name in ("login.json", "certificate.pem", "pg_service.conf"):
-            (self.root / name).unlink(missing_ok=True)
+            try:
+                (self.root / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise Failure(
+                    f"{self.root / name} cannot be removed: {error.strerror or error}.", "Remove it by hand."
+                ) from error
 
     def private_key(self) -> EllipticCurvePrivateKey:
         """The key pair (P-256), made on first use."""

@@ -33,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="A copy to verify instead of the server's ledger.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(readable=False, help="A copy to verify instead of the server's ledger.")
+    ] = None,
     copy: Annotated[Path | None, typer.Option("--copy", help="Also keep what was verified in this file.")] = None,
     head: Annotated[
         str, typer.Option("--head", help="The head that is kept elsewhere: the ledger must reach it.")

@@ -22,7 +22,7 @@ from interlock.policy.diff import describe_changes
 
 policy_app = typer.Typer(help="The policy file: check it, compare it, try it.", no_args_is_help=True)
 
-PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, interlock.yaml.")]
+PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The configuration, interlock.yaml.")]
 
 _STYLES = {Effect.ALLOW: "green", Effect.DENY: "red", Effect.HOLD: "yellow"}
 
@@ -55,9 +55,9 @@ def check(file: PolicyFile, json: JsonOption = False) -> None:
 
 def diff(
     file: PolicyFile,
-    against: Annotated[Path | None, typer.Option("--against", help="Compare with this file.")] = None,
+    against: Annotated[Path | None, typer.Option("--against", readable=False, help="Compare with this file.")] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Compare with what is active in this data folder.")
+        Path | None, typer.Option("--data", readable=False, help="Compare with what is active in this data folder.")
     ] = None,
     json: JsonOption = False,
 ) -> int:
@@ -78,7 +78,8 @@ def diff(
 def run_tests(
     file: PolicyFile,
     cases: Annotated[
-        Path | None, typer.Option("--cases", help="The cases; by default FILE with .cases.yaml at its end.")
+        Path | None,
+        typer.Option("--cases", readable=False, help="The cases; by default FILE with .cases.yaml at its end."),
     ] = None,
     json: JsonOption = False,
 ) -> int:

@@ -17,8 +17,11 @@ from interlock.cli.output import JsonOption, emit, moment, note, say, waiting
 
 serve_app = typer.Typer(help="One part alone: the control plane or a gateway worker.", no_args_is_help=True)
 
-ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration.")]
-DataOption = Annotated[Path | None, typer.Option("--data", envvar="INTERLOCK_DATA", help="The data folder.")]
+ConfigOption = Annotated[Path, typer.Option("--config", readable=False, help="The configuration.")]
+# What cannot be read is told by whoever reads it: with the reason, and what to do.
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="INTERLOCK_DATA", readable=False, help="The data folder.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,7 +64,9 @@ async def _stay(system: System, asked: asyncio.Event) -> None:
 
 
 def control(
-    config: Annotated[Path | None, typer.Option("--config", help="The configuration; else the plan of `up`.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", readable=False, help="The configuration; else the plan of `up`.")
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
