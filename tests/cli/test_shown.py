@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from interlock.cli.asking import flatten, read_duration
-from interlock.cli.output import left, moment, span
+from interlock.cli.output import left, moment, span, table
 from interlock.cli.sessions import describe
 from interlock.cli.shown import harmless, impact_lines, one_line, show_request
 from interlock.errors import Refusal
@@ -30,7 +30,7 @@ HELD: dict[str, Any] = {
     "role": "writer",
     "reason": "destroy is held",
     "content": {
-        "session": "s-00000000",
+        "session": "s-0000000000000",
         "number": 3,
         "text": "DELETE FROM orders -- \x1b[2Jnothing to see",
         "parameters": ["a\x07b", None],
@@ -159,3 +159,12 @@ def test_times_are_short_and_never_wrong() -> None:
 )
 def test_records_are_told(record: dict[str, Any], style: str, text: str) -> None:
     assert describe(record) == (style, text)
+
+
+@pytest.mark.parametrize("number", ["r-4k2m8q1x", "s-4k2m8q1x7p3vd"])
+def test_a_number_stands_on_one_line_however_long_the_rest_is(number: str) -> None:
+    out = StringIO()
+    cells = (number, "somebody.with.a.long.name@acme.example", "orders-of-the-north", "2026-11-24 12:00", "ended " * 9)
+    columns = ("ID", "PERSON", "RESOURCE", "OPENED", "STATE")
+    table(columns, [cells], nothing="")(Console(file=out, width=80, highlight=False))
+    assert number in out.getvalue()

@@ -34,13 +34,13 @@ REQUEST = Request(
     key="thumb",
     opened_at=NOW,
     expires_at=LATER,
-    session="s-00000001",
+    session="s-0000000000001",
     duration=timedelta(hours=2, microseconds=1),
 )
 APPROVAL = Approval(REQUEST.id, LEAD.name, REQUEST.digest, NOW, present_at=None)
 GRANT = Grant("g-00000001", REQUEST.id, DEV.name, "writer", "orders", "thumb", NOW, LATER, contract=CONTRACT.name)
 ACTIVITY = Activity(
-    "s-00000001", DEV.name, "orders", LOGIN.id, (GRANT.id, "g-00000000"), "one", "127.0.0.1", "psql", NOW
+    "s-0000000000001", DEV.name, "orders", LOGIN.id, (GRANT.id, "g-00000000"), "one", "127.0.0.1", "psql", NOW
 )
 CREDENTIAL = LocalCredential(DEV.name, "$argon2id$…", "BASE32", 58, NOW)
 ENROLMENT = Enrolment("cd" * 32, DEV.name, "system", NOW, LATER)

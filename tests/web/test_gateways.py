@@ -30,7 +30,7 @@ async def connected(house: House, gateway: AsyncApiClient, dev: AsyncApiClient, 
     grant = await lend(house, dev, role)
     login = (await dev.get("/v1/whoami"))["login"]
     now = house.clock.now()
-    start = SessionStart("s-00000001", DEV, "orders", login, (grant.id,), "10.0.0.9", "psql", now)
+    start = SessionStart("s-0000000000001", DEV, "orders", login, (grant.id,), "10.0.0.9", "psql", now)
     await gateway.post("/v1/gateway/sessions", {"starts": [to_plain(start)], "ends": []})
     return start
 

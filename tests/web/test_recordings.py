@@ -17,7 +17,7 @@ from interlock.web import watching
 from tests.services.world import ADMIN, DBA, DEV, LEAD, RIVAL, refused
 from tests.web.house import House, sha256
 
-SESSION = "s-00000001"
+SESSION = "s-0000000000001"
 RECORDS = [{"session": SESSION, "n": n, "type": "statement", "text": f"select {n}"} for n in range(20_000)]
 
 

@@ -20,7 +20,8 @@ from interlock.domain.plain_text import acts, written_out
 from interlock.errors import ConfigurationError, InterlockError, Refusal
 
 NARROW = 80
-_NUMBER = 12
+_NUMBER = 16
+"""So long a number is never folded in a table; the longest, a session's, has 15 characters."""
 
 
 class _Mode:

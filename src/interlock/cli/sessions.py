@@ -17,7 +17,7 @@ from interlock.errors import Refusal
 
 _LONGEST_PAUSE_S = 10.0
 
-SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session's number, such as s-4k2m8q1x.")]
+SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session's number, such as s-4k2m8q1x7p3vd.")]
 
 
 def add_to(app: typer.Typer) -> None:
