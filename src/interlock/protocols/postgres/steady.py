@@ -104,6 +104,8 @@ class Steady:
             if relay.copied is not None:
                 relay.copied.keep(piece.raw)
         if code in "cf":
+            # The client's own Sync waits behind the COPY, and without one the server would keep its answer.
+            relay.upstream.append(messages.FLUSH)
             self._replies.copying = None
         elif code == "X":
             self._terminate()
