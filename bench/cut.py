@@ -71,7 +71,7 @@ def main() -> None:
     for number in range(chosen.rounds):
         took = sorted(second * 1000 for second in measure(chosen.sessions, chosen.workers))
         p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
-        print(  # noqa: T201 -- a program's report
+        print(
             f"round {number + 1}: {len(took)} sessions, p50 {statistics.median(took):.0f} ms, "
             f"p99 {p99:.0f} ms, last {took[-1]:.0f} ms"
         )
