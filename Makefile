@@ -26,7 +26,9 @@ $(STAMP): pyproject.toml requirements/lock.txt
 	touch $@
 
 bench: $(STAMP)
+	tools/debian-packages postgresql-15 pgbouncer openssl
 	$(BIN)/python -m bench.cut
+	$(BIN)/python -m bench.statements
 
 clean:
 	rm -rf $(VENV) .demo .demo-tour
