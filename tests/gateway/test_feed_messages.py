@@ -19,9 +19,16 @@ def test_each_kind_of_message_is_read() -> None:
     assert read_message({"type": "beat", "version": 7, "at": at}) == Beat(7, NOON)
     assert read_message({"type": "watch", "session": "s-1", "ticket": "t"}) == WatchAsked("s-1", "t")
     change = read_message(
-        {"type": "change", "version": 8, "at": at, "put": {"people": {"c": {"name": "c"}}}, "drop": {"cuts": ["s-1"]}}
+        {
+            "type": "change",
+            "after": 7,
+            "version": 8,
+            "at": at,
+            "put": {"people": {"c": {"name": "c"}}},
+            "drop": {"cuts": ["s-1"]},
+        }
     )
-    assert change == Change(8, NOON, {"people": {"c": Person("c")}}, {"cuts": ("s-1",)})
+    assert change == Change(7, 8, NOON, {"people": {"c": Person("c")}}, {"cuts": ("s-1",)})
     assert isinstance(change, Change)
     assert change.touched == {("people", "c"), ("cuts", "s-1")}
     assert read_message({"type": "later"}) is None
@@ -33,9 +40,11 @@ def test_each_kind_of_message_is_read() -> None:
         {},
         {"type": "snapshot", "lease_s": 0, "snapshot": to_plain(SNAPSHOT)},
         {"type": "snapshot", "lease_s": 10, "snapshot": {"version": 1}},
-        {"type": "change", "version": 8, "at": "noon"},
-        {"type": "change", "version": 8, "at": to_plain(NOON), "drop": {"rights": ["x"]}},
-        {"type": "change", "version": 8, "at": to_plain(NOON), "put": {"people": {"c": {}}}},
+        {"type": "change", "version": 8, "at": to_plain(NOON)},
+        {"type": "change", "after": None, "version": 8, "at": to_plain(NOON)},
+        {"type": "change", "after": 7, "version": 8, "at": "noon"},
+        {"type": "change", "after": 7, "version": 8, "at": to_plain(NOON), "drop": {"rights": ["x"]}},
+        {"type": "change", "after": 7, "version": 8, "at": to_plain(NOON), "put": {"people": {"c": {}}}},
         {"type": "beat", "at": to_plain(NOON)},
     ],
 )
@@ -45,7 +54,7 @@ def test_a_message_that_cannot_be_read_breaks_the_feed(broken: dict[str, object]
 
 
 def test_a_change_makes_a_new_snapshot_and_leaves_the_old_one() -> None:
-    change = Change(8, NOON, {"people": {"c": Person("c")}}, {"people": ("a", "nobody")})
+    change = Change(7, 8, NOON, {"people": {"c": Person("c")}}, {"people": ("a", "nobody")})
     after = apply_change(SNAPSHOT, change)
     assert set(after.people) == {"b", "c"}
     assert after.version == 8
@@ -55,5 +64,13 @@ def test_a_change_makes_a_new_snapshot_and_leaves_the_old_one() -> None:
 
 def test_a_change_from_before_breaks_the_feed_and_one_of_the_same_moment_does_not() -> None:
     with pytest.raises(FeedBroken, match="went back from version 7 to 6"):
-        apply_change(SNAPSHOT, Change(6, NOON))
-    assert apply_change(SNAPSHOT, Change(7, NOON)).version == 7
+        apply_change(SNAPSHOT, Change(6, 8, NOON))
+    with pytest.raises(FeedBroken, match="went back from version 7 to 6"):
+        apply_change(SNAPSHOT, Change(7, 6, NOON))
+    assert apply_change(SNAPSHOT, Change(7, 7, NOON)).version == 7
+
+
+def test_a_change_that_follows_what_was_never_heard_breaks_the_feed() -> None:
+    with pytest.raises(FeedBroken, match="between the versions 7 and 8 was never heard"):
+        apply_change(SNAPSHOT, Change(8, 9, NOON))
+    assert apply_change(SNAPSHOT, Change(7, 9, NOON)).version == 9

@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tests.toy
 from interlock.domain.codec import to_plain
 from interlock.gateway.settings import Limits
+from interlock.gateway.worker import working
 from interlock.ports.control import PasswordHolder
-from tests.gateway.world import DEV, Gate, gateway, until
+from tests.gateway.world import DEV, Gate, gateway, surroundings, until
+from tests.support.control import DeskLink
 
 LEASE_S = 0.6
 
@@ -77,11 +82,80 @@ async def test_an_end_that_was_missed_is_found_in_the_next_snapshot(tmp_path: Pa
         assert "g-1 (reader) has ended" in await client.rest()
 
 
+async def test_the_next_change_shows_that_one_was_lost_and_nothing_of_it_is_trusted(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        gate.lend("reader")
+        client = await gate.enter()
+        gate.desk.beating = gate.desk.greeting = False
+        gate.desk.losing = True
+        gate.desk.drop("grants", "g-1")
+        gate.desk.losing = False
+        assert await client.ask("get a") == "+(nothing)"
+        gate.lend("writer", "g-2")
+        await until(lambda: not _fresh(gate))
+        assert gate.worker is not None
+        follower = gate.worker.shared.follower
+        assert "was never heard" in follower.why_stale
+        assert follower.snapshot is not None
+        assert set(follower.snapshot.grants) == {"g-1"}
+        await client.say("get a")
+        with pytest.raises(TimeoutError):
+            await client.line(0.3)
+        gate.desk.greeting = True
+        assert "g-1 (reader) has ended" in await client.rest()
+        assert len([line for line in gate.store.lines if line == "get a"]) == 1
+        assert set(follower.snapshot.grants) == {"g-2"}
+
+
+async def test_a_beat_shows_that_the_last_change_was_lost(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        gate.lend("reader")
+        client = await gate.enter()
+        gate.desk.losing = True
+        gate.desk.drop("grants", "g-1")
+        assert "g-1 (reader) has ended" in await client.rest()
+        assert gate.desk.snapshots_sent == 2
+
+
+async def test_what_does_not_fit_counts_at_once_even_when_the_connection_does_not_close(tmp_path: Path) -> None:
+    closing = asyncio.Event()
+
+    class Lingering(DeskLink):
+        async def feed(self) -> AsyncIterator[Mapping[str, Any]]:
+            try:
+                async for message in super().feed():
+                    yield message
+            finally:
+                closing.set()
+                await asyncio.Event().wait()
+
+    async with surroundings(tmp_path) as gate:
+        link = Lingering(gate.desk.port)
+        async with working(gate.settings(), {"toy": tests.toy.PROTOCOL}, link) as worker:
+            await until(lambda: worker.shared.follower.fresh)
+            gate.desk.say({"type": "beat", "version": 99, "at": to_plain(gate.desk.now())})
+            await closing.wait()
+            assert not worker.shared.follower.fresh
+
+
+async def test_a_change_that_was_told_twice_starts_again_from_a_snapshot(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        known = gate.desk.snapshot.version
+        gate.lend("reader")
+        again = {"type": "change", "after": known, "version": known + 1, "at": to_plain(gate.desk.now())}
+        gate.desk.say({**again, "drop": {"grants": ["g-1"]}})
+        await until(lambda: gate.desk.snapshots_sent == 2)
+        await gate.enter()
+
+
 @pytest.mark.parametrize(
     "message",
     [
         {"type": "change", "version": 0, "put": {}, "drop": {}},
+        {"type": "change", "version": 99, "after": 98},
+        {"type": "change", "version": 99, "after": None},
         {"type": "beat", "version": 0},
+        {"type": "beat", "version": 99},
         {"type": "change", "version": 99, "put": {"unheard-of": {}}},
         {"type": "change", "version": 99, "put": {"grants": {"g-9": {"id": 7}}}},
         {"type": "change", "version": "many"},
@@ -91,7 +165,7 @@ async def test_a_feed_that_does_not_fit_starts_again_from_a_snapshot(
     tmp_path: Path, message: dict[str, object]
 ) -> None:
     async with gateway(tmp_path) as gate:
-        gate.desk.say({"at": to_plain(gate.desk.now()), **message})
+        gate.desk.say({"at": to_plain(gate.desk.now()), "after": gate.desk.snapshot.version, **message})
         await until(lambda: gate.desk.snapshots_sent == 2)
         await until(lambda: _fresh(gate))
 

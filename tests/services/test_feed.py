@@ -14,6 +14,7 @@ from interlock.errors import Failure
 from interlock.policy.configuration import Timing
 from interlock.ports.control import SessionEnd
 from interlock.ports.state import Entity
+from interlock.services import feed
 from interlock.services.credentials import Credentials
 from interlock.services.cut_session import cut_session
 from interlock.services.deny_request import deny_request
@@ -50,7 +51,7 @@ def credentials(world: World, **secrets: str) -> Credentials:
 
 
 class Follower:
-    """Collects what the feed says, and keeps a snapshot's maps as a worker would."""
+    """Collects what the feed says, and keeps a snapshot's maps as a worker would. Nothing may be missing in between."""
 
     def __init__(self, messages: AsyncIterator[Message]) -> None:
         self._messages = messages
@@ -73,6 +74,7 @@ class Follower:
             self.maps = {name: dict(rows) for name, rows in message["snapshot"].items() if isinstance(rows, dict)}
             self.version = message["snapshot"]["version"]
             return
+        assert message["version" if message["type"] == "beat" else "after"] == self.version
         assert message["version"] >= self.version
         self.version = message["version"]
         for name, rows in message.get("put", {}).items():
@@ -260,5 +262,26 @@ async def test_what_does_not_concern_gateways_is_not_told(world: World) -> None:
         await deny_request(world.desk, by=DBA, request_id=request.id, reason="s3cret reason")
         async with world.state.reading() as reading:
             head = await reading.ledger_head()
-        beat = await follower.until(lambda message: "version" in message and message["version"] >= head)
-        assert beat["type"] == "beat"
+        assert head > follower.version
+        # Asked for after the denial, so it was sent with the denial heard.
+        beat = await follower.until(lambda message: True)
+        assert (beat["type"], beat["version"]) == ("beat", follower.version)
+        await world.sign_in(DEV)
+        change = await follower.change()
+        assert (change["after"], change["version"] > head) == (beat["version"], True)
+
+
+async def test_fresh_credentials_are_linked_to_what_was_told_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_REFRESH_S", 0.2)
+    vault = NotedVault(ORDERS="old")
+    messages = follow(world.desk, Credentials(world.configuration.resources, {vault.scheme: vault}))
+    follower = Follower(messages)
+    await follower.until(lambda message: message["type"] == "snapshot")
+    for secret in ("new", "newer"):
+        await world.ask("reader", login=await world.sign_in(DEV))
+        vault.secrets["ORDERS"] = secret
+        await follower.until(lambda message: "credentials" in message.get("put", {}))
+        assert follower.maps["credentials"]["orders"]["secret"] == secret
+    await messages.aclose()

@@ -24,6 +24,10 @@ class ControlDesk:
         self.snapshot = Snapshot(version=1, at=datetime.now(UTC), policy=policy)
         self.lease_s = lease_s
         self.beating = True
+        self.losing = False
+        """Changes happen and are never told, as if their messages were lost."""
+        self.greeting = True
+        """A worker that opens the feed gets its snapshot. One that asks before waits."""
         self.answering = True
         self.clock_off = timedelta(0)
         self.passwords: dict[str, PasswordHolder] = {}
@@ -78,10 +82,9 @@ class ControlDesk:
         self._change(rows, where, {"drop": {where: [key]}})
 
     def change_policy(self, policy: PolicyText) -> None:
-        self.snapshot = replace(self.snapshot, policy=policy, version=self.snapshot.version + 1)
-        self.say(
-            {"type": "change", "version": self.snapshot.version, "at": to_plain(self.now()), "policy": to_plain(policy)}
-        )
+        before = self.snapshot.version
+        self.snapshot = replace(self.snapshot, policy=policy, version=before + 1)
+        self._tell(before, {"policy": to_plain(policy)})
 
     def decide(self, request: str, state: str, sentence: str = "") -> None:
         self.put("held", request, HeldRequest(request, state, sentence))
@@ -96,10 +99,16 @@ class ControlDesk:
         self.say({"type": "watch", "session": session, "ticket": ticket})
 
     def _change(self, rows: Mapping[str, Any], where: str, said: Mapping[str, Any]) -> None:
-        version = self.snapshot.version + 1
+        before = self.snapshot.version
         changed: dict[str, Any] = {where: rows}
-        self.snapshot = replace(self.snapshot, version=version, **changed)
-        self.say({"type": "change", "version": version, "at": to_plain(self.now()), **said})
+        self.snapshot = replace(self.snapshot, version=before + 1, **changed)
+        self._tell(before, said)
+
+    def _tell(self, after: int, said: Mapping[str, Any]) -> None:
+        """The change from the version ``after`` to the one that is known now."""
+        if not self.losing:
+            at = to_plain(self.now())
+            self.say({"type": "change", "after": after, "version": self.snapshot.version, "at": at, **said})
 
     # The calls
 
@@ -155,6 +164,8 @@ class ControlDesk:
             while line := await reader.readline():
                 call = json.loads(line)
                 if call["name"] == "feed":
+                    while not self.greeting:  # noqa: ASYNC110 -- a test's switch
+                        await asyncio.sleep(0.01)
                     self._feeds.add(writer)
                     self.snapshots_sent += 1
                     snapshot = to_plain(replace(self.snapshot, at=self.now()))

@@ -36,6 +36,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    after: int
     version: int
     at: datetime
     put: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -81,6 +82,7 @@ def _read(plain: Mapping[str, Any]) -> Message | None:
         case "change":
             policy = plain.get("policy")
             return Change(
+                after=int(plain["after"]),
                 version=int(plain["version"]),
                 at=from_plain(datetime, plain["at"]),
                 put={name: _rows(name, rows) for name, rows in plain.get("put", {}).items()},
@@ -106,13 +108,22 @@ def _rows(name: str, rows: Mapping[str, Any]) -> dict[str, object]:
     return {key: from_plain(kind, row) for key, row in rows.items()}
 
 
+def check_version(snapshot: Snapshot, told: int) -> None:
+    """Raises FeedBroken unless ``snapshot`` is of the version ``told``, which the control plane said last."""
+    if told < snapshot.version:
+        raise FeedBroken(f"it went back from version {snapshot.version} to {told}")
+    if told > snapshot.version:
+        raise FeedBroken(f"something between the versions {snapshot.version} and {told} was never heard")
+
+
 def apply_change(snapshot: Snapshot, change: Change) -> Snapshot:
     """``snapshot`` with ``change``. The policy is left as it is: it changes when its rules are ready.
 
-    Raises FeedBroken when the change lies before the snapshot.
+    Raises FeedBroken when the change does not follow the snapshot.
     """
-    if change.version < snapshot.version:
-        raise FeedBroken(f"it went back from version {snapshot.version} to {change.version}")
+    check_version(snapshot, change.after)
+    if change.version < change.after:
+        raise FeedBroken(f"it went back from version {change.after} to {change.version}")
     maps: dict[str, Any] = {}
     for name in change.put.keys() | change.drop.keys():
         rows = dict(getattr(snapshot, name))

@@ -4,8 +4,8 @@ Rules that everything else relies on:
 
 * INVARIANT: ``fresh`` is true only while the lease runs, the clocks agree and the rules of the active policy are
   built. Nothing is decided otherwise, and nobody switches it on: it comes back with the control plane.
-* What the feed says is applied in order and at once; a message that does not fit what is known (a version that goes
-  back, a row that cannot be read, a time that jumped) makes everything stale until a new snapshot has come.
+* What the feed says is applied in order and at once; a message that does not fit what is known (one before it that was
+  never heard, a row that cannot be read, a time that jumped) makes everything stale until a new snapshot has come.
 * A lost connection is mended with back-off. While the lease still runs that changes nothing.
 * A new policy is compiled in a thread. Grants and persons that end with it end at once; statements wait until the new
   rules stand, for they may be narrower.
@@ -30,6 +30,7 @@ from interlock.gateway.feed_messages import (
     WatchAsked,
     Whole,
     apply_change,
+    check_version,
     read_message,
 )
 from interlock.gateway.rules import Rules
@@ -150,11 +151,9 @@ class Follower:
         if reader.cancelled():
             return
         error = reader.exception()
-        if isinstance(error, FeedBroken):
-            self._stale(f"the control plane's feed does not fit what was known ({error})")
-        elif isinstance(error, InterlockError):
+        if isinstance(error, InterlockError):
             _LOG.warning("The feed ended: %s", error)
-        elif error is not None:
+        elif error is not None and not isinstance(error, FeedBroken):
             _LOG.error("The feed ended by a fault of ours.", exc_info=error)
 
     async def _read_feed(self) -> None:
@@ -162,18 +161,27 @@ class Follower:
         known = False
         async with _closing(self._control.feed()) as feed:
             async for plain in feed:
-                message = read_message(plain)
-                if isinstance(message, Whole):
-                    self._take_snapshot(message)
-                    known = True
-                elif not known:
-                    raise FeedBroken("it did not begin with a snapshot")
-                elif isinstance(message, Change):
-                    self._take_change(message)
-                elif isinstance(message, Beat):
-                    self._take_beat(message)
-                elif isinstance(message, WatchAsked):
-                    self._listener.watch_asked(message.session, message.ticket)
+                try:
+                    self._take(plain, known=known)
+                except FeedBroken as broken:
+                    # Now, not when the connection is closed: that takes as long as the other side lets it.
+                    self._stale(f"the control plane's feed does not fit what was known ({broken})")
+                    raise
+                known = True
+
+    def _take(self, plain: Mapping[str, Any], *, known: bool) -> None:
+        """``known``: the snapshot of this connection has come."""
+        message = read_message(plain)
+        if isinstance(message, Whole):
+            self._take_snapshot(message)
+        elif not known or self.snapshot is None:
+            raise FeedBroken("it did not begin with a snapshot")
+        elif isinstance(message, Change):
+            self._take_change(self.snapshot, message)
+        elif isinstance(message, Beat):
+            self._take_beat(self.snapshot, message)
+        elif isinstance(message, WatchAsked):
+            self._listener.watch_asked(message.session, message.ticket)
 
     def _take_snapshot(self, message: Whole) -> None:
         took_s = self.clock.steady() - self._connected_at
@@ -189,20 +197,17 @@ class Follower:
         self._listener.changed(None)
         self._hear()
 
-    def _take_change(self, change: Change) -> None:
+    def _take_change(self, snapshot: Snapshot, change: Change) -> None:
         self._check_time(change.at)
-        if self.snapshot is None:
-            raise FeedBroken("it did not begin with a snapshot")
-        self.snapshot = apply_change(self.snapshot, change)
+        self.snapshot = apply_change(snapshot, change)
         if change.policy is not None:
             self._want(change.policy)
         self._listener.changed(change.touched)
         self._hear()
 
-    def _take_beat(self, beat: Beat) -> None:
+    def _take_beat(self, snapshot: Snapshot, beat: Beat) -> None:
         self._check_time(beat.at)
-        if self.snapshot is not None and beat.version < self.snapshot.version:
-            raise FeedBroken(f"it went back from version {self.snapshot.version} to {beat.version}")
+        check_version(snapshot, beat.version)
         self._hear()
 
     def _check_time(self, at: datetime) -> None:

@@ -3,10 +3,16 @@
 Deciding a statement never calls. The feed's messages are JSON objects, one a line, each with a ``type``:
 
 ``snapshot``  ``{"type", "lease_s", "snapshot": Snapshot}``: first, and whenever the follower must start again
-``change``    ``{"type", "version", "at", "put": {map: {key: row}}, "drop": {map: [key]}, "policy"?: PolicyText}``
+``change``    ``{"type", "after", "version", "at", "put": {map: {key: row}}, "drop": {map: [key]},
+              "policy"?: PolicyText}``
               where ``map`` is a mapping of Snapshot (people, contracts, grants, logins, credentials, held, cuts)
 ``beat``      ``{"type", "version", "at"}``: at least three times in a lease
 ``watch``     ``{"type", "session", "ticket"}``: stream this session's records to ``watched`` until it says stop
+
+``after`` is the version of the snapshot or change that was told last before this one, and a beat's ``version`` is that
+of the one told last. INVARIANT: a follower that knows another version has missed something; it trusts neither that
+message nor what it knew, and begins again with a snapshot. Versions may leave numbers out: what concerns no gateway is
+not told. Fresh credentials alone come without a version of their own, so ``after`` and ``version`` may be the same.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

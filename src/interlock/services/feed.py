@@ -5,8 +5,9 @@ Holds to:
 * the first message is a snapshot of one consistent state, and what follows starts exactly behind it
 * only what is not over is in it; what ends leaves by a ``drop``. The end of a window needs no message: every row
   carries its window, and the worker's own clock reads it
-* a beat says that the worker has everything up to ``version``. INVARIANT: it is sent only after the state was asked
-  and had nothing newer, so that a worker that is not being told of changes loses its lease
+* each change says which version it comes ``after``, the last one told, so that a worker that missed a message knows
+* a beat says that the worker has everything if ``version`` is the last that it was told. INVARIANT: it is sent only
+  after the state was asked and had nothing newer, so that a worker that is not being told of changes loses its lease
 * secrets are fetched from their vaults, kept in memory, and sent to gateways only; they are fetched anew every minute.
   One that cannot be fetched at first is left out, so that its resource cannot be opened, and one that cannot be
   fetched any more stays as it was last known
@@ -93,6 +94,9 @@ class _Follower:
         self._credentials = credentials
         self._secrets: dict[str, UpstreamCredential] = {}
         self._version = 0
+        """Up to where the state was heard."""
+        self._told = 0
+        """The version of the last snapshot or change that was told: what concerns no gateway is not."""
         self._translation = Translation()
         self._lease_s = desk.configuration.timing.lease.total_seconds()
 
@@ -101,7 +105,7 @@ class _Follower:
         async with self._desk.state.reading() as reading:
             await self._desk.check_policy(reading)
             snapshot = await take_snapshot(self._desk, reading, self._secrets)
-        self._version = snapshot.version
+        self._version = self._told = snapshot.version
         return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": to_plain(snapshot)}
 
     async def messages(self) -> AsyncGenerator[Message, None]:
@@ -117,16 +121,16 @@ class _Follower:
                     message = self._changed(*coming.result())
                     coming = asyncio.ensure_future(_next(changes))
                     if message is not None:
-                        yield message
+                        yield self._following(message)
                 if beating.done():
                     beating = asyncio.ensure_future(asyncio.sleep(self._lease_s / _BEATS_IN_A_LEASE))
                     if await self._has_everything():
-                        yield {"type": "beat", "version": self._version, "at": to_plain(self._desk.clock.now())}
+                        yield {"type": "beat", "version": self._told, "at": to_plain(self._desk.clock.now())}
                 if fetching.done():
                     message = self._fetched(fetching.result())
                     fetching = asyncio.ensure_future(self._fetch_later())
                     if message is not None:
-                        yield message
+                        yield self._following(message)
         finally:
             for task in (coming, beating, fetching):
                 task.cancel()
@@ -143,6 +147,11 @@ class _Follower:
                 "Start this one again with the active interlock.yaml.",
             )
         return self._translation.message(version, self._desk.clock.now(), entities)
+
+    def _following(self, change: Message) -> Message:
+        """``change``, linked to what was told before it."""
+        after, self._told = self._told, self._version
+        return {**change, "after": after}
 
     async def _has_everything(self) -> bool:
         async with self._desk.state.reading() as reading:

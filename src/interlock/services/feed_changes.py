@@ -40,7 +40,7 @@ class Translation:
         self._holds: dict[str, set[str]] = {}
 
     def message(self, version: int, at: datetime, entities: Iterable[Entity]) -> Mapping[str, Any] | None:
-        """The ``change`` message; None when nothing of it concerns a gateway."""
+        """The ``change`` message, without its ``after``; None when nothing of it concerns a gateway."""
         put: dict[str, dict[str, Any]] = {}
         drop: dict[str, list[str]] = {}
         policy: PolicyText | None = None
@@ -94,7 +94,7 @@ class Translation:
 def credentials_message(
     version: int, at: datetime, before: Mapping[str, UpstreamCredential], after: Mapping[str, UpstreamCredential]
 ) -> Mapping[str, Any] | None:
-    """The ``change`` message from one set of credentials to the next; None when they are the same."""
+    """As :meth:`Translation.message`, from one set of credentials to the next; None when they are the same."""
     if before == after:
         return None
     put = {name: to_plain(credential) for name, credential in after.items() if before.get(name) != credential}
