@@ -67,10 +67,18 @@ def show_request(console: Console, view: Mapping[str, Any]) -> None:
         _pair(console, "Why held", view.get("reason"))
     else:
         _pair(console, "Role", view.get("role"))
+        _pair(console, "Lends", _lends(content.get("lends") or {}))
         _pair(console, "For", seconds(content.get("duration_s") or view.get("duration")))
         _pair(console, "Reason", view.get("reason"))
         _pair(console, "Key", content.get("key"))
     _show_standing(console, view)
+
+
+def _lends(lends: Mapping[str, Any]) -> str:
+    text = " ".join(str(action) for action in lends.get("allow") or ())
+    held = " ".join(str(action) for action in lends.get("hold") or ())
+    text += f"; held: {held}" if held else ""
+    return text + (f"; fence: {lends['fence_rows']} rows" if lends.get("fence_rows") is not None else "")
 
 
 def seconds(value: object) -> str:

@@ -5,7 +5,8 @@ Holds to:
 * idempotent, also for two control planes that start at once: what is there already is not written again
 * nothing that was ended is revived: a person or contract stays ended, whatever the file says; it is reported
 * who or what is gone from the file is ended, like an offboarding or the end of a contract, with all that rests on it
-* a change of vendor, contract, role or resource ends the grants that could not be given that way any more
+* a change of vendor, contract, role or resource ends the grants that could not be given that way any more, and a role
+  that lends more than it did ends the grants of it: nobody said yes to what it lends now
 * the activation of a changed policy is an event with its digest; the whole of it is one unit of work, or nothing is
 """
 
@@ -27,6 +28,7 @@ from interlock.policy.configuration import Configuration
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.endings import MANY, Ended, Endings
+from interlock.services.lends import why_wider
 from interlock.services.resting import why_grant_fell
 
 
@@ -158,6 +160,10 @@ async def _end_what_fell(desk: Desk, work: UnitOfWork, endings: Endings) -> None
     contracts = {contract.name: contract for contract in await work.contracts()}
     for grant in await work.grants(active_at=endings.at, limit=MANY):
         why = why_grant_fell(grant, people, contracts, desk.configuration, endings.at)
+        if why is None:
+            asked = await work.request(grant.request)
+            lent = None if asked is None else asked.content.get("lends")
+            why = why_wider(desk.configuration.roles[grant.role], lent)
         if why is not None:
             await endings.because(why).grant(grant)
     await endings.because("no running contract covers the person").stranded_logins()

@@ -29,6 +29,7 @@ from interlock.services.endings import Endings
 from interlock.services.holding import refuse_dead_session
 from interlock.services.ids import new_id
 from interlock.services.judging import Case, open_case, refuse
+from interlock.services.lends import lends_of
 from interlock.services.logins import active_login, check_presence
 from interlock.services.open_request import contract_of, refuse_hopeless
 from interlock.services.requests import locate_open
@@ -75,6 +76,7 @@ async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str)
             f"This login uses the very key that {request.person} asked with: that is one machine, not two persons.",
             "Approve from your own machine, with your own key.",
         )
+    _refuse_changed_role(case)
     if digest != request.digest:
         raise Refusal(
             "stale-digest",
@@ -86,6 +88,17 @@ async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str)
             "already-approved",
             f"You have approved {request.id} already; one person counts once.",
             f"Others who may: {', '.join(case.judges()) or 'nobody'}.",
+        )
+
+
+def _refuse_changed_role(case: Case) -> None:
+    """A yes is to what the role lent when it was asked for."""
+    request, role = case.request, case.role_now
+    if request.kind is RequestKind.GRANT and role is not None and lends_of(role) != request.content.get("lends"):
+        raise Refusal(
+            "role-changed",
+            f"The role {role.name} lends something else since {request.person} asked for it.",
+            f"{request.person} has to ask again: interlock withdraw {request.id}, then interlock request.",
         )
 
 

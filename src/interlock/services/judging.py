@@ -21,7 +21,7 @@ from interlock.domain.approving import (
 from interlock.domain.grants import Approval, Request, RequestKind
 from interlock.domain.people import Contract, Person
 from interlock.domain.requesting import explain_shortage
-from interlock.domain.roles import ApprovalRule
+from interlock.domain.roles import ApprovalRule, Role
 from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration
 from interlock.ports.state import Reading
@@ -34,6 +34,7 @@ class Case:
 
     request: Request
     ask: Ask
+    role_now: Role | None
     rules_now: tuple[ApprovalRule, ...]
     people: Mapping[str, Person]
     contracts: Sequence[Contract]
@@ -78,6 +79,7 @@ async def open_cases(desk: Desk, reading: Reading, requests: Iterable[Request], 
         Case(
             request=request,
             ask=Ask(people[request.person], roles_of(request)),
+            role_now=desk.configuration.roles.get(request.role),
             rules_now=_rules_now(desk.configuration, request),
             people=people,
             contracts=contracts,

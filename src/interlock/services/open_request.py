@@ -21,6 +21,7 @@ from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.ids import new_id
+from interlock.services.lends import lends_of
 from interlock.services.logins import active_login
 from interlock.services.requests import check_reason, digest_of
 
@@ -120,6 +121,7 @@ async def _compose(desk: Desk, work: UnitOfWork, wish: Wish, login: Login, reaso
         "reason": reason,
         "key": login.key,
         "contract": contract.name if contract is not None else None,
+        "lends": lends_of(desk.configuration.roles[wish.role]),
         "rules": to_plain(rules),
     }
     return Request(

@@ -1,0 +1,43 @@
+"""What a role lends, as approvers see it and say yes to: part of a request's content, and so of its digest.
+
+Without it a role that is widened in the policy would carry the approvals, and the grants, that were given to the
+narrower one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interlock.domain.roles import Role
+
+
+def lends_of(role: Role) -> dict[str, object]:
+    """The actions that ``role`` allows, those that it holds, and its fence in rows (None: no fence)."""
+    return {
+        "allow": sorted(action.value for action in role.allow),
+        "hold": sorted(action.value for action in role.hold.actions) if role.hold is not None else [],
+        "fence_rows": role.fence_rows,
+    }
+
+
+def why_wider(role: Role, then: object) -> str | None:
+    """What ``role`` lends now beyond what it lent ``then`` (as :func:`lends_of` gave it), or None.
+
+    What nobody wrote down counts as nothing lent.
+    """
+    lent: Mapping[str, Any] = then if isinstance(then, Mapping) else {}
+    allowed = set(_words(lent.get("allow")))
+    more = sorted(role.allow - allowed)
+    if more:
+        return f"the role {role.name} now allows {', '.join(more)} as well"
+    held = role.hold.actions if role.hold is not None else frozenset()
+    free = sorted((set(_words(lent.get("hold"))) & role.allow) - held)
+    if free:
+        return f"the role {role.name} no longer holds {', '.join(free)}"
+    fence = lent.get("fence_rows")
+    if isinstance(fence, int) and (role.fence_rows is None or role.fence_rows > fence):
+        return f"the role {role.name} has a wider fence than {fence} rows"
+    return None
+
+
+def _words(value: object) -> Sequence[str]:
+    return [str(word) for word in value] if isinstance(value, list | tuple) else []
