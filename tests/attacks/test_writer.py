@@ -229,3 +229,12 @@ def test_many_small_statements_are_allowed(scene: Scene, writing: Wire) -> None:
             assert writing.query(f"delete from orders where id between {first} and {first + 59}").tags == ["DELETE 60"]
     finally:
         scene.mend()
+
+
+def test_code_behind_a_view_is_not_seen_by_the_fence(scene: Scene, writing: Wire) -> None:
+    """A limit, and told as one in docs/postgres-classification.md: the read of a view is a read."""
+    try:
+        assert writing.query("select * from removing").errors == []
+        assert scene.count() == 0
+    finally:
+        scene.mend()

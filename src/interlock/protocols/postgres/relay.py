@@ -5,7 +5,8 @@ for the server to answer all that was sent, for statements of the machine's own)
 that yields what it waits for; the next message is taken when it has ended. Most messages need no waiting, and a whole
 batch then goes upstream in one piece.
 
-INVARIANT: nothing of a statement is sent upstream before its Proceed, apart from its Parse, which a server only reads.
+INVARIANT: nothing of a statement is sent upstream before its Proceed, apart from its Parse, which a server only reads
+(and where it does more, ``docs/postgres-classification.md`` says so: drivers want a Parse described before they bind).
 The Bind is decided on, with its values, because planning may already run functions; the Execute that follows is the
 same statement. A portal is one statement and is run once: what else would be run from it is decided on anew.
 
