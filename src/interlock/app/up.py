@@ -49,6 +49,7 @@ class System:
 @asynccontextmanager
 async def running(wanted: Wanted, asked: asyncio.Event) -> AsyncIterator[System | None]:
     """The running system; None when a stop was asked for before it was there. Raises Failure and ConfigurationError."""
+    workers = _workers(wanted.workers)
     adapters = Adapters()
     configuration = adapters.load(wanted.config)
     external = external_state(configuration)
@@ -60,7 +61,7 @@ async def running(wanted: Wanted, asked: asyncio.Event) -> AsyncIterator[System 
         plan.keep()
         wanted.folder.write_ports({name: str(address) for name, address in listen.items()})
         database, address = await start_state(wanted.folder, external)
-        supervisor = Supervisor(_stages(plan, address, _workers(wanted.workers)))
+        supervisor = Supervisor(_stages(plan, address, workers))
         try:
             keep_state_address(wanted.folder, address)
             if await start_unless_stopped(supervisor, asked):

@@ -197,7 +197,7 @@ def test_a_broken_file_changes_nothing_while_everything_runs(stack: Stack, ann: 
         (("up", "--config", "/nowhere.yaml"), "there is no file /nowhere.yaml"),
         (("up", "--config", "CONFIG", "--data", "/dev/null"), "The data folder /dev/null cannot be used"),
         (("up", "--config", "CONFIG", "--data", "FOREIGN"), "belongs to another account"),
-        (("up", "--config", "CONFIG", "--workers", "-3"), "-3 workers cannot be started."),
+        (("up", "--config", "CONFIG", "--data", "OWN", "--workers", "-3"), "-3 workers cannot be started."),
         (("enrol", "nobody@example.com", "--data", "DATA"), "There is no person named nobody@example.com."),
         (("enrol", "ann@acme.example", "--data", "/nowhere"), "There is no data folder at /nowhere."),
         (("ledger", "verify", "/bin/ls"), "is damaged"),
@@ -210,6 +210,7 @@ def test_mistakes_of_the_operator(stack: Stack, words: Sequence[str], said: str)
         foreign.mkdir()
         os.chown(foreign, 65534, 65534)
     here = {"CONFIG": stack.folder / "interlock.yaml", "DATA": stack.data, "FOREIGN": foreign}
+    here["OWN"] = stack.folder / "own"
     filled = [str(here.get(word, word)) for word in words]
     told = stack.run(None, *filled, check=False)
     assert told.returncode == 1
