@@ -70,6 +70,27 @@ def test_remembered_and_fresh_decisions_agree(
         assert remembering.decide(question) == fresh.decide(question)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(SETS), QUESTIONS, st.lists(QUESTIONS, min_size=5, max_size=20))
+def test_what_lasts_is_the_answer_at_any_moment(
+    configuration: Configuration, question: Question, moments: list[Question]
+) -> None:
+    decider, fresh = Decider(configuration), Decider(configuration, remember=0)
+    decided = decider.decide(question)
+    if decider.lasts(question):
+        for moment in moments:
+            assert fresh.decide(replace(question, at=moment.at, present_at=moment.present_at)) == decided
+
+
+def test_an_allow_without_a_time_in_it_lasts() -> None:
+    decider = Decider(PLAIN)
+    question = Question(DEV, ORDERS, frozenset({"reader"}), (Need(Action.READ, "table t"),), AT, AT)
+    assert not decider.lasts(question)
+    decider.decide(question)
+    assert decider.lasts(question)
+    assert not decider.lasts(replace(question, resource=FROZEN))
+
+
 def test_the_sentence_of_a_denial_is_of_its_own_moment() -> None:
     decider = Decider(PLAIN)
     question = Question(DEV, ORDERS, frozenset({"reader"}), (Need(Action.WRITE),), AT, AT)

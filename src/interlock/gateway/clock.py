@@ -38,7 +38,11 @@ class WorkerClock:
         self._ahead = self._wall_ahead
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.steady() + self._ahead, UTC)
+        return datetime.fromtimestamp(self.now_s(), UTC)
+
+    def now_s(self) -> float:
+        """``now`` in seconds since 1970."""
+        return self.steady() + self._ahead
 
     def steady_at(self, moment: datetime) -> float:
         """What ``steady`` will read at ``moment``."""

@@ -20,7 +20,6 @@ import os
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +76,8 @@ class Journal:
         self._durable_s = durable_s
         self._stall_s = stall_s
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[_Entry] = deque()
+        self._queue: list[_Entry] = []
+        self._handed: list[_Entry] = []
         self._unsettled = 0
         self._oldest = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -132,8 +132,10 @@ class Journal:
             self._timer.cancel()
             self._timer = None
         with self._wake:
+            self._handed += self._queue
             self._asked = True
             self._wake.notify()
+        self._queue.clear()
 
     def _settled(self, group: _Group) -> None:
         if self.failure:
@@ -163,10 +165,10 @@ class Journal:
             with self._wake:
                 self._wake.wait_for(lambda: self._asked or self._stopping)
                 self._asked = False
+                taken, self._handed = self._handed, []
                 last = self._stopping
             taken_at = time.monotonic()
-            while self._queue:
-                backlog.append(self._queue.popleft())
+            backlog += taken
             if backlog:
                 backlog = self._write(backlog, taken_at)
             if last:

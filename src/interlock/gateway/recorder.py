@@ -13,23 +13,46 @@ Bind values are shown as text; one that is binary, or is no UTF-8, as ``\\x`` an
 
 import json
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from json.encoder import encode_basestring
 from typing import Any, Protocol
 
+from interlock.domain.actions import Need
 from interlock.domain.codec import to_plain
 from interlock.domain.decisions import Decision
 from interlock.gateway.clock import WorkerClock
-from interlock.gateway.journal import Journal, Then
+from interlock.gateway.journal import FrameOwner, Then
 from interlock.ports.control import SessionStart
 from interlock.ports.protocol import Impact, Outcome, Statement
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote: Callable[[str], str] = encode_basestring
+_DECISIONS = 256
+
+
+class RecordTaker(Protocol):
+    """The journal. ``then`` is called when the record is on disk."""
+
+    def append(self, owner: FrameOwner, payload: bytes, *, then: Then | None = None) -> None: ...
 
 
 class Shelf(Protocol):
     """Told which journal files a session's frames lie in."""
 
     def holds(self, file: int, session: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a statement's record says after its parameters, and of what it says so."""
+
+    decision: Decision
+    needs: tuple[Need, ...]
+    summary: str
+    unknown: str
+    written: str
 
 
 class Recording:
@@ -39,7 +62,7 @@ class Recording:
     this session's frames in it, in order.
     """
 
-    def __init__(self, session: str, journal: Journal, clock: WorkerClock, shelf: Shelf) -> None:
+    def __init__(self, session: str, journal: RecordTaker, clock: WorkerClock, shelf: Shelf) -> None:
         self.session = session
         self.written = 0
         self.durable = 0
@@ -50,6 +73,11 @@ class Recording:
         self._journal = journal
         self._clock = clock
         self._shelf = shelf
+        self._head = f'{{"session":{_quote(session)},"n":'
+        self._second = -1
+        self._second_written = ""
+        # By the id() of the decision, which is no other's while it is kept here.
+        self._decided: dict[int, _Decided] = {}
 
     def placed(self, file: int, offset: int) -> None:
         offsets = self.index.get(file)
@@ -63,7 +91,7 @@ class Recording:
             self._completed()
 
     def open(self, start: SessionStart) -> None:
-        self._write(
+        self._write_fields(
             "open",
             {
                 "person": start.person,
@@ -77,52 +105,76 @@ class Recording:
 
     def statement(self, number: int, statement: Statement, decision: Decision, *, then: Then | None = None) -> None:
         self.statements += 1
-        fields: dict[str, Any] = {
-            "number": number,
-            "text": statement.text,
-            "parameters": show_parameters(statement),
-            "summary": statement.summary,
-            "needs": [str(need) for need in statement.needs],
-            "effect": decision.effect.value,
-            "reason": decision.reason,
-            "policies": decision.policies,
-        }
-        if decision.errors:
-            fields["errors"] = decision.errors
-        if statement.unknown:
-            fields["unknown"] = statement.unknown
-        self._write("statement", fields, then=then)
+        shown = _encode(show_parameters(statement)) if statement.parameters else "[]"
+        text = _quote(statement.text)
+        decided = self._write_decided(statement, decision)
+        self._write(f'"statement","number":{number},"text":{text},"parameters":{shown},{decided}', then)
 
     def held(self, number: int, request: str, impact: Impact) -> None:
-        self._write("held", {"number": number, "request": request, "impact": to_plain(impact)})
+        self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
 
     def released(self, number: int, effect: str, reason: str, *, then: Then | None = None) -> None:
-        self._write("released", {"number": number, "effect": effect, "reason": reason}, then=then)
+        self._write_fields("released", {"number": number, "effect": effect, "reason": reason}, then)
 
     def outcome(self, number: int, outcome: Outcome, took_us: int) -> None:
         self._write(
-            "outcome",
-            {
-                "number": number,
-                "rows": outcome.rows,
-                "changed": outcome.changed,
-                "size_bytes": outcome.size_bytes,
-                "tag": outcome.tag,
-                "error": outcome.error,
-                "took_us": took_us,
-            },
+            f'"outcome","number":{number},"rows":{outcome.rows},"changed":{outcome.changed},'
+            f'"size_bytes":{outcome.size_bytes},"tag":{_quote(outcome.tag)},"error":{_quote(outcome.error)},'
+            f'"took_us":{took_us}'
         )
 
     def close(self, why: str, completed: Callable[[], None]) -> None:
         """The last record. ``completed`` is called when all of them are durable, a failing disk mended if need be."""
         self._completed = completed
-        self._write("close", {"why": why, "statements": self.statements})
+        self._write_fields("close", {"why": why, "statements": self.statements})
 
-    def _write(self, kind: str, fields: Mapping[str, Any], *, then: Then | None = None) -> None:
+    def _write_decided(self, statement: Statement, decision: Decision) -> str:
+        """The fields from ``summary`` on. A session asks the same again and again, and each is written once."""
+        kept = self._decided.get(id(decision))
+        if (
+            kept is not None
+            and kept.summary == statement.summary
+            and kept.needs == statement.needs
+            and kept.unknown == statement.unknown
+        ):
+            return kept.written
+        written = _list_decided(statement, decision)
+        if len(self._decided) >= _DECISIONS:
+            self._decided.clear()
+        self._decided[id(decision)] = _Decided(decision, statement.needs, statement.summary, statement.unknown, written)
+        return written
+
+    def _write_fields(self, kind: str, fields: Mapping[str, Any], then: Then | None = None) -> None:
+        self._write(f"{_quote(kind)},{_encode(fields)[1:-1]}", then)
+
+    def _write(self, kind_and_fields: str, then: Then | None = None) -> None:
         self.written += 1
-        at = self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
-        record = {"session": self.session, "n": self.written, "at": at, "type": kind, **fields}
-        self._journal.append(self, _encode(record).encode(errors="backslashreplace"), then=then)
+        record = f'{self._head}{self.written},"at":"{self._now()}","type":{kind_and_fields}}}'
+        self._journal.append(self, record.encode(errors="backslashreplace"), then=then)
+
+    def _now(self) -> str:
+        """The time, with microseconds. The part before the point is written once a second."""
+        now_us = int(self._clock.now_s() * 1_000_000)
+        second = now_us // 1_000_000
+        if second != self._second:
+            self._second = second
+            self._second_written = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_written}.{now_us % 1_000_000:06d}Z"
+
+
+def _list_decided(statement: Statement, decision: Decision) -> str:
+    fields: dict[str, str | Iterable[str]] = {
+        "summary": statement.summary,
+        "needs": [str(need) for need in statement.needs],
+        "effect": decision.effect.value,
+        "reason": decision.reason,
+        "policies": decision.policies,
+    }
+    if decision.errors:
+        fields["errors"] = decision.errors
+    if statement.unknown:
+        fields["unknown"] = statement.unknown
+    return _encode(fields)[1:-1]
 
 
 def show_parameters(statement: Statement) -> tuple[str | None, ...]:

@@ -11,17 +11,21 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
-from interlock.domain.actions import Action
+from interlock.domain.actions import Action, Need
 from interlock.domain.decisions import Decision, Fence, Obligation
 from interlock.domain.decisions import Effect as Allow
+from interlock.domain.snapshot import Snapshot
 from interlock.errors import Misuse
 from interlock.gateway.admission import GONE, Rights, question
 from interlock.gateway.holds import Hold, HoldParty
 from interlock.gateway.recorder import Recording
+from interlock.gateway.rules import Rules
 from interlock.gateway.shared import Shared
 from interlock.ports.protocol import Effect, Held, Impact, Outcome, Proceed, Refused, Statement, Verdict
 
 _LOG = logging.getLogger("interlock.gateway")
+_REMEMBERED = 256
+_PROCEED = Proceed()
 
 
 class Stage(Enum):
@@ -64,6 +68,14 @@ class Party:
     honours: frozenset[type]
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A decision, fitted to the machine. ``changes``: some need of it can leave the resource other than it was."""
+
+    decision: Decision
+    changes: bool
+
+
 class Statements(HoldParty):
     def __init__(self, shared: Shared, party: Party, recording: Recording, teller: Teller) -> None:
         self.shared = shared
@@ -75,6 +87,9 @@ class Statements(HoldParty):
         self._pending: dict[int, Pending] = {}
         self._parked: dict[int, Pending] = {}
         self._over = False
+        # What holds as long as what is known stays; by what a statement needs, and whether it is fenceable.
+        self._judged: dict[tuple[tuple[Need, ...], bool], _Judged] = {}
+        self._judged_from: tuple[Snapshot, Rules] | None = None
         self.on_idle: Callable[[], None] | None = None
 
     @property
@@ -97,10 +112,11 @@ class Statements(HoldParty):
             raise Misuse(f"statement {number} was asked about twice")
         pending = Pending(number, statement, Stage.PARKED, time.perf_counter())
         self._pending[number] = pending
-        if self._parked or self.shared.known is None:
+        known = None if self._parked else self.shared.known
+        if known is None:
             self._park(pending)
             return None
-        return self._decide(pending)
+        return self._decide(pending, known)
 
     def hold(self, number: int, impact: Impact) -> None:
         pending = self._pending.get(number)
@@ -137,10 +153,10 @@ class Statements(HoldParty):
 
     def decide_parked(self) -> None:
         """Knowledge is fresh again: decide what waited, in order."""
-        while self._parked and not self._over and self.shared.known is not None:
+        while self._parked and not self._over and (known := self.shared.known) is not None:
             number = next(iter(self._parked))
             pending = self._parked.pop(number)
-            self._answer(pending, self._decide(pending))
+            self._answer(pending, self._decide(pending, known))
 
     def refuse_overdue(self) -> None:
         """Refuse what has waited too long for fresh knowledge."""
@@ -174,7 +190,12 @@ class Statements(HoldParty):
 
     def judge_again(self, number: int) -> Decision | None:
         pending = self._pending.get(number)
-        return None if pending is None else self._fit(self._judge(pending.statement), pending.statement)
+        if pending is None:
+            return None
+        known = self.shared.known
+        if known is None:
+            return Decision(Allow.DENY, stale_sentence(self.shared), needs=pending.statement.needs)
+        return self._judge(pending.statement, known).decision
 
     def show(self, sentence: str) -> None:
         if not self._over:
@@ -206,12 +227,13 @@ class Statements(HoldParty):
 
     # Inside
 
-    def _decide(self, pending: Pending) -> Verdict | None:
+    def _decide(self, pending: Pending, known: tuple[Snapshot, Rules]) -> Verdict | None:
         statement = pending.statement
         if self.shared.journal.failure:
             self._forget(pending.number)
             return Refused("The recording cannot be written, so nothing is allowed.", "recording")
-        decision = pending.decision = self._fit(self._judge(statement), statement)
+        judged = self._judge(statement, known)
+        decision = pending.decision = judged.decision
         if decision.effect is Allow.DENY:
             self.recording.statement(pending.number, statement, decision)
             self._forget(pending.number)
@@ -220,21 +242,35 @@ class Statements(HoldParty):
             pending.stage = Stage.HELD
             self.recording.statement(pending.number, statement, decision)
             return self._held(statement)
-        if self._must_wait(statement):
+        # A machine that calls a change a read is not believed.
+        believed = statement.effect is Effect.AT_COMMIT or (statement.effect is Effect.NEVER and not judged.changes)
+        if not believed or self.shared.journal.stalled:
             pending.stage = Stage.RECORDING
             self.recording.statement(pending.number, statement, decision, then=lambda: self._recorded(pending))
             return None
         self.recording.statement(pending.number, statement, decision)
         pending.stage = Stage.PROCEEDING
         pending.proceeded = True
-        return Proceed(decision.obligations)
+        return Proceed(decision.obligations) if decision.obligations else _PROCEED
 
-    def _judge(self, statement: Statement) -> Decision:
-        known = self.shared.known
-        if known is None:
-            return Decision(Allow.DENY, stale_sentence(self.shared), needs=statement.needs)
-        asked = question(self.rights, statement.needs, known, self.shared.now())
-        return GONE if asked is None else known[1].decider.decide(asked)
+    def _judge(self, statement: Statement, known: tuple[Snapshot, Rules]) -> _Judged:
+        """Decide, or remember what was decided on the same needs from the same knowledge and holds at any moment."""
+        snapshot, rules = known
+        if self._judged_from is None or self._judged_from[0] is not snapshot or self._judged_from[1] is not rules:
+            self._judged_from = known
+            self._judged.clear()
+        needs = statement.needs
+        kept = self._judged.get((needs, statement.fenceable))
+        if kept is not None:
+            return kept
+        asked = question(self.rights, needs, known, self.shared.now())
+        decision = GONE if asked is None else rules.decider.decide(asked)
+        judged = _Judged(self._fit(decision, statement), any(need.action.changes for need in needs))
+        if asked is not None and rules.decider.lasts(asked):
+            if len(self._judged) >= _REMEMBERED:
+                self._judged.clear()
+            self._judged[needs, statement.fenceable] = judged
+        return judged
 
     def _fit(self, decision: Decision, statement: Statement) -> Decision:
         """What the machine cannot keep is not allowed: a write that it cannot count is held, all else refused."""
@@ -250,12 +286,6 @@ class Statements(HoldParty):
             )
             return replace(decision, effect=Allow.HOLD, reason=reason)
         return decision
-
-    def _must_wait(self, statement: Statement) -> bool:
-        if statement.effect is Effect.NOW or self.shared.journal.stalled:
-            return True
-        # A machine that calls a change a read is not believed.
-        return statement.effect is Effect.NEVER and any(need.action.changes for need in statement.needs)
 
     def _held(self, statement: Statement) -> Held:
         rules = self.shared.follower.rules

@@ -100,6 +100,12 @@ class Decider:
             return replace(verdict.decision, effect=Effect.DENY, reason=reason, obligations=(), roles=())
         return verdict.decision
 
+    def lasts(self, question: Question) -> bool:
+        """Whether ``question`` has been decided, and gets the same answer at every other moment."""
+        key = ((question.person, question.resource.name, question.roles), question.needs)
+        verdict = self._verdicts.get(key)
+        return verdict is not None and verdict.resource == question.resource and verdict.mfa is None
+
     def reach(self, roles: Iterable[str], resource: Resource) -> frozenset[Action]:
         """Every action that some policy might permit to who holds ``roles`` on ``resource``.
 

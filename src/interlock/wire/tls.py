@@ -96,4 +96,6 @@ class TlsEngine:
                 self._closed = True
                 break
             parts.append(part)
+            if not self._incoming.pending and not self._tls.pending():
+                break
         return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,122 @@
+"""What a session's records hold, as bytes: whatever is said in them, each is one object with the fields in order."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interlock.domain.actions import Action, Need
+from interlock.domain.decisions import Decision, Effect
+from interlock.gateway.clock import WorkerClock
+from interlock.gateway.journal import FrameOwner, Then
+from interlock.gateway.recorder import Recording
+from interlock.gateway.sealing import number_of
+from interlock.ports.protocol import Effect as When
+from interlock.ports.protocol import Outcome, Statement
+
+_TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from(['"', "\\", "\udc80", "\x00", '","n":7,', "ß\u2028"])
+_NEEDS = st.lists(st.builds(Need, st.sampled_from(Action), _TEXTS), min_size=1, max_size=2).map(tuple)
+_DECISIONS = st.builds(
+    Decision,
+    st.sampled_from(Effect),
+    _TEXTS,
+    policies=st.lists(_TEXTS, max_size=2).map(tuple),
+    errors=st.lists(_TEXTS, max_size=1).map(tuple),
+)
+_STATEMENTS = st.builds(
+    Statement,
+    _TEXTS,
+    _NEEDS,
+    st.just(When.NEVER),
+    summary=_TEXTS,
+    parameters=st.lists(st.none() | st.binary(max_size=4), max_size=2).map(tuple),
+    unknown=_TEXTS,
+)
+
+
+class _Pages:
+    """A journal that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+
+    def append(self, owner: FrameOwner, payload: bytes, *, then: Then | None = None) -> None:
+        self.payloads.append(payload)
+
+
+class _Shelf:
+    def holds(self, file: int, session: str) -> None:
+        return
+
+
+def _recording(pages: _Pages, clock: WorkerClock | None = None) -> Recording:
+    return Recording("s-1", pages, clock or WorkerClock(), _Shelf())
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(_STATEMENTS, _DECISIONS), min_size=1, max_size=4), st.integers(0, 3))
+def test_a_statements_record_says_what_was_asked_and_decided(
+    asked: list[tuple[Statement, Decision]], same: int
+) -> None:
+    pages = _Pages()
+    recording = _recording(pages)
+    # One decision over several statements, as when it is remembered, must not carry the words of another.
+    shared = asked[same % len(asked)][1]
+    said = [(statement, decision) for statement, own in asked for decision in (own, shared, own)]
+    for number, (statement, decision) in enumerate(said, 1):
+        recording.statement(number, statement, decision)
+    for number, (payload, (statement, decision)) in enumerate(zip(pages.payloads, said, strict=True), 1):
+        record = json.loads(payload)
+        assert number_of(payload) == record["n"] == record["number"] == number
+        assert list(record)[:10] == [
+            *("session", "n", "at", "type", "number", "text", "parameters", "summary", "needs", "effect")
+        ]
+        assert b"\n" not in payload
+        shown = {name: record[name] for name in ("summary", "needs", "effect", "reason", "policies")}
+        assert shown == json.loads(
+            json.dumps(
+                {
+                    "summary": statement.summary,
+                    "needs": [str(need) for need in statement.needs],
+                    "effect": decision.effect.value,
+                    "reason": decision.reason,
+                    "policies": list(decision.policies),
+                }
+            )
+        )
+        assert record["text"] == statement.text
+        assert record.get("errors", []) == list(decision.errors)
+        assert record.get("unknown", "") == statement.unknown
+        assert len(record["parameters"]) == len(statement.parameters)
+
+
+@settings(max_examples=60)
+@given(st.builds(Outcome, st.integers(0), st.integers(0), st.integers(0), _TEXTS, _TEXTS), st.integers(0))
+def test_an_outcomes_record_says_how_it_ended(outcome: Outcome, took_us: int) -> None:
+    pages = _Pages()
+    _recording(pages).outcome(4, outcome, took_us)
+    record = json.loads(pages.payloads[0])
+    fields = ("number", "rows", "changed", "size_bytes", "tag", "error", "took_us")
+    assert tuple(record) == ("session", "n", "at", "type", *fields)
+    assert tuple(record[name] for name in fields) == (
+        *(4, outcome.rows, outcome.changed, outcome.size_bytes),
+        *(outcome.tag, outcome.error, took_us),
+    )
+
+
+def test_the_time_is_told_to_the_microsecond_across_seconds_and_back() -> None:
+    told = [0.0, 0.25, 1.000001, 59.999999, 60.0, 0.5]
+    start = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
+    reading = iter(told)
+    clock = WorkerClock(steady=lambda: 0.0, wall=lambda: 0.0)
+    clock.anchor(start)
+    clock.steady = lambda: next(reading)
+    pages = _Pages()
+    recording = _recording(pages, clock)
+    for number in range(len(told)):
+        recording.released(number, "allow", "")
+    for seconds, payload in zip(told, pages.payloads, strict=True):
+        at = json.loads(payload)["at"]
+        assert len(at) == len("2026-11-24T23:59:00.000000Z")
+        assert abs(datetime.fromisoformat(at) - start - timedelta(seconds=seconds)) <= timedelta(microseconds=1)
