@@ -84,11 +84,14 @@ def test_what_lasts_is_the_answer_at_any_moment(
 
 def test_an_allow_without_a_time_in_it_lasts() -> None:
     decider = Decider(PLAIN)
-    question = Question(DEV, ORDERS, frozenset({"reader"}), (Need(Action.READ, "table t"),), AT, AT)
+    question = Question(DEV, ORDERS, frozenset({"writer"}), (Need(Action.READ, "table t"),), AT, AT)
     assert not decider.lasts(question)
     decider.decide(question)
     assert decider.lasts(question)
     assert not decider.lasts(replace(question, resource=FROZEN))
+    of_presence = replace(question, roles=frozenset({"reader"}))
+    assert decider.decide(of_presence).effect is Effect.ALLOW
+    assert not decider.lasts(of_presence)
 
 
 def test_the_sentence_of_a_denial_is_of_its_own_moment() -> None:
