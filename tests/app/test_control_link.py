@@ -64,7 +64,7 @@ async def test_a_token_that_is_over_is_renewed_once() -> None:
 async def test_a_no_to_the_person_stays_a_no() -> None:
     api = ScriptedApi({"token": [{"token": "t1"}], "take": [Refusal("password-used", "It was used before.")]})
     with pytest.raises(Refusal, match="It was used before"):
-        await ControlLink(api).take_password("secret", "orders")
+        await ControlLink(api).take_password("secret", "orders", "127.0.0.1")
 
 
 @pytest.mark.parametrize("code", ["no-gateway", "proof-replay", "wrong-scope", "token-over"])

@@ -84,6 +84,11 @@ def test_nothing_changed_is_nothing_to_say() -> None:
         ("bind: [test, deploy]", "bind: [review, test]", "The chain release has changed."),
         ("lease: 5s", "lease: 6s", "The timing lease is 6s (was 5s)."),
         ("127.0.0.1:15432", "127.0.0.1:15433", "The listener postgres has changed."),
+        (
+            'postgres: "127.0.0.1:15432"',
+            'postgres: {address: "127.0.0.1:15432", clear_text: loopback}',
+            "The listener postgres now lets clients on its own machine in without TLS.",
+        ),
         ("env:INTERLOCK_DATABASE", "embedded", "The state is kept in another database."),
     ],
 )

@@ -101,6 +101,15 @@ def test_how_it_runs_is_read() -> None:
     assert configuration.state == "env:INTERLOCK_DATABASE"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost", "[::]"])
+def test_a_listener_may_let_clients_on_its_own_machine_in_without_tls(host: str) -> None:
+    listener = f'postgres: {{address: "{host}:15432", clear_text: loopback}}'
+    configuration = load(EXAMPLE.replace('postgres: "127.0.0.1:15432"', listener))
+    assert configuration.listen["postgres"] == Address(host.strip("[]"), 15432)
+    assert configuration.clear_text == {"postgres"}
+    assert load().clear_text == frozenset()
+
+
 def test_what_is_left_out_has_its_default() -> None:
     configuration = load(SMALLEST)
     assert configuration == Configuration(

@@ -14,6 +14,7 @@ def mistakes_of(text: str) -> tuple[str, ...]:
 
 BASTION = "  bastion:\n    kind: toy\n    address: bastion.example.com:22\n"
 DBA = "{from: {group: dba}, count: 1}], mfa"
+CONSOLE_AT, POSTGRES_AT = 'console: "127.0.0.1:0"', 'postgres: "127.0.0.1:15432"'
 
 CASES = [
     # names and keys
@@ -119,6 +120,13 @@ CASES = [
     ("console:", "§consol:", "nothing called consol listens; did you mean console?"),
     ('"127.0.0.1:0"', '"§127.0.0.1:15432"', "postgres and console listen at the same 127.0.0.1:15432"),
     ('"127.0.0.1:0"', '"§127.0.0.1"', "write host and port, such as 127.0.0.1:8443"),
+    (POSTGRES_AT, '§postgres: {clear_text: loopback}', "the listener postgres has no address"),
+    (POSTGRES_AT, 'postgres: {address: "§127.0.0.1", clear_text: loopback}', "write host and port"),
+    (POSTGRES_AT, 'postgres: {address: "127.0.0.1:1", §clear_txt: loopback}', "did you mean clear_text?"),
+    (POSTGRES_AT, 'postgres: {address: "127.0.0.1:1", §clear_text: true}', "write loopback, or leave the key out"),
+    (POSTGRES_AT, 'postgres: {address: "127.0.0.1:1", §clear_text: }', "has an empty clear_text"),
+    (POSTGRES_AT, 'postgres: {address: "10.0.0.1:1", §clear_text: loopback}', "nobody on loopback reaches postgres at"),
+    (CONSOLE_AT, 'console: {address: "127.0.0.1:0", §clear_text: loopback}', "only ever spoken to inside TLS"),
     ("login: 4h", "§login: 9h", "8h is the most"),
     ("login: 4h", "§login: 1m", "presence lasts longer than a login"),
     ("lease: 5s", "§lease: 0s", "is no time at all"),

@@ -112,10 +112,10 @@ class ControlDesk:
 
     # The calls
 
-    async def take_password(self, password: str, resource: str) -> PasswordHolder:
+    async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         holder = self.passwords.pop(f"{password}@{resource}", None)
         if holder is None:
-            raise Refusal("bad-password", "This password for one connection does not exist.")
+            raise Refusal("bad-password", "This password does not exist.")
         return holder
 
     async def report(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
@@ -231,8 +231,8 @@ class DeskLink:
         finally:
             writer.close()
 
-    async def take_password(self, password: str, resource: str) -> PasswordHolder:
-        return from_plain(PasswordHolder, await self._call("take_password", password, resource))
+    async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
+        return from_plain(PasswordHolder, await self._call("take_password", password, resource, address))
 
     async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:
         await self._call("report", list(starts), list(ends))

@@ -129,12 +129,22 @@ async def test_a_password_is_taken_once_for_its_resource(house: House) -> None:
     gateway, dev = await house.gateway(), await house.signed_in(DEV)
     await lend(house, dev)
     issued = await dev.post("/v1/passwords", {"resource": "orders"})
+    assert (issued["connections"], issued["clear_text"]) == (1, False)
+    presented = {"password": issued["password"], "resource": "orders", "address": "127.0.0.1"}
     with refused("bad-password"):
-        await gateway.post("/v1/gateway/passwords/take", {"password": issued["password"], "resource": "stock"})
-    answer = await gateway.post("/v1/gateway/passwords/take", {"password": issued["password"], "resource": "orders"})
+        await gateway.post("/v1/gateway/passwords/take", presented | {"resource": "stock"})
+    answer = await gateway.post("/v1/gateway/passwords/take", presented)
     assert from_plain(PasswordHolder, answer).person == DEV
     with refused("bad-password"):
-        await gateway.post("/v1/gateway/passwords/take", {"password": issued["password"], "resource": "orders"})
+        await gateway.post("/v1/gateway/passwords/take", presented)
+
+
+@pytest.mark.parametrize("connections", [0, -1, 101, 10**9])
+async def test_a_password_is_for_a_bounded_number_of_connections(house: House, connections: int) -> None:
+    dev = await house.signed_in(DEV)
+    await lend(house, dev)
+    with refused("too-many"):
+        await dev.post("/v1/passwords", {"resource": "orders", "connections": connections})
 
 
 async def test_sessions_are_reported_seen_and_cut(house: House) -> None:
@@ -195,8 +205,9 @@ async def test_a_withdrawn_hold_and_a_very_long_statement(house: House) -> None:
     ("path", "body"),
     [
         ("passwords/take", {}),
-        ("passwords/take", {"password": 5, "resource": "orders"}),
-        ("passwords/take", {"password": "a\0b", "resource": "orders"}),
+        ("passwords/take", {"password": 5, "resource": "orders", "address": "127.0.0.1"}),
+        ("passwords/take", {"password": "a\0b", "resource": "orders", "address": "127.0.0.1"}),
+        ("passwords/take", {"password": "a", "resource": "orders"}),
         ("sessions", {"starts": [{}], "ends": []}),
         ("sessions", {"starts": 5}),
         ("sessions", {"starts": [{"id": "s-1", "opened_at": "yesterday"}]}),

@@ -54,8 +54,8 @@ class ControlLink:
                 self._renewed_at = 0.0
             raise _as_failure(refusal) from refusal
 
-    async def take_password(self, password: str, resource: str) -> PasswordHolder:
-        body = {"password": password, "resource": resource}
+    async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
+        body = {"password": password, "resource": resource, "address": address}
         return from_plain(PasswordHolder, await self._post("/v1/gateway/passwords/take", body))
 
     async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:

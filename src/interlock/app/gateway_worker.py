@@ -24,7 +24,11 @@ def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | Non
     settings = WorkerSettings(
         gateway=GATEWAY_NAME,
         index=index,
-        listen={name: Listen(address.host, address.port) for name, address in plan.listen.items() if name != CONSOLE},
+        listen={
+            name: Listen(address.host, address.port, name in plan.configuration.clear_text)
+            for name, address in plan.listen.items()
+            if name != CONSOLE
+        },
         identity=ServerIdentity(
             certificate=plan.folder.keys / "server.pem",
             key=plan.folder.keys / "server.key",

@@ -13,7 +13,9 @@ from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.home import Home
 from interlock.cli.output import JsonOption, emit, moment, note
 from interlock.cli.pg_service import Service, service_of, write_home_file
+from interlock.cli.shown import counted
 from interlock.cli.signing_in import services_of
+from interlock.domain.signin import MOST_CONNECTIONS
 from interlock.errors import Failure, NotFound
 
 _KEPT = frozenset({"PGOPTIONS", "PGTZ", "PGDATESTYLE", "PGCLIENTENCODING", "PGAPPNAME", "PGCONNECT_TIMEOUT"})
@@ -27,17 +29,21 @@ def add_to(app: typer.Typer) -> None:
 def connect(
     resource: Annotated[str, typer.Argument(help="What to connect to; orders/otherdb names another database.")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="For the client.")] = None,
-    print_: Annotated[
-        bool, typer.Option("--print", help="Print a password for one connection within 60 s instead.")
-    ] = False,
+    print_: Annotated[bool, typer.Option("--print", help="Print a password that is good for 60 s instead.")] = False,
+    connections: Annotated[
+        int,
+        typer.Option(help="With --print: how many connections the password is for.", min=1, max=MOST_CONNECTIONS),
+    ] = 1,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
     """Start psql (or the resource's client) through the gateway, signed in with your certificate."""
+    if connections != 1 and not print_:
+        raise typer.BadParameter("--connections goes with --print")
     name, _, database = resource.partition("/")
     with signed_in(server) as client:
         if print_:
-            _print_password(client, name, database)
+            _print_password(client, name, database, connections)
             return
         found = _find(client, name)
         service = service_of(found, client.person)
@@ -76,9 +82,10 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _print_password(client: Client, name: str, database: str) -> None:
-    issued = client.post("/v1/passwords", {"resource": name})
+def _print_password(client: Client, name: str, database: str, connections: int) -> None:
+    issued = client.post("/v1/passwords", {"resource": name, "connections": connections})
     target = f"{name}/{database}" if database else str(issued.get("database") or name)
+    tls = "required, but for clients on the gateway's own machine" if issued["clear_text"] else "required"
 
     def show(console: Console) -> None:
         rows = (
@@ -87,11 +94,12 @@ def _print_password(client: Client, name: str, database: str) -> None:
             ("database", target),
             ("user", issued["user"]),
             ("password", issued["password"]),
-            ("TLS", f"required; the authority is in {client.home.authority}"),
+            ("TLS", f"{tls}; the authority is in {client.home.authority}"),
         )
         for key, value in rows:
             console.print(f"{key:<9} {value}", markup=False, soft_wrap=True)
-        note(f"Good for one connection, until {moment(issued['expires_at'])}.")
+        good_for = counted(int(issued["connections"]), "connection")
+        note(f"Good for {good_for} from one machine, until {moment(issued['expires_at'])}.")
 
     emit({**issued, "database": target, "authority_file": str(client.home.authority)}, show)
 

@@ -245,22 +245,25 @@ class SignInRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordIssued(Event):
-    """A password for one connection within 60 s was made."""
+    """A password for so many connections within 60 s was made."""
 
     kind: ClassVar[str] = "password.issued"
     person: str
     login: str
     resource: str
+    connections: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordUsed(Event):
-    """A password for one connection was used; it cannot be used again."""
+    """One of a password's connections was made, from ``address``; it is good for ``left`` more."""
 
     kind: ClassVar[str] = "password.used"
     person: str
     login: str
     resource: str
+    address: str = ""
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

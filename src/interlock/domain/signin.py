@@ -40,9 +40,16 @@ class Attempts:
     blocked_until: datetime | None = None
 
 
+MOST_CONNECTIONS = 100
+"""How many connections one password may be for."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionPassword:
-    """A password for one connection to one resource within 60 s; ``hash`` is SHA-256 (hex) of 128 random bits."""
+    """A password for some connections to one resource within 60 s; ``hash`` is SHA-256 (hex) of 128 random bits.
+
+    ``used`` of its ``connections`` have been made, all from ``address``, the last at ``used_at``.
+    """
 
     hash: str
     person: str
@@ -51,6 +58,9 @@ class ConnectionPassword:
     issued_at: datetime
     expires_at: datetime
     used_at: datetime | None = None
+    connections: int = 1
+    used: int = 0
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import ssl
 import struct
@@ -34,7 +35,10 @@ class ConnectionOwner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Bytes in and out; TLS may start at any byte. All methods but ``abort`` do nothing once it is over."""
+    """Bytes in and out; TLS may start at any byte. All methods but ``abort`` do nothing once it is over.
+
+    ``peer`` is the other side's address; ``local`` is true when both ends are on this machine's loopback.
+    """
 
     def __init__(self, owner: ConnectionOwner, write_high: int, write_low: int) -> None:
         self._owner = owner
@@ -48,6 +52,7 @@ class Connection(asyncio.Protocol):
         self.high = False
         self.paused = False
         self.peer = ""
+        self.local = False
 
     # What asyncio calls
 
@@ -56,6 +61,7 @@ class Connection(asyncio.Protocol):
         high, low = self._bounds
         self._transport.set_write_buffer_limits(high=high, low=low)
         self.peer = _peer(transport)
+        self.local = _on_loopback(transport, "peername") and _on_loopback(transport, "sockname")
         _tune(transport)
         self._owner.connection_opened(self)
 
@@ -207,6 +213,16 @@ class Connection(asyncio.Protocol):
 def _peer(transport: asyncio.BaseTransport) -> str:
     name = transport.get_extra_info("peername")
     return str(name[0]) if isinstance(name, tuple) else "local"
+
+
+def _on_loopback(transport: asyncio.BaseTransport, end: str) -> bool:
+    """Whether this end of a TCP connection has an address of the machine's own loopback."""
+    name = transport.get_extra_info(end)
+    if not isinstance(name, tuple):
+        return False
+    address = ipaddress.ip_address(str(name[0]).partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
 
 
 def _tune(transport: asyncio.BaseTransport) -> None:

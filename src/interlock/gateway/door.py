@@ -6,14 +6,26 @@ from interlock.gateway.shared import Shared
 from interlock.ports.protocol import Credentials, Refused
 
 
-async def judge_credentials(shared: Shared, kind: str, credentials: Credentials) -> Rights | Refused:
-    """The rights under which the client may open a session on a resource of ``kind``, or why it may not."""
+def judge_clear_text(*, allowed: bool, local: bool) -> Refused | None:
+    """Why a client may not go on without TLS. ``local``: its connection never leaves this machine's loopback."""
+    if allowed and local:
+        return None
+    why = (
+        "Interlock allows that only to clients on the gateway's own machine, over loopback."
+        if allowed
+        else "Interlock opens a session only inside TLS."
+    )
+    return Refused(f"This connection is not encrypted, and {why}", "clear-text")
+
+
+async def judge_credentials(shared: Shared, kind: str, credentials: Credentials, address: str) -> Rights | Refused:
+    """The rights under which the client at ``address`` may open a session on a resource of ``kind``, or why not."""
     if shared.journal.failure:
         return Refused(f"No session is opened, because {recording_sentence(shared.journal.failure)}", "recording")
     if not shared.follower.fresh:
         # A new policy is read, or a lost connection mended, in less than this.
         await shared.follower.become_fresh(shared.limits.admission_wait_s)
-    holder = await _find_login(shared, credentials)
+    holder = await _find_login(shared, credentials, address)
     if isinstance(holder, Refused):
         return holder
     known = shared.known
@@ -22,8 +34,8 @@ async def judge_credentials(shared: Shared, kind: str, credentials: Credentials)
     return admit(holder, credentials.resource, kind, known, shared.now())
 
 
-async def _find_login(shared: Shared, credentials: Credentials) -> str | Refused:
-    """The id of the login that a certificate names, or that a password for one connection was made for."""
+async def _find_login(shared: Shared, credentials: Credentials, address: str) -> str | Refused:
+    """The id of the login that a certificate names, or that a short-lived password was made for."""
     known = shared.known
     if known is None:
         return _stale(shared)
@@ -31,7 +43,7 @@ async def _find_login(shared: Shared, credentials: Credentials) -> str | Refused
         login = read_login(credentials.certificate.der, known[0], shared.now())
         return login if isinstance(login, Refused) else login.id
     try:
-        holder = await shared.control.take_password(credentials.password or "", credentials.resource)
+        holder = await shared.control.take_password(credentials.password or "", credentials.resource, address)
     except Refusal as refusal:
         return Refused(str(refusal), refusal.code)
     except InterlockError as error:

@@ -22,7 +22,7 @@ from interlock.errors import Misuse, PeerError
 from interlock.gateway.admission import Rights, why_ended, window_end
 from interlock.gateway.connection import Connection
 from interlock.gateway.dialling import dial, explain_failure
-from interlock.gateway.door import judge_credentials
+from interlock.gateway.door import judge_clear_text, judge_credentials
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.recorder import Recording
 from interlock.gateway.shared import Shared
@@ -63,13 +63,14 @@ class Stage(IntEnum):
 class Session:
     """The machine's Outlet, the connections' owner, and what the registry of sessions knows."""
 
-    def __init__(self, shared: Shared, adapter: ProtocolAdapter) -> None:
+    def __init__(self, shared: Shared, adapter: ProtocolAdapter, *, clear_text: bool = False) -> None:
         self.id = ""
         self.stage = Stage.STRANGER
         limits = shared.limits
         self.client = Connection(self, limits.write_high, limits.write_low)
         self._shared = shared
         self._adapter = adapter
+        self._clear_text = clear_text
         self._upstream: Connection | None = None
         self._dialling = False
         self._machine: Machine | None = None
@@ -191,6 +192,9 @@ class Session:
         self.client.send(after)
         self.client.secure(self._shared.tls.server(alpn), rest=rest)
 
+    def refuse_clear_text(self) -> Refused | None:
+        return judge_clear_text(allowed=self._clear_text, local=self.client.local)
+
     def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
         if self._upstream is None:
             raise Misuse("TLS was started towards a resource that is not connected")
@@ -217,7 +221,7 @@ class Session:
 
     async def _admit(self, credentials: Credentials) -> None:
         # Runs after the machine's call has returned, so that the answer is an entry of its own.
-        verdict = await judge_credentials(self._shared, self._adapter.name, credentials)
+        verdict = await judge_credentials(self._shared, self._adapter.name, credentials, self.client.peer)
         if self.stage is not Stage.ADMITTING or self._machine is None:
             return
         machine = self._machine

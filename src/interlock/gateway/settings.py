@@ -7,10 +7,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where one protocol is listened for. Port 0 takes any free one, for a single worker."""
+    """Where one protocol is listened for. Port 0 takes any free one, for a single worker.
+
+    ``clear_text`` lets clients whose connection never leaves this machine in without TLS.
+    """
 
     host: str
     port: int
+    clear_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Worker:
         listener = open_listener(protocol, where)
         shared = self.shared
         server = await shared.loop.create_server(
-            lambda: Session(shared, adapter).client, sock=listener, backlog=_BACKLOG
+            lambda: Session(shared, adapter, clear_text=where.clear_text).client, sock=listener, backlog=_BACKLOG
         )
         self._servers.append(server)
         host, port = listener.getsockname()[:2]

@@ -95,7 +95,7 @@ class Configuration:
     ``state`` is ``embedded``, a PostgreSQL URL or ``env:NAME``. ``listen`` has what was written, and always
     ``console``. ``cedar`` maps file names to Cedar text. ``text`` is the YAML as written and ``digest`` the SHA-256
     (hex) over it and the Cedar files. ``warnings`` are what is allowed and yet hardly meant, as
-    ``file:line: sentence``.
+    ``file:line: sentence``. ``clear_text`` names the listeners that let clients on their own machine in without TLS.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -107,6 +107,7 @@ class Configuration:
     separations: tuple[Separation, ...] = ()
     chains: Mapping[str, Chain] = field(default_factory=dict)
     listen: Mapping[str, Address] = field(default_factory=dict)
+    clear_text: frozenset[str] = frozenset()
     timing: Timing = field(default_factory=Timing)
     state: str = "embedded"
     cedar: Mapping[str, str] = field(default_factory=dict)

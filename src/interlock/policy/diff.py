@@ -27,6 +27,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_conflict_changes(old, new),
         *_whole("chain", old.chains, new.chains),
         *_whole("listener", old.listen, new.listen),
+        *_clear_text_changes(old, new),
         *_timing_changes(old, new),
         *_state_changes(old, new),
         *_cedar_changes(old.cedar, new.cedar),
@@ -58,6 +59,12 @@ def _whole(noun: str, old: Mapping[str, object], new: Mapping[str, object]) -> I
             yield f"The {noun} {name} is new."
         elif old[name] != new[name]:
             yield f"The {noun} {name} has changed."
+
+
+def _clear_text_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    for name in sorted(old.clear_text ^ new.clear_text):
+        lets = "now lets" if name in new.clear_text else "no longer lets"
+        yield f"The listener {name} {lets} clients on its own machine in without TLS."
 
 
 def _resource(resource: Resource) -> str:

@@ -38,6 +38,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "chains.NAME.at_least": ("persons", "duties"),
     "chains.NAME.at_most": ("persons", "duties"),
     "chains.NAME.claims": ("min_persons", "min_vendors", "survives_absences"),
+    "listen.NAME": ("address", "clear_text"),
     "timing": ("lease", "hold", "login", "presence", "request", "measure", "lock_wait"),
     "cases": ("cases",),
     "cases[]": ("name", "person", "roles", "resource", "statement", "action", "part", "expect", "present", "at"),

@@ -56,7 +56,7 @@ def load_configuration(
     roles = read_roles(draft, groups)
     separations = read_separations(draft)
     chains = read_chains(draft)
-    listen = read_listen(draft, frozenset(check_settings))
+    listeners = read_listen(draft, frozenset(check_settings))
     timing = read_timing(draft)
     state = read_state(draft)
     if (node := top.get("cedar")) is not None:
@@ -74,7 +74,8 @@ def load_configuration(
         roles=roles,
         separations=separations,
         chains=chains,
-        listen=listen,
+        listen=listeners.addresses,
+        clear_text=listeners.clear_text,
         timing=timing,
         state=state,
         cedar=dict(cedar),

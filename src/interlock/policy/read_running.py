@@ -1,13 +1,15 @@
 """The sections ``listen``, ``timing`` and ``state``: how Interlock itself runs."""
 
+import ipaddress
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from interlock.policy.configuration import CONSOLE, Address, Timing
-from interlock.policy.draft import Draft, Section, named_entries, shown
+from interlock.policy.draft import Draft, Path, Section, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
-from interlock.policy.nodes import Scalar
+from interlock.policy.nodes import Node, Scalar, Table
 from interlock.policy.scalars import read_address, read_duration, read_text
 
 _LONGEST = {
@@ -22,23 +24,66 @@ _LONGEST = {
 """The most that each timing can be; a login of more than a working day would outlive its reason."""
 
 
-def read_listen(draft: Draft, kinds: Collection[str]) -> dict[str, Address]:
-    """Where each listener listens. ``kinds`` are the protocols there are; empty when they are not known."""
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where each listener listens, and which let clients on their own machine in without TLS."""
+
+    addresses: dict[str, Address]
+    clear_text: frozenset[str]
+
+
+def read_listen(draft: Draft, kinds: Collection[str]) -> Listeners:
+    """``kinds`` are the protocols there are; empty when they are not known."""
     listen = {CONSOLE: Address("127.0.0.1", 8443)}
+    clear_text: set[str] = set()
     taken: dict[Address, str] = {}
     for key, node in named_entries(draft, "listen", "listener"):
         path = ("listen", key.text)
         if kinds and key.text not in {CONSOLE, *kinds}:
             draft.add(path, f"nothing called {shown(key.text)} listens", did_you_mean(key.text, {CONSOLE, *kinds}))
             continue
-        address = read_address(draft, node, path, f"the address of {key.text}", any_port=True)
+        address, clear = _read_listener(draft, node, path)
         if address is None:
             continue
         if address.port and address in taken:
             draft.add(path, f"{key.text} and {taken[address]} listen at the same {address}", "give each its own port")
         taken[address] = key.text
         listen[key.text] = address
-    return listen
+        if clear:
+            clear_text.add(key.text)
+    return Listeners(listen, frozenset(clear_text))
+
+
+def _read_listener(draft: Draft, node: Node, path: Path) -> tuple[Address | None, bool]:
+    """An address, or a mapping with one and with what else a listener can be told."""
+    name = path[-1]
+    what = f"the address of {name}"
+    if not isinstance(node, Table):
+        return read_address(draft, node, path, what, any_port=True), False
+    section = Section(draft, node, path, "listen.NAME", f"the listener {name}")
+    where = section.need("address", "write address: 127.0.0.1:PORT")
+    address = None if where is None else read_address(draft, where, section.at("address"), what, any_port=True)
+    asked = section.get("clear_text")
+    if asked is None:
+        return address, False
+    at = section.at("clear_text")
+    if not isinstance(asked, Scalar) or asked.text != "loopback":
+        draft.add(at, f"clear_text of {name} is not loopback", "write loopback, or leave the key out")
+    elif name == CONSOLE:
+        draft.add(at, "the console is only ever spoken to inside TLS", "leave clear_text out")
+    elif address is not None and not _hears_loopback(address.host):
+        right = "listen at 127.0.0.1, or leave clear_text out"
+        draft.add(at, f"nobody on loopback reaches {name} at {address}, so clear_text means nothing", right)
+    return address, True
+
+
+def _hears_loopback(host: str) -> bool:
+    """Whether a client on loopback can come to a listener on ``host``."""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return ip.is_loopback or ip.is_unspecified
 
 
 def read_timing(draft: Draft) -> Timing:

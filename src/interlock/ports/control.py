@@ -73,7 +73,7 @@ class HoldOpened:
 
 @dataclass(frozen=True, slots=True)
 class PasswordHolder:
-    """Whom a password for one connection stood for."""
+    """Whom a short-lived password stood for."""
 
     person: str
     login: str
@@ -84,7 +84,8 @@ class ControlPlane(Protocol):
 
     def feed(self) -> AsyncIterator[Mapping[str, Any]]: ...
 
-    async def take_password(self, password: str, resource: str) -> PasswordHolder: ...
+    async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
+        """Use up one of the connections that ``password`` is good for. ``address`` is the client's."""
 
     async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:
         """Idempotent: a start or end that is known already changes nothing."""

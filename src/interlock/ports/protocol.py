@@ -198,6 +198,12 @@ class Outlet(Protocol):
         ``alpn`` are the application protocol names (RFC 7301) to choose from when the client offers some.
         """
 
+    def refuse_clear_text(self) -> Refused | None:
+        """Why the client may not go on without TLS, or None when the operator lets clients on this machine do so.
+
+        A machine asks before it reads anything that would be a secret on the way, such as a password.
+        """
+
     def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
         """Start TLS as the client. ``mode`` is ``verify-full``, ``verify-ca`` or ``require``; ``trust`` a PEM file."""
 

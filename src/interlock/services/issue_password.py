@@ -1,10 +1,11 @@
-"""A password for one connection, for clients that cannot use certificates.
+"""A password for one connection, or for several of one program, for clients that cannot use certificates.
 
 Holds to:
 
 * it is issued to an active login of an active person who has an active grant on the resource, bound to that login's key
 * it has 128 random bits, is shown once and kept as its SHA-256 only
-* it is good for one connection to that one resource, before 60 seconds have passed
+* it is good for as many connections to that one resource as were asked for, 100 at most and one unless told, all from
+  one address and before 60 seconds have passed
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from interlock.domain.events import PasswordIssued
-from interlock.domain.signin import ConnectionPassword
+from interlock.domain.signin import MOST_CONNECTIONS, ConnectionPassword
 from interlock.errors import NotFound, Refusal
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -30,10 +31,17 @@ class IssuedPassword:
     person: str
     resource: str
     expires_at: datetime
+    connections: int = 1
 
 
-async def issue_password(desk: Desk, *, login_id: str, resource: str) -> IssuedPassword:
-    """Raises Refusal (``login-ended``, ``person-ended``, ``no-grant``) or NotFound."""
+async def issue_password(desk: Desk, *, login_id: str, resource: str, connections: int = 1) -> IssuedPassword:
+    """Raises Refusal (``login-ended``, ``person-ended``, ``no-grant``, ``too-many``) or NotFound."""
+    if not 1 <= connections <= MOST_CONNECTIONS:
+        raise Refusal(
+            "too-many",
+            f"A password is for 1 to {MOST_CONNECTIONS} connections, not {connections}.",
+            f"Type `interlock connect {resource} --print --connections {MOST_CONNECTIONS}`, or use a certificate.",
+        )
     async with desk.state.reading() as reading:
         actor = (await active_login(reading, login_id, desk.clock.now())).person
     if resource not in desk.configuration.resources:
@@ -50,10 +58,12 @@ async def issue_password(desk: Desk, *, login_id: str, resource: str) -> IssuedP
                 f"Type `interlock request {resource} --role ROLE --for 1h --reason …`.",
             )
         password = secrets.token_urlsafe(16)
-        issued = ConnectionPassword(hash_of(password), login.person, login.id, resource, now, now + LIFETIME)
+        issued = ConnectionPassword(
+            hash_of(password), login.person, login.id, resource, now, now + LIFETIME, connections=connections
+        )
         await work.save(issued)
-        work.record(PasswordIssued(person=login.person, login=login.id, resource=resource))
-    return IssuedPassword(password, login.person, resource, issued.expires_at)
+        work.record(PasswordIssued(person=login.person, login=login.id, resource=resource, connections=connections))
+    return IssuedPassword(password, login.person, resource, issued.expires_at, connections)
 
 
 def hash_of(password: str) -> str:

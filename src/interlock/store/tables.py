@@ -223,6 +223,9 @@ connection_passwords = Table(
     _time("issued_at"),
     _time("expires_at"),
     _maybe_time("used_at"),
+    _number("connections"),
+    _number("used"),
+    _maybe_text("address"),
 )
 
 gateways = Table(

@@ -77,6 +77,7 @@ class TinyGateway:
     context: ssl.SSLContext | None = None
     sessions: "list[Session]" = field(default_factory=list)
     asides: int = 0
+    clear_text: bool = False
 
     @property
     def session(self) -> "Session":
@@ -191,6 +192,9 @@ class Session:
             context.set_alpn_protocols(list(alpn))
         self._client.send(after)
         self._client.secure(context, rest=rest)
+
+    def refuse_clear_text(self) -> Refused | None:
+        return None if self._gateway.clear_text else Refused("This connection is not encrypted.", "clear-text")
 
     def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
         if self._server is not None:

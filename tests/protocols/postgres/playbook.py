@@ -72,6 +72,9 @@ class Playbook:
     def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:
         self.calls.append(f"secure_client {after!r} {rest!r} {alpn}")
 
+    def refuse_clear_text(self) -> Refused | None:
+        return Refused("This connection is not encrypted.", "clear-text")
+
     def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
         self.calls.append(f"secure_upstream {server_name} {mode} {trust}")
 

@@ -44,6 +44,14 @@ async def test_without_tls_nothing_opens(gateway: TinyGateway) -> None:
     gateway.session.faults.clear()
 
 
+async def test_without_tls_where_the_gateway_lets_it(gateway: TinyGateway) -> None:
+    gateway.clear_text = True
+    await succeeds(gateway, sslmode="disable")
+    credentials = gateway.session.credentials
+    assert credentials is not None
+    assert (credentials.password, credentials.certificate) == (PASSWORD, None)
+
+
 async def test_direct_tls(gateway: TinyGateway) -> None:
     """PostgreSQL 17's ``sslnegotiation=direct`` insists on the ALPN name."""
     await succeeds(gateway, sslnegotiation="direct")

@@ -6,7 +6,8 @@ A connection begins in one of five ways (PostgreSQL documentation, "Start-up", "
 * TLS at once (PostgreSQL 17 clients with ``sslnegotiation=direct``), known by its first byte;
 * ``GSSENCRequest``: answered ``N``, the client begins anew;
 * ``CancelRequest``: its key is handed on, and the connection ends without an answer, as a server does it;
-* ``StartupMessage``: who and what. Only inside TLS, because what follows would otherwise be readable on the way.
+* ``StartupMessage``: who and what. Only inside TLS, because what follows would otherwise be readable on the way, or
+  where the gateway lets a client on its own machine stay in the clear.
 
 A client with a certificate is known by it. Any other is asked for a password, which is one for one connection.
 """
@@ -131,12 +132,9 @@ class ClientStartup:
         if major != 3:
             raise StartupError("0A000", f"PostgreSQL's protocol {major}.{minor} is not spoken here; 3.0 to 3.2 are.")
         asked = messages.read_startup(body)
-        if not self._secure:
-            raise StartupError(
-                "28000",
-                "This connection is not encrypted, and Interlock opens a session only inside TLS.",
-                "Connect with sslmode=require.",
-            )
+        refused = None if self._secure else self._outlet.refuse_clear_text()
+        if refused is not None:
+            raise StartupError("28000", refused.sentence, "Connect with sslmode=require.")
         unknown = [name for name in asked if name.startswith("_pq_.")]
         if protocol > messages.NEWEST_PROTOCOL or unknown:
             self._send(messages.negotiate(min(protocol, messages.NEWEST_PROTOCOL), unknown))

@@ -52,8 +52,11 @@ async def feed(services: ServicesOf, gateway: SignedInGateway) -> StreamingRespo
 @router.post("/passwords/take")
 async def take_connection_password(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
-    password, resource = _text(body, "password"), _text(body, "resource")
-    return answer(await take_password(services.desk, gateway=gateway.name, password=password, resource=resource))
+    password, resource, address = (_text(body, name) for name in ("password", "resource", "address"))
+    taken = await take_password(
+        services.desk, gateway=gateway.name, password=password, resource=resource, address=address
+    )
+    return answer(taken)
 
 
 @router.post("/sessions")

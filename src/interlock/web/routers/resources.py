@@ -1,4 +1,4 @@
-"""What there is, and the password for one connection to it."""
+"""What there is, and the short-lived password for connections to it."""
 
 from typing import Any
 
@@ -19,6 +19,7 @@ _ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared with, 
 
 class PasswordBody(Body):
     resource: Name
+    connections: int = 1
 
 
 @router.get("/resources")
@@ -29,12 +30,16 @@ async def resources(request: Request, services: ServicesOf, caller: SignedInPers
 
 @router.post("/passwords")
 async def passwords(request: Request, body: PasswordBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
-    issued = await issue_password(services.desk, login_id=caller.login.id, resource=body.resource)
+    issued = await issue_password(
+        services.desk, login_id=caller.login.id, resource=body.resource, connections=body.connections
+    )
     kind = services.desk.configuration.resources[body.resource].kind
     return answer(
         {
             "password": issued.password,
             "expires_at": issued.expires_at,
+            "connections": issued.connections,
+            "clear_text": kind in services.desk.configuration.clear_text,
             "user": issued.person,
             **connect_words(services, kind, body.resource, request),
         }
