@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml requirements/lock.txt
 	touch $@
 
 bench: $(STAMP)
-	tools/debian-packages postgresql-15 pgbouncer openssl
+	tools/debian-packages postgresql-15 pgbouncer haproxy
 	$(BIN)/python -m bench.cut
 	$(BIN)/python -m bench.statements
 
