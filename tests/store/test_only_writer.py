@@ -18,10 +18,12 @@ WRITING = ("insert into", "update interlock", "delete from", "truncate ", "merge
 EXEMPT = {
     "store/unit_of_work.py": "the unit of work",
     "store/replay.py": "a cache of used proofs, which is no state; test_the_replay_cache_names_no_other_table",
+    "store/waiting.py": "what strangers began, which is no state; test_the_waiting_room_names_no_other_table",
     "store/migrate.py": "makes the schema, as its owner, at start",
     "store/migrations/__init__.py": "the same",
     "store/migrations/env.py": "the same",
     "store/migrations/versions/v0001_state.py": "the same",
+    "store/migrations/versions/v0003_oauth.py": "the same",
     "store/tables.py": "defines the tables; its text() is an index's condition",
     "store/cluster.py": "makes the embedded server's roles, before it first runs",
 }
@@ -78,3 +80,10 @@ def test_the_replay_cache_names_no_other_table() -> None:
 
 def test_the_exempt_are_there() -> None:
     assert EXEMPT.keys() <= {name for name, _ in _files()}
+
+
+def test_the_waiting_room_names_no_other_table() -> None:
+    tables = {table.name for table in metadata.tables.values()}
+    (tree,) = (tree for name, tree in _files() if name == "store/waiting.py")
+    assert {imported for module, imported in _imports(tree) if module == "interlock.store.tables"} == {"waiting"}
+    assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables

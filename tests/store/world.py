@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from interlock.domain.events import PersonAdded
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
+from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.roles import ApprovalRule
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
@@ -47,12 +48,33 @@ ENROLMENT = Enrolment("cd" * 32, DEV.name, "system", NOW, LATER)
 ATTEMPTS = Attempts("address:127.0.0.1", 3, NOW, blocked_until=LATER)
 PASSWORD = ConnectionPassword("ef" * 32, DEV.name, LOGIN.id, "orders", NOW, LATER)
 GATEWAY = GatewayIdentity("one", "thumb-of-one", NOW)
+CLIENT = OauthClient(
+    "agent-thumb", ClientKind.AGENT, "helper", ("https://a/", "https://b/"), {"keys": [{"x": "1"}]}, NOW, owner=DEV.name
+)
+DELEGATION = Delegation(
+    "d-00000001",
+    DEV.name,
+    LOGIN.id,
+    CLIENT.id,
+    frozenset({"read"}),
+    "thumb",
+    "ab" * 32,
+    "c",
+    "https://a/",
+    NOW,
+    LATER,
+    LATER,
+)
+PASSKEY = Passkey("aWQ", DEV.name, "a2V5", 7, "laptop", NOW)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
     # In no order of dependence: a unit of work may save them as it likes.
     APPROVAL,
     GRANT,
+    DELEGATION,
+    PASSKEY,
+    CLIENT,
     ACTIVITY,
     PASSWORD,
     CREDENTIAL,

@@ -20,9 +20,11 @@ from obstore.store import LocalStore
 from interlock.domain.people import Contract
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.authority import Authority, make_request
+from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker, ProofMaker
 from interlock.identity.keys import load_or_create_nonce_secret, new_key, thumbprint
 from interlock.identity.passwords import Argon2Passwords
+from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
 from interlock.identity.totp import TotpCodes
 from interlock.policy.configuration import Address
@@ -34,7 +36,9 @@ from interlock.services.join_gateway import join_gateway
 from interlock.store.home import StateAddress
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.state import PostgresState
+from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
+from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
 from tests.services.world import World, company
 from tests.support.clock import FixedClock
@@ -171,7 +175,9 @@ def contracts_of_now() -> dict[str, Contract]:
 
 
 @asynccontextmanager
-async def open_house(state: PostgresState, address: StateAddress, folder: Path) -> AsyncIterator[House]:
+async def open_house(
+    state: PostgresState, address: StateAddress, folder: Path, *, fetch: PublicFetch | None = None
+) -> AsyncIterator[House]:
     """Everything built as ``app`` builds it, served on a free loopback port."""
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
     clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
@@ -180,6 +186,9 @@ async def open_house(state: PostgresState, address: StateAddress, folder: Path) 
     authority = Authority.open(folder / "keys", clock.now())
     files = authority.ensure_server(folder / "keys", [], clock.now())
     passwords, replays = Argon2Passwords(), PostgresReplayCache(address.url, clock=clock)
+    waiting = PostgresWaitingRoom(address.url, clock=clock)
+    listener = socket.create_server(("127.0.0.1", 0))
+    issuer = f"https://localhost:{listener.getsockname()[1]}"
     recordings = folder / "recordings"
     recordings.mkdir()
     tokens = Tokens(new_key(), clock)
@@ -187,12 +196,17 @@ async def open_house(state: PostgresState, address: StateAddress, folder: Path) 
         front=open_front_desk(world.desk, passwords, TotpCodes(), authority, tokens),
         tokens=tokens,
         proofs=ProofChecker(Nonces(load_or_create_nonce_secret(folder / "keys" / "nonce.key"), clock), replays, clock),
+        oauth=AuthorizationServer(
+            issuer,
+            waiting,
+            ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock),
+            fetch or PublicFetch(),
+        ),
         credentials=Credentials({}, {}),
         recordings=LocalStore(recordings),
         hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
         listeners={"postgres": Address("::", 15432)},
     )
-    listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         build_api(services),
         ssl_certfile=files.certificate,
@@ -215,6 +229,7 @@ async def open_house(state: PostgresState, address: StateAddress, folder: Path) 
         await serving
         passwords.close()
         await replays.close()
+        await waiting.close()
 
 
 def trust(authority: Authority) -> ssl.SSLContext:

@@ -259,6 +259,10 @@ def _form(route: APIRoute) -> dict[str, object] | None:
         "/v1/passwords": {"resource": "orders"},
         "/v1/requests": {"resource": "orders", "role": "reader", "duration_s": 60, "reason": "x"},
         "/v1/requests/{request_id}/approve": {"digest": "x"},
+        "/v1/certificate": {"csr": "x"},
+        "/v1/consents/look": {"request": "x"},
+        "/v1/consents": {"request": "x", "allow": True},
+        "/v1/agents": {"name": "x", "jwk": {}},
     }
     if "GET" in (route.methods or ()) or route.path.startswith("/v1/gateway"):
         return None

@@ -17,13 +17,16 @@ from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
+from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
 from interlock.identity.passwords import Argon2Passwords
+from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
 from interlock.identity.totp import TotpCodes
 from interlock.policy.configuration import CONSOLE, Address
 from interlock.ports.clock import Clock, SystemClock
+from interlock.ports.state import ReplayCache, WaitingRoom
 from interlock.services.apply_configuration import apply_configuration
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
@@ -34,7 +37,9 @@ from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.state import PostgresState
+from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
+from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
 
 GATEWAY_NAME = "local"
@@ -52,7 +57,7 @@ async def run_control(
     """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
     clock = SystemClock()
     await migrate(address.owner_url)
-    async with _state(address) as (state, replays):
+    async with _state(address) as (state, replays, waiting):
         desk = Desk(state, clock, plan.configuration)
         await _make_current(desk, plan)
         authority = Authority.open(plan.folder.keys, clock.now())
@@ -64,6 +69,7 @@ async def run_control(
             front=front,
             tokens=_tokens(plan, clock),
             proofs=ProofChecker(nonces, replays, clock),
+            oauth=_oauth(plan, waiting, replays, clock),
             credentials=Credentials(plan.configuration.resources, adapters.vaults),
             recordings=LocalStore(plan.folder.recordings),
             hosts=frozenset(server_hosts(hosts)),
@@ -85,14 +91,34 @@ def _tokens(plan: Plan, clock: Clock) -> Tokens:
     return Tokens(load_or_create_key(plan.folder.keys / "token.key"), clock)
 
 
+def _oauth(plan: Plan, waiting: WaitingRoom, replays: ReplayCache, clock: Clock) -> AuthorizationServer:
+    issuer = issuer_of(plan)
+    assertions = ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock)
+    return AuthorizationServer(issuer, waiting, assertions, PublicFetch())
+
+
+def issuer_of(plan: Plan) -> str:
+    """The one name of the authorization server. Where the console listens on this machine alone it is ``localhost``:
+    passkeys belong to names, and an address is none."""
+    console = plan.listen[CONSOLE]
+    host = {"127.0.0.1": "localhost", "::1": "localhost"}.get(console.host, console.host)
+    if host in ("0.0.0.0", "::"):  # noqa: S104 -- compared with, not bound to
+        host = socket.getfqdn()
+    return f"https://{Address(host, console.port)}"
+
+
 @asynccontextmanager
-async def _state(address: StateAddress) -> AsyncIterator[tuple[PostgresState, PostgresReplayCache]]:
+async def _state(
+    address: StateAddress,
+) -> AsyncIterator[tuple[PostgresState, PostgresReplayCache, PostgresWaitingRoom]]:
     async with AsyncExitStack() as held:
         state = PostgresState(address.url)
         held.push_async_callback(state.close)
         replays = PostgresReplayCache(address.url)
         held.push_async_callback(replays.close)
-        yield state, replays
+        waiting = PostgresWaitingRoom(address.url)
+        held.push_async_callback(waiting.close)
+        yield state, replays, waiting
 
 
 async def _make_current(desk: Desk, plan: Plan) -> None:

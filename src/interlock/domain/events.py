@@ -324,6 +324,92 @@ class GatewayJoined(Event):
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRegistered(Event):
+    """A client of the authorization server came to be known; ``owner`` is set for an agent."""
+
+    kind: ClassVar[str] = "client.registered"
+    client: str
+    client_kind: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientEnded(Event):
+    """A client may no longer ask for tokens, and those that it has no longer work."""
+
+    kind: ClassVar[str] = "client.ended"
+    client: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationGiven(Event):
+    """A person let a client act for them until ``ends_at`` or the end of the login, whichever is sooner."""
+
+    kind: ClassVar[str] = "delegation.given"
+    delegation: str
+    person: str
+    login: str
+    client: str
+    scopes: tuple[str, ...]
+    ends_at: datetime
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationUsed(Event):
+    """A client exchanged its code, or refreshed: ``generation`` counts the refresh tokens."""
+
+    kind: ClassVar[str] = "delegation.used"
+    delegation: str
+    key: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationEnded(Event):
+    """What a client was allowed ended; its tokens no longer work."""
+
+    kind: ClassVar[str] = "delegation.ended"
+    delegation: str
+    person: str
+    client: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyAdded(Event):
+    """A person registered a passkey."""
+
+    kind: ClassVar[str] = "passkey.added"
+    person: str
+    passkey: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyUsed(Event):
+    """A passkey signed, with the person verified; ``purpose`` is what for: a sign-in, or the request that it named."""
+
+    kind: ClassVar[str] = "passkey.used"
+    person: str
+    passkey: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyEnded(Event):
+    """A passkey no longer works."""
+
+    kind: ClassVar[str] = "passkey.ended"
+    person: str
+    passkey: str
+    reason: str
+
+
 def _all_kinds() -> dict[str, type[Event]]:
     kinds: dict[str, type[Event]] = {}
     for cls in Event.__subclasses__():

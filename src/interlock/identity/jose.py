@@ -43,6 +43,7 @@ class Verifier:
     """Checks signatures of one public key."""
 
     def __init__(self, key: PublicKey) -> None:
+        self.key = key
         self.algorithm = algorithm_of(key)
         self._key = _jose_key(key)
 

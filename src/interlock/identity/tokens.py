@@ -1,9 +1,11 @@
-"""Access tokens: JWTs of type ``at+jwt`` (RFC 9068), signed with ES256, bound to a key (RFC 9449 section 6).
+"""Tokens: JWTs of type ``at+jwt`` (RFC 9068), signed with ES256, bound to a key (RFC 9449 section 6).
 
-A token says who signed in with which key; whether the login and the person are still there is looked up at every call.
+A token says who signed in with which key, or which client acts for whom; whether the login, the delegation and the
+person are still there is looked up at every call.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,7 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from interlock.domain.grants import Login
+from interlock.domain.oauth import Delegation
 from interlock.identity.jose import Signer, UnreadableError, Verifier, unverified
+from interlock.identity.keys import public_jwk, thumbprint
 from interlock.identity.refusals import TokenRefused
 from interlock.ports.clock import Clock
 from interlock.ports.identity import IssuedToken
@@ -21,6 +25,8 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 -- the type's name (RFC 9068 section 2.1)
 ISSUER = "urn:interlock:control"
 AUDIENCE = "urn:interlock:api"
 GATEWAY_LIFETIME = timedelta(minutes=10)
+CLIENT_LIFETIME = timedelta(minutes=10)
+REFRESH_TYPE = "rt+jwt"
 _SKEW = timedelta(seconds=5)
 """By how much another control plane's clock may be ahead of ours."""
 
@@ -32,11 +38,16 @@ class Scope(StrEnum):
 
     PERSON = "person"
     GATEWAY = "gateway"
+    CLIENT = "client"
+    """A client that acts for a person, within the scopes of its delegation."""
+    AGENT = "agent"
+    """An agent as itself. It opens nothing but what says who it is, and is exchanged for an owner's token."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A token that is ours and not over. ``login`` is empty for a gateway, whose name is ``subject``."""
+    """A token that is ours and not over. ``login`` is that of a person's own token alone, ``delegation`` and
+    ``scopes`` are those of a client's; a gateway's or an agent's ``subject`` is its name."""
 
     subject: str
     scope: Scope
@@ -45,15 +56,41 @@ class AccessToken:
     issued_at: datetime
     ends_at: datetime
     present_at: datetime | None
+    delegation: str = ""
+    client: str = ""
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """Names a delegation and the generation that it is of."""
+
+    delegation: str
+    client: str
+    generation: int
 
 
 class Tokens:
-    """Signs and reads access tokens. The port TokenSigning."""
+    """Signs and reads tokens. The port TokenSigning.
 
-    def __init__(self, key: EllipticCurvePrivateKey, clock: Clock) -> None:
+    ``older`` are keys that no longer sign; what they signed is read until it is over.
+    """
+
+    def __init__(
+        self, key: EllipticCurvePrivateKey, clock: Clock, older: Sequence[EllipticCurvePrivateKey] = ()
+    ) -> None:
         self._signer = Signer(key)
-        self._verifier = Verifier(key.public_key())
+        self._kid = thumbprint(key)
+        self._verifiers = {thumbprint(one): Verifier(one.public_key()) for one in (key, *older)}
         self._clock = clock
+
+    def jwks(self) -> dict[str, Any]:
+        """The keys that our tokens are verified with (RFC 7517)."""
+        keys = [
+            {**public_jwk(verifier.key), "kid": kid, "use": "sig", "alg": verifier.algorithm}
+            for kid, verifier in self._verifiers.items()
+        ]
+        return {"keys": keys}
 
     def issue_for_login(self, login: Login) -> IssuedToken:
         """A token that lasts as long as the login."""
@@ -64,6 +101,46 @@ class Tokens:
 
     def issue_for_gateway(self, name: str, key: str, at: datetime) -> IssuedToken:
         return self._issue(name, Scope.GATEWAY, key, at, at + GATEWAY_LIFETIME, {})
+
+    def issue_for_delegation(self, delegation: Delegation, at: datetime) -> IssuedToken:
+        """Ten minutes, and never past the delegation. It names the person, the client and, if one acts, the agent."""
+        claims: dict[str, Any] = {
+            "client_id": delegation.client,
+            "delegation": delegation.id,
+            "scope": " ".join(sorted(delegation.scopes)),
+        }
+        if delegation.actor is not None:
+            claims["act"] = {"sub": delegation.actor}
+        ends_at = min(at + CLIENT_LIFETIME, delegation.ends_at)
+        return self._issue(delegation.person, Scope.CLIENT, delegation.key, at, ends_at, claims)
+
+    def issue_for_agent(self, agent: str, key: str, at: datetime) -> IssuedToken:
+        claims = {"client_id": agent, "agent": agent}
+        return self._issue(agent, Scope.AGENT, key, at, at + CLIENT_LIFETIME, claims)
+
+    def issue_refresh(self, delegation: Delegation, at: datetime) -> str:
+        claims = {
+            "iss": ISSUER,
+            "client_id": delegation.client,
+            "delegation": delegation.id,
+            "generation": delegation.generation,
+            "iat": int(at.timestamp()),
+            "exp": int(delegation.ends_at.timestamp()),
+            "jti": secrets.token_urlsafe(16),
+        }
+        return self._signer.sign({"typ": REFRESH_TYPE, "kid": self._kid}, claims)
+
+    def read_refresh(self, text: str) -> RefreshToken:
+        """Raises TokenRefused. Whether its turn has passed is looked up."""
+        claims = self._read_claims(text, REFRESH_TYPE)
+        try:
+            token = RefreshToken(_text(claims["delegation"]), _text(claims["client_id"]), _whole(claims["generation"]))
+            over = self._clock.now() >= datetime.fromtimestamp(_whole(claims["exp"]), UTC)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+            raise TokenRefused("bad-token", "The refresh token lacks what it must say.", _AGAIN) from error
+        if over:
+            raise TokenRefused("token-over", "The refresh token is over.", _AGAIN)
+        return token
 
     def _issue(
         self, subject: str, scope: Scope, key: str, at: datetime, ends_at: datetime, more: dict[str, Any]
@@ -81,16 +158,14 @@ class Tokens:
             "cnf": {"jkt": key},
             **more,
         }
-        return IssuedToken(self._signer.sign({"typ": TOKEN_TYPE}, claims), datetime.fromtimestamp(exp, UTC))
+        return IssuedToken(
+            self._signer.sign({"typ": TOKEN_TYPE, "kid": self._kid}, claims), datetime.fromtimestamp(exp, UTC)
+        )
 
     def read(self, text: str) -> AccessToken:
         """The token, if it is ours and not over. Raises TokenRefused. The caller still has to prove the key."""
-        try:
-            header, claims = unverified(text)
-            self._verifier.verify(text)
-        except UnreadableError as error:
-            raise TokenRefused("bad-token", f"The access token is not good: {error}.", _AGAIN) from error
-        if header.get("typ") != TOKEN_TYPE or claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
+        claims = self._read_claims(text, TOKEN_TYPE)
+        if claims.get("aud") != AUDIENCE:
             raise TokenRefused("bad-token", "The access token was made for something else.", _AGAIN)
         token = _token(claims)
         now = self._clock.now()
@@ -101,11 +176,25 @@ class Tokens:
             raise TokenRefused("bad-token", "The access token is from the future.", "Check the server's clock.")
         return token
 
+    def _read_claims(self, text: str, kind: str) -> dict[str, Any]:
+        try:
+            header, claims = unverified(text)
+            kid = header.get("kid")
+            # A name that is not known takes the key that signs now, whose signature then does not hold.
+            ours = self._verifiers[self._kid]
+            (self._verifiers.get(kid, ours) if isinstance(kid, str) else ours).verify(text)
+        except UnreadableError as error:
+            raise TokenRefused("bad-token", f"The token is not good: {error}.", _AGAIN) from error
+        if header.get("typ") != kind or claims.get("iss") != ISSUER:
+            raise TokenRefused("bad-token", "The token was made for something else.", _AGAIN)
+        return claims
+
 
 def _token(claims: dict[str, Any]) -> AccessToken:
     try:
         present = claims.get("present_at")
-        scope = Scope(claims["scope"])
+        scope = _scope_of(claims)
+        is_client = scope is Scope.CLIENT
         token = AccessToken(
             subject=_text(claims["sub"]),
             scope=scope,
@@ -114,10 +203,19 @@ def _token(claims: dict[str, Any]) -> AccessToken:
             issued_at=datetime.fromtimestamp(_whole(claims["iat"]), UTC),
             ends_at=datetime.fromtimestamp(_whole(claims["exp"]), UTC),
             present_at=None if present is None else datetime.fromtimestamp(_whole(present), UTC),
+            delegation=_text(claims["delegation"]) if is_client else "",
+            client=_text(claims["client_id"]) if is_client else "",
+            scopes=frozenset(_text(claims["scope"]).split()) if is_client else frozenset(),
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise TokenRefused("bad-token", "The access token lacks what it must say.", _AGAIN) from error
     return token
+
+
+def _scope_of(claims: dict[str, Any]) -> Scope:
+    if "delegation" in claims:
+        return Scope.CLIENT
+    return Scope.AGENT if "agent" in claims else Scope(claims["scope"])
 
 
 def _text(value: object) -> str:

@@ -5,14 +5,15 @@ it, or, on any exception, nothing at all. Saving without recording an event is r
 of work and by the database itself.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from interlock.domain.events import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -34,6 +35,9 @@ Entity = (
     | ConnectionPassword
     | GatewayIdentity
     | PolicyText
+    | OauthClient
+    | Delegation
+    | Passkey
 )
 
 
@@ -88,6 +92,19 @@ class Reading(Protocol):
     async def connection_password(self, hash_hex: str) -> ConnectionPassword | None: ...
     async def gateway(self, key: str) -> GatewayIdentity | None: ...
     async def policy(self) -> PolicyText | None: ...
+    async def oauth_client(self, client_id: str) -> OauthClient | None: ...
+    async def oauth_clients(self, *, owner: str | None = None) -> Sequence[OauthClient]: ...
+    async def delegation(self, delegation_id: str) -> Delegation | None: ...
+    async def delegations(
+        self,
+        *,
+        person: str | None = None,
+        login: str | None = None,
+        client: str | None = None,
+        code_hash: str | None = None,
+    ) -> Sequence[Delegation]: ...
+    async def passkey(self, passkey_id: str) -> Passkey | None: ...
+    async def passkeys(self, person: str) -> Sequence[Passkey]: ...
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...
     async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]: ...
     async def ledger_head(self) -> int: ...
@@ -118,6 +135,28 @@ class State(Protocol):
         First yields at once (possibly with nothing), then whenever something was committed; ends with ``Failure``
         when the database is lost.
         """
+
+
+class WaitingRoom(Protocol):
+    """What strangers began and may come back to within minutes: pushed requests, device codes, ceremonies.
+
+    No state: nothing rests on it until a person says yes, and that is in the ledger. Shared by all control planes.
+    """
+
+    async def put(self, name: str, content: Mapping[str, Any], *, until: datetime, origin: str) -> None:
+        """Keep ``content`` under ``name``, in place of what was there. ``origin`` is the network it came from.
+
+        Raises Refusal (``too-many-waiting``) when that network has too much waiting.
+        """
+
+    async def look(self, name: str) -> Mapping[str, Any] | None:
+        """What is kept and not over."""
+
+    async def change(self, name: str, content: Mapping[str, Any]) -> None:
+        """Put ``content`` in the place of what waits there, until when it would have waited; nothing when none does."""
+
+    async def take(self, name: str) -> Mapping[str, Any] | None:
+        """The same, once: of two who take it in the same moment one gets it."""
 
 
 class ReplayCache(Protocol):

@@ -1,9 +1,11 @@
 """How things end, and what ends with them. Every use case that ends something does it through here.
 
-* a person: the grants, the logins, the open requests, and the voice in requests that are not used yet
+* a person: the grants, the logins, the passkeys, the agents they own, the open requests, and the voice in requests
+  that are not used yet
 * a contract: the grants that rest on it, the open requests that rest on it, and the logins of persons whom no
   running contract covers any more
-* a grant, a login, a request: itself; the gateways cut the sessions that rest on it
+* a grant, a request, a delegation: itself; a login with what clients were allowed in it. The gateways cut the
+  sessions that rest on it
 
 Nothing that has ended is ever ended again or comes back: each end is written once.
 
@@ -17,14 +19,18 @@ from datetime import datetime
 
 from interlock.domain.events import (
     ApprovalVoided,
+    ClientEnded,
     ContractEnded,
+    DelegationEnded,
     Event,
     GrantEnded,
     LoginEnded,
+    PasskeyEnded,
     PersonEnded,
     RequestEnded,
 )
 from interlock.domain.grants import Grant, Login, Request, RequestState
+from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Person
 from interlock.ledger.entries import read_body
 from interlock.ports.state import State, UnitOfWork
@@ -35,7 +41,8 @@ MANY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One thing that ended: ``what`` (person, contract, grant, login, request, approval), its id, whose it was.
+    """One thing that ended: ``what`` (person, contract, grant, login, delegation, passkey,
+    agent, request, approval), its id, whose it was.
 
     ``position`` is its place in the ledger, 0 when it is not known yet.
     """
@@ -69,6 +76,10 @@ class Endings:
             await self.grant(grant)
         for login in await self.work.logins(active_at=self.at, person=person.name):
             await self.login(login)
+        for passkey in await self.work.passkeys(person.name):
+            await self.passkey(passkey)
+        for agent in await self.work.oauth_clients(owner=person.name):
+            await self.client(agent)
         for request in await self.work.requests(state=RequestState.OPEN, person=person.name, limit=MANY):
             await self.request(request, RequestState.WITHDRAWN)
         await self._void_approvals(person)
@@ -114,6 +125,35 @@ class Endings:
         await self.work.save(replace(login, ended_at=self.at))
         event = LoginEnded(login=login.id, person=login.person, reason=self.reason)
         self._note("login", login.id, login.person, event)
+        for delegation in await self.work.delegations(login=login.id):
+            await self.delegation(delegation)
+
+    async def delegation(self, delegation: Delegation) -> None:
+        """What a client was allowed; all its tokens stop."""
+        if not delegation.active(self.at):
+            return
+        await self.work.save(replace(delegation, ended_at=self.at, ended_reason=self.reason))
+        event = DelegationEnded(
+            delegation=delegation.id, person=delegation.person, client=delegation.client, reason=self.reason
+        )
+        self._note("delegation", delegation.id, delegation.person, event)
+
+    async def passkey(self, passkey: Passkey) -> None:
+        if passkey.ended_at is not None:
+            return
+        await self.work.save(replace(passkey, ended_at=self.at))
+        event = PasskeyEnded(person=passkey.person, passkey=passkey.id, reason=self.reason)
+        self._note("passkey", passkey.id, passkey.person, event)
+
+    async def client(self, client: OauthClient) -> None:
+        """A client, with everything that it was allowed."""
+        if client.ended_at is not None:
+            return
+        await self.work.save(replace(client, ended_at=self.at))
+        event = ClientEnded(client=client.id, reason=self.reason)
+        self._note("agent" if client.owner else "client", client.id, client.owner or "", event)
+        for delegation in await self.work.delegations(client=client.id):
+            await self.delegation(delegation)
 
     async def request(self, request: Request, state: RequestState) -> Request:
         """The request as it then is: ``open`` moves to one of the others, ``approved`` to ``used``, else it stays."""

@@ -1,9 +1,10 @@
 """Ids that people read aloud and type: a letter for the kind and characters of Crockford's base32.
 
-How many depends on who can look for one that is taken. A request, a grant and a login are made inside the unit of work
-that saves them: it asks the state and draws again, so eight characters are enough. A session is made by a gateway,
-which asks nobody; two of the same id would share one recording, and the second one's would be lost. So chance alone
-keeps sessions apart: with 65 random bits, two among a million sessions meet with a probability of 1 in 70 million.
+How many depends on who can look for one that is taken. A request, a grant, a login and a delegation are made inside
+the unit of work that saves them: it asks the state and draws again, so eight characters are enough. A session is made
+by a gateway, which asks nobody; two of the same id would share one recording, and the second one's would be lost. So
+chance alone keeps sessions apart: with 65 random bits, two among a million sessions meet with a probability of 1 in 70
+million.
 """
 
 import secrets
@@ -11,9 +12,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "s": 13}
+_LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "d": 8, "s": 13}
 
 
-def new_id(kind: Literal["r", "g", "l", "s"]) -> str:
-    """``r`` request, ``g`` grant, ``l`` login: 40 random bits, unique by the state's own key. ``s`` session: 65."""
+def new_id(kind: Literal["r", "g", "l", "d", "s"]) -> str:
+    """``r`` request, ``g`` grant, ``l`` login, ``d`` delegation: 40 random bits, unique by the state's own key.
+
+    ``s`` session: 65.
+    """
     return f"{kind}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTHS[kind]))

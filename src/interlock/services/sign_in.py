@@ -2,7 +2,7 @@
 
 Holds to, in this order:
 
-1. the certificate request was signed with the very key that the call was proved with
+1. the certificate request, where there is one, was signed with the very key that the call was proved with
 2. nobody has failed too often from here (``attempts``); who waits is not even looked at
 3. the password is right. A person who does not exist costs the same work and gets the same answer
 4. a one-time code is given when any role within the person's reach says ``mfa``, as somebody to whom it is lent or as
@@ -40,18 +40,18 @@ class SignIn:
     person: str
     password: str = field(repr=False)
     totp: str | None = field(repr=False)
-    csr: str
+    csr: str | None
     key: str
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The login, its client certificate and the authority's (PEM), and its access token."""
+    """The login, its client certificate (None when none was asked for), the authority's (PEM), and its access token."""
 
     login: Login
     token: IssuedToken
-    certificate: str
+    certificate: str | None
     authority: str
 
 
@@ -61,7 +61,7 @@ class _WrongCodeError(Exception):
 
 async def sign_in(front: FrontDesk, wish: SignIn) -> SignedIn:
     """Raises Refusal: ``key-mismatch``, ``too-many-attempts``, ``wrong-sign-in``, ``totp-needed``, ``no-contract`` …"""
-    if front.authority.key_of_request(wish.csr) != wish.key:
+    if wish.csr is not None and front.authority.key_of_request(wish.csr) != wish.key:
         raise Refusal(
             "key-mismatch",
             "The certificate request was signed with another key than the call was proved with.",
@@ -106,7 +106,7 @@ async def _open_login(front: FrontDesk, wish: SignIn, verified: LocalCredential,
             raise Refusal("changed-meanwhile", "The password was changed meanwhile.", "Sign in with the new one.")
         contracts = await work.contracts()
         person = await _person(work, verified.person, contracts, now)
-        await _refuse_shared_key(work, wish)
+        await refuse_shared_key(work, person=wish.person, key=wish.key)
         present_at = await _prove_presence(front, work, credential, wish.totp, now)
         if present_at is None and asks_for_code(person, desk.configuration.roles.values(), contracts, now):
             raise Refusal(
@@ -115,7 +115,7 @@ async def _open_login(front: FrontDesk, wish: SignIn, verified: LocalCredential,
                 "Give the six digits that your authenticator shows.",
             )
         login = Login(
-            id=await _unused_login_id(work),
+            id=await unused_login_id(work),
             person=person.name,
             key=wish.key,
             signed_in_at=now,
@@ -134,7 +134,7 @@ async def _open_login(front: FrontDesk, wish: SignIn, verified: LocalCredential,
                 address=wish.address,
             )
         )
-        certificate = front.authority.issue_client(wish.csr, login=login, at=now)
+        certificate = None if wish.csr is None else front.authority.issue_client(wish.csr, login=login, at=now)
         return SignedIn(login, front.tokens.issue_for_login(login), certificate, front.authority.pem)
 
 
@@ -151,8 +151,9 @@ async def _person(reading: Reading, name: str, contracts: Sequence[Contract], no
     return person
 
 
-async def _refuse_shared_key(reading: Reading, wish: SignIn) -> None:
-    if any(login.person != wish.person for login in await reading.logins(key=wish.key)):
+async def refuse_shared_key(reading: Reading, *, person: str, key: str) -> None:
+    """Raises Refusal (``key-taken``) when anybody else has ever signed in with the key."""
+    if any(login.person != person for login in await reading.logins(key=key)):
         raise Refusal(
             "key-taken",
             "Somebody else has signed in with this very key: one key is one person's.",
@@ -212,7 +213,7 @@ def _end(person: Person, contracts: Sequence[Contract], now: datetime, longest: 
     return min(end, max(c.end for c in contracts if c.covers(person) and c.running(now)))
 
 
-async def _unused_login_id(work: UnitOfWork) -> str:
+async def unused_login_id(work: UnitOfWork) -> str:
     while await work.login(login_id := new_id("l")) is not None:
         continue
     return login_id

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, false, func, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -143,6 +144,45 @@ class PostgresReading:
         table = tables.policies
         found = await self._all(PolicyText, select(table).order_by(table.c.version.desc()).limit(1))
         return found[0] if found else None
+
+    async def oauth_client(self, client_id: str) -> OauthClient | None:
+        return await self._one(OauthClient, id=client_id)
+
+    async def oauth_clients(self, *, owner: str | None = None) -> Sequence[OauthClient]:
+        table = tables.oauth_clients
+        query = select(table).order_by(table.c.registered_at, table.c.id)
+        if owner is not None:
+            query = query.where(table.c.owner == owner if keepable(owner) else false())
+        return await self._all(OauthClient, query)
+
+    async def delegation(self, delegation_id: str) -> Delegation | None:
+        return await self._one(Delegation, id=delegation_id)
+
+    async def delegations(
+        self,
+        *,
+        person: str | None = None,
+        login: str | None = None,
+        client: str | None = None,
+        code_hash: str | None = None,
+    ) -> Sequence[Delegation]:
+        """The newest first."""
+        table = tables.delegations
+        query = select(table).order_by(table.c.given_at.desc(), table.c.id)
+        wanted = {"person": person, "login": login, "client": client, "code_hash": code_hash}
+        for column, value in ((table.c[name], value) for name, value in wanted.items()):
+            if value is not None:
+                query = query.where(column == value if keepable(value) else false())
+        return await self._all(Delegation, query)
+
+    async def passkey(self, passkey_id: str) -> Passkey | None:
+        return await self._one(Passkey, id=passkey_id)
+
+    async def passkeys(self, person: str) -> Sequence[Passkey]:
+        """Those that work, the oldest first."""
+        table = tables.passkeys
+        query = select(table).where(_is_person(table, person), table.c.ended_at.is_(None)).order_by(table.c.added_at)
+        return await self._all(Passkey, query)
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

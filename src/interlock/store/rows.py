@@ -10,6 +10,7 @@ from sqlalchemy import JSON, Table
 
 from interlock.domain.codec import from_plain, to_plain
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -120,6 +121,9 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(ConnectionPassword, tables.connection_passwords),
     Form(GatewayIdentity, tables.gateways),
     Form(PolicyText, tables.policies),
+    Form(OauthClient, tables.oauth_clients),
+    Form(Delegation, tables.delegations),
+    Form(Passkey, tables.passkeys),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

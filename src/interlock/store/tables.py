@@ -246,6 +246,59 @@ policies = Table(
     Column("cedar", JSON, nullable=False),
 )
 
+oauth_clients = Table(
+    "oauth_clients",
+    metadata,
+    _key("id"),
+    _text("kind"),
+    _text("name"),
+    _names("redirect_uris"),
+    Column("jwks", JSON, nullable=False),
+    _time("registered_at"),
+    _refers("owner", "people.name", nullable=True),
+    _maybe_time("ended_at"),
+)
+
+delegations = Table(
+    "delegations",
+    metadata,
+    _key("id"),
+    _refers("person", "people.name"),
+    _refers("login", "logins.id"),
+    _text("client"),
+    _names("scopes"),
+    _text("key"),
+    _text("code_hash"),
+    _text("challenge"),
+    _text("redirect_uri"),
+    _time("given_at"),
+    _time("code_until"),
+    _time("ends_at"),
+    _maybe_time("exchanged_at"),
+    _number("generation"),
+    _maybe_text("actor"),
+    _maybe_time("ended_at"),
+    _text("ended_reason"),
+    Index(None, "client"),
+    Index(None, "code_hash"),
+    Index(None, "login"),
+    Index(None, "person"),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    _key("id"),
+    _refers("person", "people.name"),
+    _text("public_key"),
+    _number("uses"),
+    _text("name"),
+    _time("added_at"),
+    _maybe_time("used_at"),
+    _maybe_time("ended_at"),
+    Index(None, "person"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -262,6 +315,9 @@ STATE_TABLES = (
     connection_passwords,
     gateways,
     policies,
+    oauth_clients,
+    delegations,
+    passkeys,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 
@@ -294,3 +350,13 @@ seen_proofs = Table(
     Column("until", DateTime(timezone=True), nullable=False, index=True),
 )
 """DPoP proofs that were used. A cache, not state: it says nothing that the ledger should."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    _key("name"),
+    Column("content", JSON, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False, index=True),
+    Column("origin", Text, nullable=False, index=True),
+)
+"""What strangers began and may come back to within minutes. Not state: nothing rests on it."""

@@ -6,8 +6,23 @@ that only the holder of a key can make. TLS is the server's work (``app``).
 
 from fastapi import FastAPI
 
+from interlock.web import pages
 from interlock.web.boundary import Boundary, catch_errors
-from interlock.web.routers import entrance, gateways, grants, ledger, people, requests, resources, sessions
+from interlock.web.routers import (
+    agents,
+    consents,
+    entrance,
+    gateways,
+    grants,
+    ledger,
+    oauth_authorize,
+    oauth_metadata,
+    oauth_token,
+    people,
+    requests,
+    resources,
+    sessions,
+)
 from interlock.web.services import Services
 
 ROUTERS = (
@@ -19,7 +34,11 @@ ROUTERS = (
     people.router,
     ledger.router,
     gateways.router,
+    agents.router,
+    consents.router,
 )
+OPEN_ROUTERS = (oauth_metadata.router, oauth_authorize.router, oauth_token.router, pages.router)
+"""What anybody may call: the authorization server, which finds out by itself who it talks to, and the pages."""
 
 
 def build_api(services: Services) -> FastAPI:
@@ -34,7 +53,7 @@ def build_api(services: Services) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     api.state.services = services
-    for router in ROUTERS:
+    for router in (*ROUTERS, *OPEN_ROUTERS):
         api.include_router(router)
     catch_errors(api)
     api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)

@@ -4,7 +4,8 @@ Holds to:
 
 * exactly one ``Authorization: DPoP`` and exactly one ``DPoP`` header; no other scheme, no cookie, no query parameter
 * the token is ours and not over, the proof is for this call and of the token's key, and is used once
-* a person's token opens the calls of persons, a gateway's those of gateways, never the other way round
+* a person's token opens the calls of persons, a gateway's those of gateways, never the other way round; a client that
+  acts for a person opens those calls that only show something, and no other
 * the login (or the gateway) is active with that very key, and the person has not left
 """
 
@@ -14,6 +15,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from interlock.domain.grants import Login
+from interlock.domain.oauth import Scope as ClientScope
 from interlock.domain.people import Person
 from interlock.domain.signin import GatewayIdentity
 from interlock.identity.dpop import Proof
@@ -57,6 +59,26 @@ async def sign_in_person(request: Request, services: ServicesOf) -> Caller:
     return caller
 
 
+async def sign_in_reader(request: Request, services: ServicesOf) -> Caller:
+    """A person, or a client that may read for one. Nothing that changes or gives anything takes this."""
+    token = await _prove_token(request, services, Scope.PERSON, Scope.CLIENT)
+    if token.scope is Scope.PERSON:
+        caller = await active_caller(services, token.login)
+        holds = caller is not None and (caller.name, caller.login.key) == (token.subject, token.key)
+    else:
+        async with services.desk.state.reading() as reading:
+            delegation = await reading.delegation(token.delegation)
+        if delegation is None or not delegation.active(services.desk.clock.now()):
+            raise TokenRefused("delegation-ended", "What this client was allowed has ended.", "Ask the person again.")
+        if ClientScope.READ not in delegation.scopes:
+            raise TokenRefused("wrong-scope", "This client may not read.", "Ask the person again.")
+        caller = await active_caller(services, delegation.login)
+        holds = caller is not None and (caller.name, delegation.key) == (token.subject, token.key)
+    if caller is None or not holds:
+        raise TokenRefused("login-ended", "This login is over.", _AGAIN)
+    return caller
+
+
 async def active_caller(services: Services, login_id: str) -> Caller | None:
     """The person of a login, if both are still there."""
     async with services.desk.state.reading() as reading:
@@ -81,7 +103,7 @@ async def active_gateway(services: Services, key: str) -> GatewayIdentity:
     return gateway
 
 
-async def _prove_token(request: Request, services: Services, scope: Scope) -> AccessToken:
+async def _prove_token(request: Request, services: Services, *scopes: Scope) -> AccessToken:
     header = _single(request, "authorization")
     scheme, _, text = (header or "").partition(" ")
     if not text:
@@ -89,7 +111,7 @@ async def _prove_token(request: Request, services: Services, scope: Scope) -> Ac
     if scheme.lower() != "dpop":
         raise TokenRefused("not-signed-in", "Access tokens are taken with the scheme DPoP only.", _AGAIN)
     token = services.tokens.read(text)
-    if token.scope is not scope:
+    if token.scope not in scopes:
         raise TokenRefused("wrong-scope", f"This call is not for a {token.scope.value}'s token.")
     await services.proofs.check(
         _single(request, "dpop"), method=request.method, url=_address(request), token=text, bound_to=token.key
@@ -111,5 +133,6 @@ def _address(request: Request) -> str:
 
 
 SignedInPerson = Annotated[Caller, Depends(sign_in_person)]
+ReadingPerson = Annotated[Caller, Depends(sign_in_reader)]
 SignedInGateway = Annotated[GatewayIdentity, Depends(sign_in_gateway)]
 ProvedKey = Annotated[Proof, Depends(prove_key)]

@@ -66,7 +66,11 @@ class Boundary:
             if message["type"] == "http.response.start":
                 started = True
                 nonce = (b"dpop-nonce", self._nonces.current().encode())
-                message["headers"] = [*message.get("headers", ()), *_HEADERS, nonce]
+                own = message.get("headers", ())
+                said = {name.lower() for name, _ in own}
+                # A page says itself what it may load; whatever it does not say is said here.
+                headers = [header for header in _HEADERS if header[0] not in said]
+                message["headers"] = [*own, *headers, nonce]
             await send(message)
 
         refusal = self._refuse(scope)

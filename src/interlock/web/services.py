@@ -12,6 +12,7 @@ from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.front_desk import FrontDesk
 from interlock.web.news import News
+from interlock.web.oauth import AuthorizationServer
 from interlock.web.streams import OpenStreams
 from interlock.web.watching import Watches
 
@@ -28,6 +29,7 @@ class Services:
     front: FrontDesk
     tokens: Tokens
     proofs: ProofChecker
+    oauth: AuthorizationServer
     credentials: Credentials
     recordings: ObjectStore
     hosts: frozenset[str]
@@ -51,6 +53,7 @@ def open_services(
     front: FrontDesk,
     tokens: Tokens,
     proofs: ProofChecker,
+    oauth: AuthorizationServer,
     credentials: Credentials,
     recordings: ObjectStore,
     hosts: frozenset[str],
@@ -61,6 +64,7 @@ def open_services(
         front=front,
         tokens=tokens,
         proofs=proofs,
+        oauth=oauth,
         credentials=credentials,
         recordings=recordings,
         hosts=frozenset(host.lower() for host in hosts),

@@ -10,7 +10,7 @@ from interlock.services.end_login import end_login
 from interlock.services.enrol import enrol
 from interlock.services.sign_in import SignIn, sign_in
 from interlock.services.step_up import step_up
-from interlock.web.authentication import ProvedKey, ServicesOf, SignedInPerson
+from interlock.web.authentication import ProvedKey, ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.models import Body, Code, Name, Secret, answer
 
 router = APIRouter(prefix="/v1")
@@ -26,6 +26,10 @@ class SignInBody(Body):
     person: Name
     password: Secret = Field(repr=False)
     totp: Code | None = Field(default=None, repr=False)
+    csr: Annotated[str, StringConstraints(min_length=1, max_length=8192)] | None = None
+
+
+class CertificateBody(Body):
     csr: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
@@ -88,6 +92,14 @@ async def prove_presence(
     return answer({**token, "present_at": stepped.login.present_at})
 
 
+@router.post("/certificate")
+async def certify(body: CertificateBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """A client certificate for this login's own key."""
+    now = services.desk.clock.now()
+    certificate = services.front.authority.issue_client(body.csr, login=caller.login, at=now)
+    return answer({"certificate": certificate, "authority": services.front.authority.pem})
+
+
 @router.post("/sign-out")
 async def sign_out(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     await end_login(services.desk, by=caller.name, login_id=caller.login.id)
@@ -95,7 +107,7 @@ async def sign_out(services: ServicesOf, caller: SignedInPerson) -> JSONResponse
 
 
 @router.get("/whoami")
-async def whoami(caller: SignedInPerson) -> JSONResponse:
+async def whoami(caller: ReadingPerson) -> JSONResponse:
     person, login = caller.person, caller.login
     return answer(
         {

@@ -5,14 +5,14 @@ from fastapi.responses import JSONResponse
 
 from interlock.services.end_grant import end_grant
 from interlock.services.list_people import list_grants
-from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.models import InPath, WithReason, answer
 
 router = APIRouter(prefix="/v1/grants")
 
 
 @router.get("")
-async def list_active(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def list_active(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await list_grants(services.desk, person=caller.name))
 
 

@@ -6,14 +6,14 @@ from fastapi.responses import JSONResponse
 from interlock.services.end_contract import end_contract
 from interlock.services.list_people import list_contracts, list_people
 from interlock.services.offboard_person import offboard_person
-from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.models import InPath, WithReason, answer
 
 router = APIRouter(prefix="/v1")
 
 
 @router.get("/people")
-async def people(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def people(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await list_people(services.desk, person=caller.name))
 
 
@@ -23,7 +23,7 @@ async def offboard(name: InPath, body: WithReason, services: ServicesOf, caller:
 
 
 @router.get("/contracts")
-async def contracts(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def contracts(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await list_contracts(services.desk, person=caller.name))
 
 

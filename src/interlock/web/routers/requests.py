@@ -15,7 +15,7 @@ from interlock.services.give_approval import give_approval
 from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
 from interlock.services.open_request import open_request
 from interlock.services.withdraw_request import withdraw_request
-from interlock.web.authentication import Caller, ServicesOf, SignedInPerson, active_caller
+from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.models import Body, InPath, Name, Text, WithReason, answer, joined
 from interlock.web.news import wait_for
 from interlock.web.services import Services
@@ -51,7 +51,7 @@ async def open_one(body: OpenBody, services: ServicesOf, caller: SignedInPerson)
 
 
 @router.get("")
-async def list_some(services: ServicesOf, caller: SignedInPerson, scope: Scope = Scope.MINE) -> JSONResponse:
+async def list_some(services: ServicesOf, caller: ReadingPerson, scope: Scope = Scope.MINE) -> JSONResponse:
     views = await list_requests(services.desk, person=caller.name, scope=scope)
     return answer([_shortened(_plain(view)) for view in views])
 
@@ -60,7 +60,7 @@ async def list_some(services: ServicesOf, caller: SignedInPerson, scope: Scope =
 async def show_one(
     request_id: InPath,
     services: ServicesOf,
-    caller: SignedInPerson,
+    caller: ReadingPerson,
     wait: Annotated[float, Query(ge=0, le=3600, allow_inf_nan=False)] = 0.0,
 ) -> JSONResponse:
     """The request; with ``wait``, when it is no longer open, or after that many seconds (30 at most)."""

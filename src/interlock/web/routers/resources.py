@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from interlock.services.issue_password import issue_password
 from interlock.services.list_resources import ResourceView, RoleOffer, list_resources
-from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.boundary import host_name
 from interlock.web.models import Body, Name, answer, joined
 from interlock.web.services import Services
@@ -23,7 +23,7 @@ class PasswordBody(Body):
 
 
 @router.get("/resources")
-async def resources(request: Request, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def resources(request: Request, services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     views = await list_resources(services.desk, login_id=caller.login.id)
     return answer([_resource(view, services, request) for view in views])
 

@@ -11,7 +11,7 @@ from interlock.domain.grants import Activity
 from interlock.errors import NotFound, Refusal
 from interlock.services.cut_session import cut_session
 from interlock.services.list_sessions import list_sessions, read_recording, show_session
-from interlock.web.authentication import Caller, ServicesOf, SignedInPerson, active_caller
+from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.models import InPath, WithReason, answer
 from interlock.web.recordings import open_recording
 from interlock.web.services import Services
@@ -27,12 +27,12 @@ _SILENT_S = 10.0
 
 
 @router.get("")
-async def list_some(services: ServicesOf, caller: SignedInPerson, live: bool = False) -> JSONResponse:
+async def list_some(services: ServicesOf, caller: ReadingPerson, live: bool = False) -> JSONResponse:
     return answer(await list_sessions(services.desk, person=caller.name, live=live))
 
 
 @router.get("/{session_id}")
-async def show_one(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def show_one(session_id: InPath, services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await show_session(services.desk, person=caller.name, session_id=session_id))
 
 

@@ -1,0 +1,224 @@
+// The browser signs every call with a key of its own (DPoP, RFC 9449). The key cannot be read out, by this page neither.
+
+const at = (id) => document.getElementById(id);
+const encode = (bytes) =>
+  btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const decode = (text) =>
+  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+const words = (value) => new TextEncoder().encode(value);
+
+let nonce = "";
+
+function kept() {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open("interlock", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("kept");
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error);
+  });
+}
+
+async function keep(name, value) {
+  const store = (await kept()).transaction("kept", "readwrite").objectStore("kept");
+  const writing = value === null ? store.delete(name) : store.put(value, name);
+  return new Promise((resolve, reject) => {
+    writing.onsuccess = resolve;
+    writing.onerror = () => reject(writing.error);
+  });
+}
+
+async function recall(name) {
+  const reading = (await kept()).transaction("kept").objectStore("kept").get(name);
+  return new Promise((resolve, reject) => {
+    reading.onsuccess = () => resolve(reading.result);
+    reading.onerror = () => reject(reading.error);
+  });
+}
+
+async function key() {
+  const known = await recall("key");
+  if (known) return known;
+  const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  await keep("key", made);
+  return made;
+}
+
+async function proof(method, url, token) {
+  const pair = await key();
+  const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", pair.publicKey);
+  const header = { typ: "dpop+jwt", alg: "ES256", jwk: { kty, crv, x, y } };
+  const claims = {
+    jti: encode(crypto.getRandomValues(new Uint8Array(16))),
+    htm: method,
+    htu: url,
+    iat: Math.floor(Date.now() / 1000),
+  };
+  if (nonce) claims.nonce = nonce;
+  if (token) claims.ath = encode(await crypto.subtle.digest("SHA-256", words(token)));
+  const text = `${encode(words(JSON.stringify(header)))}.${encode(words(JSON.stringify(claims)))}`;
+  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, pair.privateKey, words(text));
+  return `${text}.${encode(signature)}`;
+}
+
+async function call(method, path, body) {
+  const url = location.origin + path;
+  const login = await recall("login");
+  const send = async () => {
+    const headers = { DPoP: await proof(method, url, login?.token) };
+    if (login) headers.Authorization = `DPoP ${login.token}`;
+    if (body) headers["Content-Type"] = "application/json";
+    const answered = await fetch(url, { method, headers, body: body && JSON.stringify(body), credentials: "omit" });
+    nonce = answered.headers.get("dpop-nonce") ?? nonce;
+    return answered;
+  };
+  let answered = await send();
+  if (answered.status === 401 && answered.headers.get("www-authenticate")?.includes("use_dpop_nonce")) {
+    answered = await send();
+  }
+  const said = await answered.json();
+  if (answered.ok) return said;
+  if (answered.status === 401) await keep("login", null);
+  const problem = new Error(`${said.error.sentence} ${said.error.remedy}`);
+  problem.code = said.error.code;
+  throw problem;
+}
+
+function show(id) {
+  for (const part of ["sign-in", "device", "consent", "account", "done"]) at(part).hidden = part !== id;
+}
+
+function told(sentence) {
+  at("done").textContent = sentence;
+  show("done");
+}
+
+async function attempt(work) {
+  at("problem").textContent = "";
+  try {
+    await work();
+  } catch (problem) {
+    at("problem").textContent = problem.message;
+    if (!(await recall("login"))) show("sign-in");
+  }
+}
+
+// --- signing in
+
+async function signedIn(answer) {
+  await keep("login", { token: answer.token, person: answer.person });
+  at("password").value = at("totp").value = "";
+  await next();
+}
+
+async function withPassword() {
+  const body = { person: at("person").value, password: at("password").value };
+  const totp = at("totp").value.replaceAll(" ", "");
+  await keep("login", null);
+  await signedIn(await call("POST", "/v1/sign-in", totp ? { ...body, totp } : body));
+}
+
+function given(options) {
+  const known = (list) => list?.map((one) => ({ ...one, id: decode(one.id) }));
+  const made = { ...options, challenge: decode(options.challenge) };
+  if (options.user) made.user = { ...options.user, id: decode(options.user.id) };
+  if (options.allowCredentials) made.allowCredentials = known(options.allowCredentials);
+  if (options.excludeCredentials) made.excludeCredentials = known(options.excludeCredentials);
+  return made;
+}
+
+function plain(credential) {
+  const response = { clientDataJSON: encode(credential.response.clientDataJSON) };
+  for (const part of ["attestationObject", "authenticatorData", "signature", "userHandle"]) {
+    if (credential.response[part]) response[part] = encode(credential.response[part]);
+  }
+  return { id: credential.id, rawId: encode(credential.rawId), type: credential.type, response };
+}
+
+async function withPasskey() {
+  await keep("login", null);
+  const person = at("person").value;
+  const begun = await call("POST", "/v1/passkeys/sign-in/begin", { person });
+  const credential = await navigator.credentials.get({ publicKey: given(begun.options) });
+  await signedIn(await call("POST", "/v1/passkeys/sign-in", { ceremony: begun.ceremony, credential: plain(credential) }));
+}
+
+async function addPasskey() {
+  const begun = await call("POST", "/v1/passkeys/begin", {});
+  const credential = await navigator.credentials.create({ publicKey: given(begun.options) });
+  const name = navigator.userAgentData?.platform || "passkey";
+  await call("POST", "/v1/passkeys", { ceremony: begun.ceremony, credential: plain(credential), name });
+  await account();
+}
+
+async function account() {
+  const me = await call("GET", "/v1/whoami");
+  at("me").textContent = me.person;
+  const passkeys = await call("GET", "/v1/passkeys");
+  at("passkeys").replaceChildren(
+    ...passkeys.map((one) => {
+      const line = document.createElement("li");
+      line.textContent = `${one.name}, added ${new Date(one.added_at).toLocaleString()}`;
+      return line;
+    }),
+  );
+  show("account");
+}
+
+async function signOut() {
+  await call("POST", "/v1/sign-out");
+  await keep("login", null);
+  await next();
+}
+
+// --- what a client asks
+
+let asked = new URLSearchParams(location.search).get("request") ?? "";
+
+async function look() {
+  const said = await call("POST", "/v1/consents/look", { request: asked });
+  at("client").textContent = said.client;
+  at("scopes").replaceChildren(
+    ...said.scopes.map((scope) => {
+      const line = document.createElement("li");
+      line.textContent = scope;
+      return line;
+    }),
+  );
+  at("who").textContent = said.person;
+  at("until").textContent = new Date(said.until).toLocaleString();
+  at("known").textContent = said.known_by === "own" ? "as Interlock's own" : `by ${said.known_by}`;
+  at("goes").textContent = said.answer_goes_to;
+  at("from").textContent = said.from_address;
+  show("consent");
+}
+
+async function answer(allow) {
+  const said = await call("POST", "/v1/consents", { request: asked, allow });
+  if (said.redirect) location.replace(said.redirect);
+  else told(allow ? "It is done. Go back to the other device." : "It was not allowed.");
+}
+
+async function next() {
+  if (!(await recall("login"))) return show("sign-in");
+  if (asked) return look();
+  if (location.pathname === "/device") return show("device");
+  return account();
+}
+
+const press = (id, work) => at(id).addEventListener("click", () => attempt(work));
+at("sign-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(withPassword);
+});
+at("device").addEventListener("submit", (event) => {
+  event.preventDefault();
+  asked = at("code").value;
+  attempt(look);
+});
+press("with-passkey", withPasskey);
+press("add-passkey", addPasskey);
+press("sign-out", signOut);
+press("allow", () => answer(true));
+press("refuse", () => answer(false));
+at("code").value = new URLSearchParams(location.search).get("code") ?? "";
+attempt(next);
