@@ -11,6 +11,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	tools/debian-packages
+	tools/regression-sql
 	$(BIN)/pytest
 
 check: $(STAMP)
