@@ -23,6 +23,7 @@ from interlock.identity.authority import Authority, make_request
 from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker, ProofMaker
 from interlock.identity.keys import load_or_create_nonce_secret, new_key, thumbprint
+from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
@@ -201,6 +202,7 @@ async def open_house(
             waiting,
             ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock),
             fetch or PublicFetch(),
+            Passkeys(issuer),
         ),
         credentials=Credentials({}, {}),
         recordings=LocalStore(recordings),

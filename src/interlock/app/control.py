@@ -20,6 +20,7 @@ from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
+from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
@@ -94,7 +95,7 @@ def _tokens(plan: Plan, clock: Clock) -> Tokens:
 def _oauth(plan: Plan, waiting: WaitingRoom, replays: ReplayCache, clock: Clock) -> AuthorizationServer:
     issuer = issuer_of(plan)
     assertions = ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock)
-    return AuthorizationServer(issuer, waiting, assertions, PublicFetch())
+    return AuthorizationServer(issuer, waiting, assertions, PublicFetch(), Passkeys(issuer))
 
 
 def issuer_of(plan: Plan) -> str:

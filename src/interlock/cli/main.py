@@ -30,6 +30,7 @@ GROUPS = {
     "connecting": ("connect",),
     "sessions": ("sessions", "watch", "replay", "cut"),
     "people": ("people", "contracts", "contract", "offboard"),
+    "agents": ("agents", "agent"),
     "policy": ("policy",),
     "ledger": ("ledger",),
     "doctor": ("doctor",),

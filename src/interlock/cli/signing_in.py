@@ -2,7 +2,10 @@
 
 import os
 import sys
+import webbrowser
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +15,7 @@ from rich.markup import escape
 from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, ask_password, ask_totp, choose_server, signed_in
 from interlock.cli.home import Home, open_home
+from interlock.cli.oauth_login import login_with_browser, login_with_code
 from interlock.cli.output import JsonOption, emit, left, moment, note
 from interlock.cli.pg_service import (
     Service,
@@ -25,6 +29,14 @@ from interlock.cli.shown import harmless
 from interlock.errors import InterlockError, Refusal
 from interlock.identity.api_client import ApiClient, authority_digest, fetch_authority
 from interlock.identity.authority import make_request
+
+
+class How(StrEnum):
+    """By what a person signs in."""
+
+    BROWSER = "browser"
+    CODE = "code"
+    PASSWORD = "password"  # noqa: S105 -- a word, not a secret
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,6 +55,14 @@ def login(
     enrol_only: Annotated[
         bool, typer.Option("--enrol-only", help="With --code: set password and authenticator, do not sign in yet.")
     ] = False,
+    how: Annotated[
+        How | None,
+        typer.Option(
+            "--how",
+            help="browser: on this machine's; code: on any, with a code shown here; password: here. By default the "
+            "browser when there is one, else a code; the password with --code, INTERLOCK_PASSWORD or in a script.",
+        ),
+    ] = None,
     pg_service: Annotated[
         bool | None,
         typer.Option(
@@ -56,7 +76,8 @@ def login(
     home = open_home()
     address = choose_server(server, home)
     name = person or str(home.settings().get("person") or "")
-    if not name:
+    way = how or _way(code)
+    if not name and (way is How.PASSWORD or code):
         raise typer.BadParameter("say who you are: --person NAME")
     if enrol_only and not code:
         raise typer.BadParameter("--enrol-only needs --code")
@@ -72,7 +93,9 @@ def login(
         home.remember(server=address, person=name)
         if enrol_only:
             return
-        signed = _sign_in(api, home, name)
+        signed = _sign_in(api, home, name) if way is How.PASSWORD else _through_browser(api, home, way, person)
+        name = str(signed["person"])
+        home.remember(person=name)
     _keep(home, address, name, signed)
     written = _write_services(home, pg_service)
     emit({**_public(home.login()), "services": written, "enrolled": enrolled}, lambda console: _welcome(console, home))
@@ -152,6 +175,33 @@ def _show_secret(enrolled: Mapping[str, Any]) -> Callable[[Console], None]:
         )
 
     return show
+
+
+def _way(code: str | None) -> How:
+    if code or os.environ.get("INTERLOCK_PASSWORD") or not sys.stdin.isatty():
+        return How.PASSWORD
+    with suppress(webbrowser.Error):
+        # A browser in the terminal itself cannot make the page's key.
+        if not isinstance(webbrowser.get(), webbrowser.GenericBrowser):
+            return How.BROWSER
+    return How.CODE
+
+
+def _through_browser(api: ApiClient, home: Home, way: How, wanted: str | None) -> dict[str, Any]:
+    """A login of this home's key, given on the sign-in page; then its certificate."""
+    got = login_with_browser(api) if way is How.BROWSER else login_with_code(api)
+    api.auth.token = str(got["access_token"])
+    if wanted is not None and got["person"] != wanted:
+        api.post("/v1/sign-out")
+        raise Refusal(
+            "other-person",
+            f"In the browser {got['person']} is signed in, not {wanted}: that login was ended.",
+            "Sign out there first, on the page /sign-in.",
+        )
+    who = api.get("/v1/whoami")
+    certified = api.post("/v1/certificate", {"csr": make_request(home.private_key())})
+    kept = {name: who[name] for name in ("login", "person", "ends_at", "present_at")}
+    return {**kept, **certified, "token": got["access_token"], "token_ends_at": who["ends_at"]}
 
 
 def _sign_in(api: ApiClient, home: Home, person: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class DpopAuth(httpx2.Auth):
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         response = yield self._prove(request)
         self._learn(response)
-        if response.status_code == 401 and "use_dpop_nonce" in response.headers.get("www-authenticate", ""):
+        if response.status_code in (400, 401) and "use_dpop_nonce" in response.headers.get("www-authenticate", ""):
             response = yield self._prove(request)
             self._learn(response)
 
@@ -92,6 +92,11 @@ class ApiClient:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         with _as_failures(self.server):
             return _read(self._http.post(path, json=dict(body or {})))
+
+    def post_form(self, path: str, form: Mapping[str, str]) -> Any:
+        """A call of the authorization server. A Refusal's code is RFC 6749's."""
+        with _as_failures(self.server):
+            return _read(self._http.post(path, data=dict(form)))
 
     def stream(self, path: str) -> Iterator[Mapping[str, Any]]:
         """The objects of an NDJSON answer, as they come, until its end."""
@@ -248,6 +253,8 @@ def _read(response: httpx2.Response) -> Any:
 def _error(response: httpx2.Response) -> InterlockError:
     try:
         said = response.json()["error"]
+        if isinstance(said, str):
+            return Refusal(said, str(response.json().get("error_description") or f"The server said {said}."))
         code, sentence, remedy = str(said["code"]), str(said["sentence"]), str(said.get("remedy") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return Failure(f"The server answered {response.status_code} and did not say why.", _UNREACHABLE)

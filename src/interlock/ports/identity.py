@@ -1,8 +1,9 @@
 """What the sign-in use cases need: password hashes, one-time codes, certificates, tokens."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from interlock.domain.grants import Login
 
@@ -36,6 +37,28 @@ class TokenSigning(Protocol):
     def issue_for_login(self, login: Login) -> IssuedToken: ...
 
     def issue_for_gateway(self, name: str, key: str, at: datetime) -> IssuedToken: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A credential that an authenticator made: its id and public key (COSE), base64url, and its counter."""
+
+    id: str
+    public_key: str = field(repr=False)
+    uses: int
+
+
+class PasskeyChecking(Protocol):
+    """WebAuthn's two ceremonies. Both checks raise Refusal (``wrong-passkey``). Options are for the browser."""
+
+    def registration_options(self, challenge: bytes, person: str, known: Sequence[str]) -> Mapping[str, Any]: ...
+
+    def assertion_options(self, challenge: bytes, known: Sequence[str]) -> Mapping[str, Any]: ...
+
+    def check_registration(self, credential: Mapping[str, Any], challenge: bytes) -> NewPasskey: ...
+
+    def check_assertion(self, credential: Mapping[str, Any], challenge: bytes, public_key: str, uses: int) -> int:
+        """The authenticator's counter as it now is."""
 
 
 class CertificateIssuing(Protocol):

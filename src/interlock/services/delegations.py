@@ -17,7 +17,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from interlock.domain.events import ClientRegistered, DelegationGiven, DelegationUsed, LoginStarted
+from interlock.domain.events import ClientRegistered, DelegationGiven, DelegationUsed
 from interlock.domain.grants import Login
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Scope
 from interlock.errors import Refusal
@@ -27,7 +27,7 @@ from interlock.services.ending_rights import acting_person
 from interlock.services.endings import Endings, may_be_signed_in
 from interlock.services.ids import new_id
 from interlock.services.logins import active_login
-from interlock.services.sign_in import refuse_shared_key, unused_login_id
+from interlock.services.sign_in import start_login
 
 CODE_LIFETIME = timedelta(seconds=60)
 DEVICE_CODE_LIFETIME = timedelta(minutes=10)
@@ -138,27 +138,15 @@ async def _exchange(work: UnitOfWork, delegation: Delegation, shown: Shown, now:
 
 
 async def _open_login(work: UnitOfWork, delegation: Delegation, given: Login, address: str, now: datetime) -> Login:
-    await refuse_shared_key(work, person=delegation.person, key=delegation.key)
-    login = Login(
-        id=await unused_login_id(work),
+    return await start_login(
+        work,
         person=delegation.person,
         key=delegation.key,
-        signed_in_at=now,
         ends_at=given.ends_at,
         present_at=given.present_at,
+        address=address,
+        now=now,
     )
-    await work.save(login)
-    work.record(
-        LoginStarted(
-            login=login.id,
-            person=login.person,
-            key=login.key,
-            ends_at=login.ends_at,
-            present_at=login.present_at,
-            address=address,
-        )
-    )
-    return login
 
 
 async def refresh_delegation(

@@ -7,7 +7,8 @@ Holds to, in this order:
    the rule says so); rules count as they were when it was opened and as they are now
 3. never from the requester's own key: that is one machine
 4. the digest that the approver saw is the request's: a yes to something else is no yes; never the same person twice
-5. the approver's proof of presence is younger than ``timing.presence``, always
+5. the approver's passkey has signed this very digest; of who has none, the proof of presence is younger than
+   ``timing.presence``, always
 6. when the yes would be the last: every approver is judged again as they are now, and who no longer may does not count;
    the requester, the contract, the role and, for a statement, the session are looked at again
 7. a grant starts in this same unit of work: its window is now plus the time asked for, or the contract's end if that is
@@ -44,8 +45,13 @@ class Approved:
     grant: Grant | None = None
 
 
-async def give_approval(desk: Desk, *, login_id: str, request_id: str, digest: str) -> Approved:
-    """``login_id`` is the approver's login. Raises Refusal or NotFound; nothing is kept of an approval refused."""
+async def give_approval(
+    desk: Desk, *, login_id: str, request_id: str, digest: str, signed_at: datetime | None = None
+) -> Approved:
+    """``login_id`` is the approver's login, ``signed_at`` when their passkey signed for this digest, if it did.
+
+    Raises Refusal or NotFound; nothing is kept of an approval refused.
+    """
     async with desk.state.reading() as reading:
         actor = (await active_login(reading, login_id, desk.clock.now())).person
     async with desk.deciding(actor) as work:
@@ -55,7 +61,7 @@ async def give_approval(desk: Desk, *, login_id: str, request_id: str, digest: s
         request = await locate_open(work, request_id, now)
         case = await open_case(desk, work, request, now)
         await _refuse_judge(work, case, login, digest)
-        present_at = check_presence(login, now, desk.configuration.timing.presence)
+        present_at = signed_at or await _presence(desk, work, login, request)
         approval = Approval(request.id, login.person, digest, now, present_at)
         await work.save(approval)
         work.record(ApprovalGiven(request=request.id, person=login.person, digest=digest, present_at=present_at))
@@ -63,6 +69,16 @@ async def give_approval(desk: Desk, *, login_id: str, request_id: str, digest: s
         if not tally.complete:
             return Approved(request, tally)
         return await _activate(desk, work, case, tally, login)
+
+
+async def _presence(desk: Desk, work: UnitOfWork, login: Login, request: Request) -> datetime:
+    if await work.passkeys(login.person):
+        raise Refusal(
+            "passkey-needed",
+            f"{login.person} has a passkey, and approves with it: it signs this very request.",
+            f"Approve it in your browser, on the console's page /sign-in?approve={request.id}",
+        )
+    return check_presence(login, desk.clock.now(), desk.configuration.timing.presence)
 
 
 async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str) -> None:

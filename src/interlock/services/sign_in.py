@@ -105,8 +105,8 @@ async def _open_login(front: FrontDesk, wish: SignIn, verified: LocalCredential,
         if credential is None or credential.password_hash != verified.password_hash:
             raise Refusal("changed-meanwhile", "The password was changed meanwhile.", "Sign in with the new one.")
         contracts = await work.contracts()
-        person = await _person(work, verified.person, contracts, now)
-        await refuse_shared_key(work, person=wish.person, key=wish.key)
+        person = await person_who_may(work, verified.person, contracts, now)
+        await _refuse_shared_key(work, person=wish.person, key=wish.key)
         present_at = await _prove_presence(front, work, credential, wish.totp, now)
         if present_at is None and asks_for_code(person, desk.configuration.roles.values(), contracts, now):
             raise Refusal(
@@ -114,31 +114,56 @@ async def _open_login(front: FrontDesk, wish: SignIn, verified: LocalCredential,
                 "A one-time code is needed: a role within your reach asks for it.",
                 "Give the six digits that your authenticator shows.",
             )
-        login = Login(
-            id=await unused_login_id(work),
+        await forget(work, pair)
+        login = await start_login(
+            work,
             person=person.name,
             key=wish.key,
-            signed_in_at=now,
-            ends_at=_end(person, contracts, now, desk.configuration.timing.login),
+            ends_at=end_of_login(person, contracts, now, desk.configuration.timing.login),
             present_at=present_at,
-        )
-        await work.save(login)
-        await forget(work, pair)
-        work.record(
-            LoginStarted(
-                login=login.id,
-                person=login.person,
-                key=login.key,
-                ends_at=login.ends_at,
-                present_at=login.present_at,
-                address=wish.address,
-            )
+            address=wish.address,
+            now=now,
         )
         certificate = None if wish.csr is None else front.authority.issue_client(wish.csr, login=login, at=now)
         return SignedIn(login, front.tokens.issue_for_login(login), certificate, front.authority.pem)
 
 
-async def _person(reading: Reading, name: str, contracts: Sequence[Contract], now: datetime) -> Person:
+async def start_login(
+    work: UnitOfWork,
+    *,
+    person: str,
+    key: str,
+    ends_at: datetime,
+    present_at: datetime | None,
+    address: str,
+    now: datetime,
+) -> Login:
+    """A login, however the person proved who they are. Raises Refusal (``key-taken``)."""
+    await _refuse_shared_key(work, person=person, key=key)
+    login = Login(
+        id=await _unused_login_id(work),
+        person=person,
+        key=key,
+        signed_in_at=now,
+        ends_at=ends_at,
+        present_at=present_at,
+    )
+    await work.save(login)
+    work.record(
+        LoginStarted(
+            login=login.id,
+            person=login.person,
+            key=login.key,
+            ends_at=login.ends_at,
+            present_at=login.present_at,
+            address=address,
+        )
+    )
+    return login
+
+
+async def person_who_may(reading: Reading, name: str, contracts: Sequence[Contract], now: datetime) -> Person:
+    """The person, if they may be signed in now. Raises Refusal (``person-ended``, ``no-contract``)."""
     person = await reading.person(name)
     if person is None or not person.active:
         raise Refusal("person-ended", f"{name} has been offboarded.", "Ask an administrator if that was a mistake.")
@@ -151,8 +176,7 @@ async def _person(reading: Reading, name: str, contracts: Sequence[Contract], no
     return person
 
 
-async def refuse_shared_key(reading: Reading, *, person: str, key: str) -> None:
-    """Raises Refusal (``key-taken``) when anybody else has ever signed in with the key."""
+async def _refuse_shared_key(reading: Reading, *, person: str, key: str) -> None:
     if any(login.person != person for login in await reading.logins(key=key)):
         raise Refusal(
             "key-taken",
@@ -206,14 +230,15 @@ def _speaks_of(rule: ApprovalRule, person: Person, role: Role, sponsored: Sequen
     return in_group or named or sponsors
 
 
-def _end(person: Person, contracts: Sequence[Contract], now: datetime, longest: timedelta) -> datetime:
+def end_of_login(person: Person, contracts: Sequence[Contract], now: datetime, longest: timedelta) -> datetime:
+    """The last moment of a login that starts now: never past the contract's end."""
     end = now + min(longest, LONGEST_LOGIN)
     if person.is_employee:
         return end
     return min(end, max(c.end for c in contracts if c.covers(person) and c.running(now)))
 
 
-async def unused_login_id(work: UnitOfWork) -> str:
+async def _unused_login_id(work: UnitOfWork) -> str:
     while await work.login(login_id := new_id("l")) is not None:
         continue
     return login_id

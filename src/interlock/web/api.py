@@ -18,6 +18,7 @@ from interlock.web.routers import (
     oauth_authorize,
     oauth_metadata,
     oauth_token,
+    passkeys,
     people,
     requests,
     resources,
@@ -35,6 +36,7 @@ ROUTERS = (
     ledger.router,
     gateways.router,
     agents.router,
+    passkeys.router,
     consents.router,
 )
 OPEN_ROUTERS = (oauth_metadata.router, oauth_authorize.router, oauth_token.router, pages.router)

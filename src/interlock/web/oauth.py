@@ -20,6 +20,7 @@ from interlock.identity.client_assertions import ASSERTION_TYPE, ClientAssertion
 from interlock.identity.oauth_clients import OWN, OWN_ID, fetch_client
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.refusals import NonceNeeded, NotAuthentic, ProofRefused
+from interlock.ports.identity import PasskeyChecking
 from interlock.ports.state import WaitingRoom
 from interlock.services.attempts import network_of
 from interlock.services.desk import Desk
@@ -58,6 +59,7 @@ class AuthorizationServer:
     waiting: WaitingRoom
     assertions: ClientAssertions
     fetch: PublicFetch
+    passkeys: PasskeyChecking
 
 
 Call = Callable[..., Awaitable[Response]]
@@ -77,7 +79,7 @@ def oauth_call(call: Call) -> Call:
 
 
 def oauth_error(error: InterlockError) -> JSONResponse:
-    status, code, headers = 400, "invalid_request", {}
+    status, code = 400, "invalid_request"
     match error:
         case NonceNeeded():
             code = "use_dpop_nonce"
@@ -88,11 +90,12 @@ def oauth_error(error: InterlockError) -> JSONResponse:
         case Refusal():
             code = error.code if error.code in _RFC_CODES else "access_denied"
             if code == "invalid_client":
-                status, headers = 401, {"WWW-Authenticate": 'DPoP error="invalid_client"'}
+                status = 401
         case Failure():
             _log.warning("A call failed: %s", error)
             status, code = 503, "temporarily_unavailable"
     said = "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in str(error))
+    headers = {"WWW-Authenticate": f'DPoP error="{code}"'}
     return JSONResponse({"error": code, "error_description": said}, status_code=status, headers=headers)
 
 

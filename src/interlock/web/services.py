@@ -11,6 +11,7 @@ from interlock.policy.configuration import Address
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.front_desk import FrontDesk
+from interlock.services.passkeys import PasskeyDesk
 from interlock.web.news import News
 from interlock.web.oauth import AuthorizationServer
 from interlock.web.streams import OpenStreams
@@ -37,6 +38,10 @@ class Services:
     news: News
     watches: Watches = field(default_factory=Watches)
     streams: OpenStreams = field(default_factory=OpenStreams)
+
+    @property
+    def passkeys(self) -> PasskeyDesk:
+        return PasskeyDesk(self.front, self.oauth.passkeys, self.oauth.waiting)
 
     @property
     def desk(self) -> Desk:

@@ -14,10 +14,12 @@ from interlock.services.deny_request import deny_request
 from interlock.services.give_approval import give_approval
 from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
 from interlock.services.open_request import open_request
+from interlock.services.passkeys import prove_for_request
 from interlock.services.withdraw_request import withdraw_request
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.models import Body, InPath, Name, Text, WithReason, answer, joined
 from interlock.web.news import wait_for
+from interlock.web.routers.passkeys import ShownBody
 from interlock.web.services import Services
 
 router = APIRouter(prefix="/v1/requests")
@@ -35,6 +37,7 @@ class OpenBody(Body):
 
 class ApproveBody(Body):
     digest: Annotated[str, Field(max_length=128, pattern=r"^[^\x00]*$")]
+    passkey: ShownBody | None = None
 
 
 @router.post("")
@@ -72,7 +75,14 @@ async def show_one(
 
 @router.post("/{request_id}/approve")
 async def approve(request_id: InPath, body: ApproveBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
-    approved = await give_approval(services.desk, login_id=caller.login.id, request_id=request_id, digest=body.digest)
+    signed_at = None
+    if body.passkey is not None:
+        signed_at = await prove_for_request(
+            services.passkeys, login_id=caller.login.id, digest=body.digest, shown=body.passkey.shown()
+        )
+    approved = await give_approval(
+        services.desk, login_id=caller.login.id, request_id=request_id, digest=body.digest, signed_at=signed_at
+    )
     return answer(joined(approved.request, missing=approved.tally.missing, grant=approved.grant))
 
 

@@ -60,7 +60,7 @@ async function proof(method, url, token) {
   return `${text}.${encode(signature)}`;
 }
 
-async function call(method, path, body) {
+export async function call(method, path, body) {
   const url = location.origin + path;
   const login = await recall("login");
   const send = async () => {
@@ -84,7 +84,7 @@ async function call(method, path, body) {
 }
 
 function show(id) {
-  for (const part of ["sign-in", "device", "consent", "account", "done"]) at(part).hidden = part !== id;
+  for (const part of ["sign-in", "device", "consent", "approve", "account", "done"]) at(part).hidden = part !== id;
 }
 
 function told(sentence) {
@@ -117,7 +117,7 @@ async function withPassword() {
   await signedIn(await call("POST", "/v1/sign-in", totp ? { ...body, totp } : body));
 }
 
-function given(options) {
+export function given(options) {
   const known = (list) => list?.map((one) => ({ ...one, id: decode(one.id) }));
   const made = { ...options, challenge: decode(options.challenge) };
   if (options.user) made.user = { ...options.user, id: decode(options.user.id) };
@@ -126,7 +126,7 @@ function given(options) {
   return made;
 }
 
-function plain(credential) {
+export function plain(credential) {
   const response = { clientDataJSON: encode(credential.response.clientDataJSON) };
   for (const part of ["attestationObject", "authenticatorData", "signature", "userHandle"]) {
     if (credential.response[part]) response[part] = encode(credential.response[part]);
@@ -136,17 +136,16 @@ function plain(credential) {
 
 async function withPasskey() {
   await keep("login", null);
-  const person = at("person").value;
-  const begun = await call("POST", "/v1/passkeys/sign-in/begin", { person });
+  const begun = await call("POST", "/v1/passkeys/sign-in/begin");
   const credential = await navigator.credentials.get({ publicKey: given(begun.options) });
-  await signedIn(await call("POST", "/v1/passkeys/sign-in", { ceremony: begun.ceremony, credential: plain(credential) }));
+  await signedIn(await call("POST", "/v1/passkeys/sign-in", { ceremony: begun.id, credential: plain(credential) }));
 }
 
 async function addPasskey() {
-  const begun = await call("POST", "/v1/passkeys/begin", {});
+  const begun = await call("POST", "/v1/passkeys/begin");
   const credential = await navigator.credentials.create({ publicKey: given(begun.options) });
   const name = navigator.userAgentData?.platform || "passkey";
-  await call("POST", "/v1/passkeys", { ceremony: begun.ceremony, credential: plain(credential), name });
+  await call("POST", "/v1/passkeys", { ceremony: begun.id, credential: plain(credential), name });
   await account();
 }
 
@@ -198,8 +197,34 @@ async function answer(allow) {
   else told(allow ? "It is done. Go back to the other device." : "It was not allowed.");
 }
 
+// --- approving: the passkey signs the digest of what is shown, and nothing else
+
+const approving = new URLSearchParams(location.search).get("approve") ?? "";
+let shown;
+
+async function lookAtRequest() {
+  shown = await call("GET", `/v1/requests/${encodeURIComponent(approving)}`);
+  at("asker").textContent = shown.person;
+  at("asked-role").textContent = shown.role;
+  at("asked-resource").textContent = shown.resource;
+  at("asked-reason").textContent = shown.reason;
+  at("asked-content").textContent = JSON.stringify(shown.content, null, 2);
+  at("asked-missing").textContent = shown.state === "open" ? `${shown.missing} more needed.` : `It is ${shown.state}.`;
+  at("approve-it").disabled = !shown.may_decide;
+  show("approve");
+}
+
+async function approve() {
+  const begun = await call("POST", "/v1/passkeys/presence/begin", { digest: shown.digest });
+  const credential = await navigator.credentials.get({ publicKey: given(begun.options) });
+  const passkey = { ceremony: begun.id, credential: plain(credential) };
+  await call("POST", `/v1/requests/${encodeURIComponent(approving)}/approve`, { digest: shown.digest, passkey });
+  told("Your approval is given. You may close this page.");
+}
+
 async function next() {
   if (!(await recall("login"))) return show("sign-in");
+  if (approving) return lookAtRequest();
   if (asked) return look();
   if (location.pathname === "/device") return show("device");
   return account();
@@ -218,6 +243,7 @@ at("device").addEventListener("submit", (event) => {
 press("with-passkey", withPasskey);
 press("add-passkey", addPasskey);
 press("sign-out", signOut);
+press("approve-it", approve);
 press("allow", () => answer(true));
 press("refuse", () => answer(false));
 at("code").value = new URLSearchParams(location.search).get("code") ?? "";
