@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml requirements/lock.txt
 bench: $(STAMP)
 	tools/debian-packages postgresql-15 pgbouncer haproxy
 	$(BIN)/python -m bench.cut
-	$(BIN)/python -m bench.statements
+	$(BIN)/python -m bench.statements $(BENCH)
 
 clean:
 	rm -rf $(VENV) .demo .demo-tour

@@ -65,11 +65,12 @@ def _messages(count: int) -> memoryview:
 def _compare(
     stage: Stage, options: Options, name: str, work: Work, before: Callable[[], None] = lambda: None
 ) -> Iterator[Line]:
-    for tls in (False, True):
-        speeds: dict[str, list[float]] = {peer: [] for peer in PEERS}
-        costs: dict[str, list[float]] = {peer: [] for peer in PEERS if peer != DIRECT}
+    peers = (DIRECT, INTERLOCK) if options.goals else PEERS
+    for tls in (False,) if options.goals else (False, True):
+        speeds: dict[str, list[float]] = {peer: [] for peer in peers}
+        costs: dict[str, list[float]] = {peer: [] for peer in peers if peer != DIRECT}
         for number in range(options.rounds):
-            for peer in turns(PEERS, number):
+            for peer in turns(peers, number):
                 before()
                 pids = stage.pids(peer)
                 with Wire(stage.variables(peer, tls=tls)) as wire:

@@ -14,8 +14,8 @@ from bench.stage import PROGRAMS
 
 _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 _COUNT = re.compile(r"actually processed: (\d+)")
-_FIRST = 25
-"""Transactions of each client in the run that finds out how fast it goes."""
+_FIRST, _FIRST_EACH = 1000, 25
+"""Transactions, at least, of all clients and of each in the run that finds out how fast it goes."""
 _MICROSECONDS = 2
 """The column of pgbench's log in which a transaction's time stands, in µs."""
 
@@ -42,34 +42,51 @@ class Slice:
     p50_us: float = 0.0
 
 
+@dataclass(slots=True)
+class Pace:
+    """CPU seconds that letting the clients in costs the peer, and the rate of the last slice."""
+
+    opening_s: float
+    rate: float
+
+
 class Slicer:
     """Slices of one run through one peer. ``variables`` makes the way there anew, for passwords that last a minute.
 
     A slice is a number of transactions and not a time: pgbench counts the time in which its clients connect. The number
-    follows from the rate of the slice before. What letting the clients in costs is measured once, and taken off.
+    follows from the rate of the slice before. What letting the clients in costs is measured once, and taken off; a
+    ``pace`` that is known from as many clients in another mode will do as well.
     """
 
-    def __init__(self, run: Run, variables: Callable[[], Mapping[str, str]], pids: Sequence[int]) -> None:
+    def __init__(
+        self, run: Run, variables: Callable[[], Mapping[str, str]], pids: Sequence[int], pace: Pace | None = None
+    ) -> None:
         self._run = run
         self._variables = variables
         self._pids = pids
-        before = cpu_s(pids)
-        self._pgbench("-t", "1")
-        self._opening_s = cpu_s(pids) - before
-        self._rate, _ = read_report(self._pgbench("-t", str(_FIRST)))
+        self.pace = pace or self._find_pace()
 
     def slice(self, seconds: int) -> Slice:
         """As many transactions as ``seconds`` are likely to take. With one client each one's time is looked at."""
         timed = self._run.clients == 1
-        each = max(1, round(self._rate * seconds / self._run.clients))
+        each = max(1, round(self.pace.rate * seconds / self._run.clients))
         with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
             log = ["-l", "--log-prefix", str(Path(folder) / "log")] if timed else []
             before = cpu_s(self._pids)
             said = self._pgbench("-t", str(each), *log)
-            cpu = max(0.0, cpu_s(self._pids) - before - self._opening_s)
+            cpu = max(0.0, cpu_s(self._pids) - before - self.pace.opening_s)
             times = read_times(file.read_text() for file in Path(folder).iterdir())
-        self._rate, count = read_report(said)
-        return Slice(self._rate, cpu / count * 1e6, percentile(times, 0.5) if times else 0.0)
+        rate, count = read_report(said)
+        self.pace.rate = rate
+        return Slice(rate, cpu / count * 1e6, percentile(times, 0.5) if times else 0.0)
+
+    def _find_pace(self) -> Pace:
+        before = cpu_s(self._pids)
+        self._pgbench("-t", "1")
+        opening_s = cpu_s(self._pids) - before
+        each = max(_FIRST_EACH, _FIRST // self._run.clients)
+        rate, _ = read_report(self._pgbench("-t", str(each)))
+        return Pace(opening_s, rate)
 
     def _pgbench(self, *words: str) -> str:
         return _pgbench([*self._run.words(), *words], self._variables())

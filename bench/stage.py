@@ -58,7 +58,7 @@ def policy(port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """``idle_most`` is how many sessions the server can take besides the ordinary ones."""
+    """``as_dev`` is the API as the person whose sessions are measured."""
 
     server: TestServer
     stack: Stack
@@ -66,7 +66,7 @@ class Stage:
     lead: Member
     bouncer: Proxy
     proxy: Proxy
-    held: ExitStack
+    as_dev: ApiClient
 
     def pids(self, peer: str) -> tuple[int, ...]:
         """The processes whose CPU and memory are the peer's."""
@@ -87,8 +87,8 @@ class Stage:
         return {**reached, "PGSSLMODE": "require" if tls else "disable"}
 
     def _in_the_clear(self, reached: Mapping[str, str], resource: str, connections: int) -> dict[str, str]:
-        words = ("connect", resource, "--print", "--connections", str(connections))
-        issued = self.stack.ask(self.dev, *words)
+        # As `interlock connect --print` asks for it, without starting a program each time.
+        issued = self.as_dev.post("/v1/passwords", {"resource": resource, "connections": connections})
         kept = {name: value for name, value in reached.items() if not name.startswith("PGSSL")}
         return {**kept, "PGSSLMODE": "disable", "PGPASSWORD": str(issued["password"])}
 
@@ -96,14 +96,18 @@ class Stage:
     def api(self, member: Member) -> Iterator[ApiClient]:
         """The API as ``member``, with a login that is fresh enough to approve."""
         self.stack.sign_in(member)
-        login = json.loads((member.home / "login.json").read_text())
-        with ApiClient(
-            self.stack.server,
-            key=load_or_create_key(member.home / "key.pem"),
-            authority=(member.home / "authority.pem").read_text(),
-            token=login["token"],
-        ) as api:
+        with _client(self.stack, member) as api:
             yield api
+
+
+def _client(stack: Stack, member: Member) -> ApiClient:
+    login = json.loads((member.home / "login.json").read_text())
+    return ApiClient(
+        stack.server,
+        key=load_or_create_key(member.home / "key.pem"),
+        authority=(member.home / "authority.pem").read_text(),
+        token=login["token"],
+    )
 
 
 @contextmanager
@@ -130,7 +134,7 @@ def staged(scale: int, sessions: int) -> Iterator[Stage]:
         stack.grant(dev, FENCED, "role1", [lead], hours=8)
         bouncer = held.enter_context(pgbouncer(server.port, DATABASE))
         proxy = held.enter_context(haproxy(server.port))
-        yield Stage(server, stack, dev, lead, bouncer, proxy, held)
+        yield Stage(server, stack, dev, lead, bouncer, proxy, held.enter_context(_client(stack, dev)))
 
 
 def _fill(server: TestServer, scale: int) -> None:

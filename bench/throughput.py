@@ -8,11 +8,12 @@ from statistics import median
 from bench.figures import differences, ratios, spread, turns
 from bench.lines import CPU, LATENCY, PLAIN, STORM, TLS, WRITES, Line, Options
 from bench.peers import pgbouncer
-from bench.pgbench import Run, Slice, Slicer, storm_slice
+from bench.pgbench import Pace, Run, Slice, Slicer, storm_slice
 from bench.stage import DATABASE, DIRECT, INTERLOCK, PEERS, PGBOUNCER, Stage
 
 MODES = ("simple", "extended", "prepared")
 SELECT, TPCB = ("-S",), ("-b", "tpcb-like")
+Paces = dict[str, Pace]
 _LEAST_ADDED_US = 1.0
 """Under this an added latency is the noise of two medians, and no ratio to it means anything."""
 
@@ -34,9 +35,10 @@ class Cell:
 def select_only(stage: Stage, options: Options) -> Iterator[Line]:
     for tls in (False, True):
         for clients in (8, 64):
+            paces: Paces = {}
             for mode in MODES:
                 cell = Cell("select-only", Run(SELECT, mode, clients), tls)
-                slices = _compare(stage, options, cell, _peers(options))
+                slices = _compare(stage, options, cell, _peers(options), paces)
                 yield _rate(cell, slices, TLS if tls else PLAIN)
                 yield _cpu(cell, slices, CPU)
 
@@ -45,9 +47,10 @@ def one_client(stage: Stage, options: Options) -> Iterator[Line]:
     """Latency needs the direct way as well: what a peer adds is its median time less the direct one."""
     peers = (DIRECT, PGBOUNCER, INTERLOCK) if options.goals else PEERS
     for tls in (False, True):
+        paces: Paces = {}
         for mode in MODES:
             cell = Cell("select-only", Run(SELECT, mode, 1), tls)
-            slices = _compare(stage, options, cell, peers)
+            slices = _compare(stage, options, cell, peers, paces)
             yield _rate(cell, slices, "")
             yield _cpu(cell, slices, "")
             yield _added(cell, slices)
@@ -56,9 +59,10 @@ def one_client(stage: Stage, options: Options) -> Iterator[Line]:
 def tpcb(stage: Stage, options: Options) -> Iterator[Line]:
     for tls in (False, True):
         for clients in (8,) if options.goals else (1, 8, 64):
+            paces: Paces = {}
             for mode in MODES:
                 cell = Cell("TPC-B-like", Run(TPCB, mode, clients), tls)
-                slices = _compare(stage, options, cell, _peers(options))
+                slices = _compare(stage, options, cell, _peers(options), paces)
                 yield _rate(cell, slices, WRITES if clients == 8 else "")
                 yield _cpu(cell, slices, "")
 
@@ -94,17 +98,22 @@ def _peers(options: Options) -> tuple[str, ...]:
     return (PGBOUNCER, INTERLOCK) if options.goals else PEERS
 
 
-def _compare(stage: Stage, options: Options, cell: Cell, peers: Sequence[str]) -> dict[str, list[Slice]]:
-    """Slices of each peer, round by round. Beside its clients' connections pgbench opens one of its own."""
+def _compare(stage: Stage, options: Options, cell: Cell, peers: Sequence[str], paces: Paces) -> dict[str, list[Slice]]:
+    """Slices of each peer, round by round. Beside its clients' connections pgbench opens one of its own.
+
+    ``paces`` are those of as many clients, and are filled when they are not known.
+    """
     count = cell.run.clients + 1
     slicers = {
         peer: Slicer(
             cell.run,
             partial(stage.variables, peer, tls=cell.tls, connections=count),
             stage.pids(peer),
+            paces.get(peer),
         )
         for peer in peers
     }
+    paces.update({peer: slicer.pace for peer, slicer in slicers.items()})
     slices: dict[str, list[Slice]] = {peer: [] for peer in peers}
     for number in range(options.rounds):
         for peer in turns(list(peers), number):
