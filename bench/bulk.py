@@ -29,7 +29,7 @@ def rows(stage: Stage, options: Options) -> Iterator[Line]:
 
 
 def copy(stage: Stage, options: Options) -> Iterator[Line]:
-    """A slice moves ``copy_mib``; with eight rounds of 128 MiB each way of each peer is 1 GiB."""
+    """A slice moves ``copy_mib``; seven rounds of 150 MiB are 1 GiB each way through each peer."""
     size = options.copy_mib << 20
     count = size // (len(_ROW) + 16)
     fill_rows(stage, count)

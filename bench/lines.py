@@ -46,9 +46,9 @@ class Options:
     seconds: int = 1
     goals: bool = False
     rows: int = 1_000_000
-    copy_mib: int = 128
+    copy_mib: int = 150
     sessions: int = 5000
-    statements: int = 20_000
+    statements: int = 5000
     held: int = 10
 
 

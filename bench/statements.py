@@ -12,6 +12,7 @@ run and under ``last``.
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -47,14 +48,14 @@ WORKLOADS: Mapping[str, Workload] = {
 
 _NO_GOAL = frozenset({"slow-reader", "writes"})
 _ORDINARY_SESSIONS = 700
-_QUICK = Options(rounds=2, seconds=1, rows=100_000, copy_mib=16, sessions=200, statements=2000, held=2)
+_QUICK = Options(rounds=1, seconds=1, goals=True, rows=100_000, copy_mib=16, sessions=200, statements=2000, held=2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help=f"some of: {', '.join(WORKLOADS)}", default="")
     parser.add_argument("--goals", action="store_true", help="only what speaks to a goal, and no peer besides")
-    parser.add_argument("--quick", action="store_true", help="small and short")
+    parser.add_argument("--quick", action="store_true", help="every workload, small and short")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int, help="of a slice; 3 at most", choices=(1, 2, 3))
     parser.add_argument("--sessions", type=int, help="how many idle ones")
@@ -72,7 +73,7 @@ def _options(chosen: argparse.Namespace) -> Options:
     return Options(
         rounds=chosen.rounds or base.rounds,
         seconds=chosen.seconds or base.seconds,
-        goals=chosen.goals,
+        goals=chosen.goals or base.goals,
         rows=base.rows,
         copy_mib=base.copy_mib,
         sessions=chosen.sessions or base.sessions,
@@ -82,6 +83,8 @@ def _options(chosen: argparse.Namespace) -> Options:
 
 
 def run(names: list[str], options: Options) -> None:
+    # What was started is stopped when this is told to stop, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load = load_average()
     folder = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     lines: list[Line] = []
