@@ -1,0 +1,253 @@
+"""The sequencer: publishes the ledger as a signed Merkle tree. Of all that run, one at a time is elected.
+
+The order of the entries is the database's; the tiles follow from it, so that two sequencers that both think they are
+elected write the same bytes. What must not happen is a checkpoint that goes back or aside: one is signed only over a
+tree that begins with the last one published, and only while the advisory lock is held.
+
+Holds to:
+
+* every object that a checkpoint speaks of is durable before the checkpoint is
+* a ledger that is shorter than what was published, or other than it, is published no further; a sentence says where
+* tiles that are torn are made anew from the database, once its entries were found to make the published root
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from interlock.errors import Failure, InterlockError
+from interlock.ledger.links import GENESIS, link
+from interlock.ledger.merkle import Frontier, leaf_hash
+from interlock.ledger.notes import Checkpoint, NotANote, SignedCheckpoint, VerifierKey, open_checkpoint
+from interlock.ledger.tiles import (
+    CHECKPOINT,
+    WIDTH,
+    DamagedError,
+    Growth,
+    body_path,
+    entry_of,
+    fetch_bundle,
+    stands_for,
+)
+from interlock.store.connecting import connect
+from interlock.store.failures import as_failures
+from interlock.store.tiles import ObjectTiles
+
+SEQUENCER_LOCK = (18764, 2)
+"""The advisory lock that the elected sequencer holds, for as long as its connection lasts."""
+
+_LOOK_S = 0.2
+_ELECTION_S = 0.5
+_PAUSE_S = 1.0
+_AT_ONCE = 4096
+_GUARD_EVERY = 25
+_SELECT = "SELECT position, body, link FROM interlock.ledger WHERE position > $1 ORDER BY position LIMIT $2"
+_log = logging.getLogger("interlock.ledger")
+
+Cosign = Callable[[SignedCheckpoint], Awaitable[SignedCheckpoint]]
+"""Asks the witnesses, for a short while; gives the checkpoint with what they answered."""
+
+
+async def no_witnesses(signed: SignedCheckpoint) -> SignedCheckpoint:
+    return signed
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """The key under which the log is known, and how to sign with it (a file's key, or a vault's)."""
+
+    verifier: VerifierKey
+    sign: Callable[[str], Awaitable[str]]
+
+
+class WentBackwards(Failure):
+    """The database does not have, or has otherwise, what was published."""
+
+
+class Sequencer:
+    """``url`` is the state's database. ``run`` until cancelled; start as many as there are control planes."""
+
+    def __init__(self, url: str, tiles: ObjectTiles, key: LogKey, cosign: Cosign = no_witnesses) -> None:
+        self._url = url
+        self._tiles = tiles
+        self._key = key
+        self._cosign = cosign
+
+    async def run(self) -> None:
+        said = ""
+        while True:
+            try:
+                async with self._elected() as connection:
+                    said = ""
+                    await self._publish_all(connection)
+            except (InterlockError, DamagedError, NotANote) as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.error("The ledger is not published: %s", said)
+            except Exception:  # noqa: BLE001 -- a fault of ours must not end publishing for good
+                _log.exception("The ledger is not published, by a fault of ours.")
+            await asyncio.sleep(_PAUSE_S)
+
+    @asynccontextmanager
+    async def _elected(self) -> AsyncIterator[asyncpg.Connection]:
+        with as_failures():
+            connection = await connect(self._url)
+        try:
+            await self._win(connection)
+            yield connection
+        finally:
+            connection.terminate()
+
+    async def _win(self, connection: asyncpg.Connection) -> None:
+        """Return when the lock is held. Waiting for it in the server would end by the connection's time limits."""
+        while True:
+            with as_failures():
+                if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", *SEQUENCER_LOCK):
+                    return
+            await asyncio.sleep(_ELECTION_S)
+
+    async def _publish_all(self, connection: asyncpg.Connection) -> None:
+        published = await self._published()
+        growth, head = await self._take_up(connection, published)
+        current = published
+        rounds = 0
+        while True:
+            rows = await self._rows(connection, growth.size)
+            if rows:
+                head = self._check_links(rows, growth.size, head)
+                current = await self._publish(connection, growth, [bytes(row["body"]) for row in rows])
+            elif current is None:
+                current = await self._publish(connection, growth, [])
+            else:
+                await self._check_not_shorter(connection, growth.size)
+                rounds += 1
+                if rounds % _GUARD_EVERY == 0:
+                    await self._guard(connection, current)
+                await asyncio.sleep(_LOOK_S)
+
+    async def _published(self) -> SignedCheckpoint | None:
+        content = await self._tiles.read(CHECKPOINT)
+        return None if content is None else open_checkpoint(content, self._key.verifier)
+
+    async def _rows(
+        self, connection: asyncpg.Connection, after: int, limit: int = _AT_ONCE
+    ) -> Sequence[asyncpg.Record]:
+        with as_failures():
+            rows: Sequence[asyncpg.Record] = await connection.fetch(_SELECT, after, limit)
+        return rows
+
+    async def _check_not_shorter(self, connection: asyncpg.Connection, size: int) -> None:
+        with as_failures():
+            last = await connection.fetchval("SELECT coalesce(max(position), 0) FROM interlock.ledger")
+        if last < size:
+            raise WentBackwards(
+                f"The ledger went backwards: it ends with entry {last}, and {size} entries were published.",
+                "A backup older than the ledger was restored, or entries were removed: restore the newest backup.",
+            )
+
+    def _check_links(self, rows: Sequence[asyncpg.Record], size: int, head: bytes) -> bytes:
+        for number, row in enumerate(rows, size + 1):
+            if row["position"] != number:
+                raise WentBackwards(f"Entry {number} is missing from the ledger.", "Find out who removed it.")
+            head = link(head, bytes(row["body"]))
+            if head != bytes(row["link"]):
+                raise WentBackwards(
+                    f"Entry {number} does not follow from those before it.", "Find out who changed the ledger."
+                )
+        return head
+
+    async def _take_up(
+        self, connection: asyncpg.Connection, published: SignedCheckpoint | None
+    ) -> tuple[Growth, bytes]:
+        """The right edge of what was published, and the link of its last entry, compared with the database."""
+        if published is None:
+            return Growth(), GENESIS
+        checkpoint = published.checkpoint
+        await self._check_not_shorter(connection, checkpoint.size)
+        try:
+            growth = await Growth.resume(self._tiles, checkpoint)
+        except DamagedError as damage:
+            _log.warning("A part of the published ledger is damaged (%s) and is made anew.", damage)
+            growth = await self._make_anew(connection, checkpoint)
+        await self._compare_end(connection, checkpoint.size)
+        with as_failures():
+            head = await connection.fetchval("SELECT link FROM interlock.ledger WHERE position = $1", checkpoint.size)
+        return growth, bytes(head) if head is not None else GENESIS
+
+    async def _compare_end(self, connection: asyncpg.Connection, size: int) -> None:
+        """The last published entries are the database's: after a restored backup they are not, whatever came since."""
+        number = (size - 1) // WIDTH
+        width = size - number * WIDTH
+        entries = await fetch_bundle(self._tiles, number, width) if size else []
+        rows = await self._rows(connection, number * WIDTH, width)
+        for at, entry in enumerate(entries):
+            if at >= len(rows) or entry_of(bytes(rows[at]["body"])) != entry:
+                raise WentBackwards(
+                    f"Entry {number * WIDTH + at + 1} of the ledger is another than the one that was published.",
+                    "A backup older than the ledger was restored, or it was rewritten: restore the newest backup.",
+                )
+
+    async def _make_anew(self, connection: asyncpg.Connection, checkpoint: Checkpoint) -> Growth:
+        frontier = Frontier()
+        async for bodies in self._bodies(connection, checkpoint.size):
+            for body in bodies:
+                frontier.add(leaf_hash(entry_of(body)))
+        if frontier.root() != checkpoint.root:
+            raise WentBackwards(
+                f"The ledger's first {checkpoint.size} entries are not those that were published, and its tiles are "
+                "damaged.",
+                "Verify a copy of the published ledger: interlock ledger verify SOURCE",
+            )
+        growth = Growth()
+        async for bodies in self._bodies(connection, checkpoint.size):
+            await self._write(growth, bodies)
+        return growth
+
+    async def _bodies(self, connection: asyncpg.Connection, size: int) -> AsyncIterator[list[bytes]]:
+        done = 0
+        while done < size:
+            rows = await self._rows(connection, done, min(_AT_ONCE, size - done))
+            if not rows:
+                return
+            yield [bytes(row["body"]) for row in rows]
+            done += len(rows)
+
+    async def _write(self, growth: Growth, bodies: Sequence[bytes]) -> None:
+        entries = []
+        for body in bodies:
+            entry = entry_of(body)
+            digest = stands_for(entry)
+            if digest is not None and entry is not body:
+                await self._tiles.write(body_path(digest), body)
+            entries.append(entry)
+        for path, content in growth.add(entries):
+            await self._tiles.write(path, content)
+
+    async def _publish(
+        self, connection: asyncpg.Connection, growth: Growth, bodies: Sequence[bytes]
+    ) -> SignedCheckpoint:
+        await self._write(growth, bodies)
+        checkpoint = Checkpoint(self._key.verifier.name, growth.size, growth.frontier.root())
+        text = checkpoint.text()
+        content = f"{text}\n{await self._key.sign(text)}".encode()
+        signed = await self._cosign(open_checkpoint(content, self._key.verifier))
+        await self._put(connection, signed)
+        return signed
+
+    async def _put(self, connection: asyncpg.Connection, signed: SignedCheckpoint) -> None:
+        # Who has lost the connection has lost the lock: this is the last moment to notice.
+        with as_failures():
+            await connection.fetchval("SELECT 1")
+        await self._tiles.write(CHECKPOINT, str(signed.note).encode())
+
+    async def _guard(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> None:
+        """A sequencer that lost its election in the middle of a write may have put an older checkpoint over ours."""
+        found = await self._published()
+        if found is not None and found.checkpoint.size > current.checkpoint.size:
+            raise Failure("Another sequencer published further than this one.", "It takes the election again.")
+        if found is None or found.checkpoint != current.checkpoint:
+            await self._put(connection, current)

@@ -1,0 +1,62 @@
+"""The published log's objects in an object store: a local folder, S3, GCS or Azure, all by obstore."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, from_url
+
+from interlock.errors import Failure
+from interlock.ledger.tiles import is_path
+
+
+class ObjectTiles:
+    """The log at a folder's path or a URL. Implements :class:`interlock.ledger.tiles.Source`; writes as well."""
+
+    def __init__(self, where: str, *, create: bool = False) -> None:
+        self.where = where
+        self._folder = None if "://" in where else Path(where)
+        if self._folder is not None and not create and not self._folder.is_dir():
+            raise Failure(f"There is no folder {where}.", "Give the folder or the URL of a published ledger.")
+        try:
+            self._store = from_url(where) if self._folder is None else LocalStore(self._folder, mkdir=create)
+        except (BaseError, ValueError, OSError) as error:
+            raise Failure(f"The ledger's store {where} cannot be opened: {_first_line(error)}.", "Mend its address.") from error
+
+    async def read(self, path: str) -> bytes | None:
+        if not is_path(path):
+            return None
+        try:
+            return bytes(await (await obstore.get_async(self._store, path)).bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise Failure(
+                f"{path} cannot be read from the ledger's store: {_first_line(error)}.", "Mend the store, and try again."
+            ) from error
+
+    async def write(self, path: str, content: bytes) -> None:
+        """Put the object, durably: when this returns, a power failure does not undo it."""
+        try:
+            await obstore.put_async(self._store, path, content, use_multipart=False)
+            if self._folder is not None:
+                await asyncio.to_thread(_sync, self._folder / path)
+        except (BaseError, OSError) as error:
+            raise Failure(
+                f"{path} cannot be written to the ledger's store: {_first_line(error)}.", "Make room, or mend the store."
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0].rstrip(".")
+
+
+def _sync(path: Path) -> None:
+    for name in (path, path.parent):
+        handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
