@@ -28,6 +28,7 @@ from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
 from interlock.identity.totp import TotpCodes
+from interlock.ledger.notes import new_signer
 from interlock.policy.configuration import Address
 from interlock.services.apply_configuration import apply_configuration
 from interlock.services.credentials import Credentials
@@ -37,6 +38,7 @@ from interlock.services.join_gateway import join_gateway
 from interlock.store.home import StateAddress
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.state import PostgresState
+from interlock.store.tiles import ObjectTiles
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
 from interlock.web.oauth import AuthorizationServer
@@ -46,6 +48,7 @@ from tests.support.clock import FixedClock
 
 PASSWORD = "correct horse battery"
 GATEWAY = "gw1"
+LEDGER_KEY = new_signer("log.example/house")
 
 
 class _Server(uvicorn.Server):
@@ -206,6 +209,8 @@ async def open_house(
         ),
         credentials=Credentials({}, {}),
         recordings=LocalStore(recordings),
+        published=ObjectTiles(str(folder / "ledger"), create=True),
+        ledger_key=str(LEDGER_KEY.verifier),
         hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
         listeners={"postgres": Address("::", 15432)},
     )

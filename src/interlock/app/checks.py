@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 from cryptography import x509
 
+from interlock.app.check_ledger import check_ledger
 from interlock.app.check_upstreams import check_upstream
 from interlock.app.data_folder import DataFolder, weaknesses
 from interlock.app.finding import Finding, Verdict, bad, doubtful, good
@@ -143,6 +144,7 @@ def _check_running(folder: DataFolder, plan: Plan | None) -> Iterator[Finding]:
         if name != CONSOLE:
             yield _check_listener(name, address)
     yield asyncio.run(_check_state(folder.root))
+    yield asyncio.run(check_ledger(folder))
 
 
 def _check_api(folder: DataFolder, address: Address) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from obstore.store import LocalStore
 
 from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
+from interlock.app.publishing import open_published, publishing
 from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.client_assertions import ClientAssertions
@@ -65,6 +66,7 @@ async def run_control(
         hosts = _hosts(plan)
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
         front, passwords = open_front(desk, authority, plan, clock)
+        published, signer = open_published(plan.folder)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         services = open_services(
             front=front,
@@ -73,11 +75,14 @@ async def run_control(
             oauth=_oauth(plan, waiting, replays, clock),
             credentials=Credentials(plan.configuration.resources, adapters.vaults),
             recordings=LocalStore(plan.folder.recordings),
+            published=published,
+            ledger_key=str(signer.verifier),
             hosts=frozenset(server_hosts(hosts)),
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
         )
         try:
-            await _serve(services, plan, files, authority, asked, ready)
+            async with publishing(address.url, published, signer):
+                await _serve(services, plan, files, authority, asked, ready)
         finally:
             passwords.close()
 

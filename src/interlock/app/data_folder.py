@@ -4,6 +4,7 @@ lock          held by the running instance (flock), with its process number and 
 postgres/     the embedded cluster              keys/       0700: authority, token, server and gateway keys
 recordings/   the object store's root           journal/    gateway workers' write-ahead recordings
 run/          sockets and ports.json            log/        one file for each process
+ledger/       the published ledger: tiles, entries, checkpoint
 """
 
 import fcntl
@@ -21,7 +22,7 @@ from interlock.errors import Failure
 from interlock.store.binaries import server_account
 from interlock.store.reachable import may_enter
 
-PRIVATE = ("keys", "recordings", "journal", "log")
+PRIVATE = ("keys", "recordings", "journal", "log", "ledger")
 TRAVERSED = ("run",)
 """Folders that the embedded PostgreSQL, which runs under another account when we are root, must pass through."""
 
@@ -55,6 +56,10 @@ class DataFolder:
     @property
     def journal(self) -> Path:
         return self.root / "journal"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger"
 
     @property
     def run(self) -> Path:

@@ -1,76 +1,57 @@
 """Commands about the ledger: verify it here, on this machine; look; search."""
 
+import asyncio
 import json as json_text
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from interlock.cli import output
+from interlock.cli import ledger_verify
 from interlock.cli.client import Client, ServerOption, signed_in
-from interlock.cli.output import JsonOption, emit, moment, short_moment
-from interlock.cli.shown import counted, harmless, one_line
+from interlock.cli.ledger_published import checkpoint, export, keep_private, key, prove
+from interlock.cli.ledger_source import PAGE, ServerSource
+from interlock.cli.output import JsonOption, emit, moment, say, short_moment
+from interlock.cli.shown import harmless, one_line
 from interlock.domain.codec import from_plain
-from interlock.errors import Failure
-from interlock.ledger.file import closing_line, entry_line, verify_file
-from interlock.ledger.verify import Broken, Verified, Verifier
-from interlock.ports.state import LedgerEntry
-
-PAGE = 1000
+from interlock.errors import Refusal
 
 ledger_app = typer.Typer(help="The tamper-evident log of everything that happened.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    ledger_app.command("verify")(verify)
+    ledger_app.command("verify")(ledger_verify.verify)
     ledger_app.command("show")(show)
     ledger_app.command("search")(search)
+    ledger_app.command("checkpoint")(checkpoint)
+    ledger_app.command("export")(export)
+    ledger_app.command("key")(key)
     app.add_typer(ledger_app, name="ledger")
-
-
-def verify(
-    file: Annotated[
-        Path | None, typer.Argument(readable=False, help="A copy to verify instead of the server's ledger.")
-    ] = None,
-    copy: Annotated[Path | None, typer.Option("--copy", help="Also keep what was verified in this file.")] = None,
-    head: Annotated[
-        str, typer.Option("--head", help="The head that is kept elsewhere: the ledger must reach it.")
-    ] = "",
-    server: ServerOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Check every entry and every link, on this machine; says which entry does not hold."""
-    if file is not None:
-        result = verify_file(file)
-    else:
-        with signed_in(server) as client:
-            result = _verify_server(client, copy, head)
-    if isinstance(result, Broken):
-        broken = result
-        emit({"holds": False, "entry": broken.position, "reason": broken.reason}, lambda _: output.note(broken.reason))
-        return 1
-    verified = result
-    emit(
-        {"holds": True, "count": verified.count, "head": verified.head},
-        lambda console: console.print(
-            f"The ledger holds: {counted(verified.count, 'entry', 'entries')}.\nhead {verified.head}"
-        ),
-    )
-    return 0
 
 
 def show(
     position: Annotated[int | None, typer.Argument(min=1, help="One entry; without it the newest.")] = None,
     last: Annotated[int, typer.Option("--last", min=1, max=PAGE, help="How many of the newest.")] = 20,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", help="Write a proof of this one entry, for an outsider, to this file.")
+    ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
     """One entry whole, or the newest ones, one a line."""
+    if proof is not None and position is None:
+        raise Refusal("no-entry", "Which entry is to be proved?", "Type: interlock ledger show NUMBER --proof FILE")
     with signed_in(server) as client:
+        if position is not None and proof is not None:
+            entry = client.get(f"/v1/ledger/{position}")
+            text = asyncio.run(prove(ServerSource(client), position, from_plain(bytes, entry["body"])))
+            keep_private(proof, text)
+            say(f"The proof of entry {position} is in {proof}. It holds the entry itself.")
+            say(f"Whoever has the ledger's key checks it with: interlock ledger verify {proof} --key FILE")
+            return
         if position is not None:
             entry = client.get(f"/v1/ledger/{position}")
             emit(entry, lambda console: _show_entry(console, entry))
@@ -88,44 +69,6 @@ def search(
     with signed_in(server) as client:
         entries = client.get("/v1/ledger/search", q=text)
     _emit_list(entries, "No entry holds that.")
-
-
-def _verify_server(client: Client, copy: Path | None, head: str) -> Verified | Broken:
-    verifier = Verifier()
-    reached = not head
-    try:
-        file = None if copy is None else _open_private(copy)
-    except OSError as error:
-        raise Failure(f"{copy} cannot be written: {error.strerror}.", "Name another file with --copy.") from error
-    try:
-        for entry in _entries(client):
-            if verifier.add(entry):
-                break
-            reached = reached or entry.link == head
-            if file is not None:
-                file.write(entry_line(entry))
-        result = verifier.result
-        if file is not None and isinstance(result, Verified):
-            file.write(closing_line(result.count, result.head))
-    finally:
-        if file is not None:
-            file.close()
-    if isinstance(result, Verified) and not reached:
-        return Broken(result.count + 1, f"The ledger does not reach the head {head}: its end was cut off or rewritten.")
-    return result
-
-
-def _open_private(path: Path) -> BinaryIO:
-    """The ledger names people and holds statements: a copy is for its owner's eyes."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
-
-
-def _entries(client: Client) -> Iterator[LedgerEntry]:
-    after = 0
-    while page := client.get("/v1/ledger", after=str(after), limit=str(PAGE)):
-        for plain in page:
-            yield from_plain(LedgerEntry, plain)
-        after = int(page[-1]["position"])
 
 
 def _newest(client: Client, count: int) -> list[Mapping[str, Any]]:

@@ -46,6 +46,12 @@ async def read_ledger(desk: Desk, *, person: str, after: int = 0, limit: int = 1
         return await reading.ledger(after=after, limit=limit)
 
 
+async def check_ledger_reader(desk: Desk, *, person: str) -> None:
+    """Raises Refusal (``not-yours``) unless ``person`` may read the ledger."""
+    async with desk.state.reading() as reading:
+        check_may_read_ledger(await acting_person(reading, person))
+
+
 async def search_ledger(desk: Desk, *, person: str, text: str, limit: int = 200) -> Sequence[LedgerEntry]:
     """The newest entries that hold ``text``, in their order. Raises Refusal (``not-yours``)."""
     async with desk.state.reading() as reading:

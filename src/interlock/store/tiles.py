@@ -23,7 +23,9 @@ class ObjectTiles:
         try:
             self._store = from_url(where) if self._folder is None else LocalStore(self._folder, mkdir=create)
         except (BaseError, ValueError, OSError) as error:
-            raise Failure(f"The ledger's store {where} cannot be opened: {_first_line(error)}.", "Mend its address.") from error
+            raise Failure(
+                f"The ledger's store {where} cannot be opened: {_first_line(error)}.", "Mend its address."
+            ) from error
 
     async def read(self, path: str) -> bytes | None:
         if not is_path(path):
@@ -34,7 +36,8 @@ class ObjectTiles:
             return None
         except (BaseError, OSError) as error:
             raise Failure(
-                f"{path} cannot be read from the ledger's store: {_first_line(error)}.", "Mend the store, and try again."
+                f"{path} cannot be read from the ledger's store: {_first_line(error)}.",
+                "Mend the store, and try again.",
             ) from error
 
     async def write(self, path: str, content: bytes) -> None:
@@ -45,7 +48,8 @@ class ObjectTiles:
                 await asyncio.to_thread(_sync, self._folder / path)
         except (BaseError, OSError) as error:
             raise Failure(
-                f"{path} cannot be written to the ledger's store: {_first_line(error)}.", "Make room, or mend the store."
+                f"{path} cannot be written to the ledger's store: {_first_line(error)}.",
+                "Make room, or mend the store.",
             ) from error
 
 

@@ -7,6 +7,7 @@ from obstore.store import ObjectStore
 
 from interlock.identity.dpop import ProofChecker
 from interlock.identity.tokens import Tokens
+from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
@@ -23,8 +24,9 @@ class Services:
     """``hosts`` are the names under which this control plane answers: those of its server certificate, lower case.
 
     ``listeners`` says where clients reach the gateway, by protocol. ``recordings`` is the object store's root, in
-    which ``<session id>.jsonl.zst`` are the sealed recordings. The last three live as long as the API does; end them
-    with :meth:`close` before the server waits for its connections.
+    which ``<session id>.jsonl.zst`` are the sealed recordings; ``published`` has the ledger's tiles,
+    and ``ledger_key`` (``name+number+key``) is what its checkpoints are signed with. The last three live as long as
+    the API does; end them with :meth:`close` before the server waits for its connections.
     """
 
     front: FrontDesk
@@ -33,6 +35,8 @@ class Services:
     oauth: AuthorizationServer
     credentials: Credentials
     recordings: ObjectStore
+    published: Source
+    ledger_key: str
     hosts: frozenset[str]
     listeners: Mapping[str, Address]
     news: News
@@ -61,6 +65,8 @@ def open_services(
     oauth: AuthorizationServer,
     credentials: Credentials,
     recordings: ObjectStore,
+    published: Source,
+    ledger_key: str,
     hosts: frozenset[str],
     listeners: Mapping[str, Address],
 ) -> Services:
@@ -72,6 +78,8 @@ def open_services(
         oauth=oauth,
         credentials=credentials,
         recordings=recordings,
+        published=published,
+        ledger_key=ledger_key,
         hosts=frozenset(host.lower() for host in hosts),
         listeners=listeners,
         news=News(front.desk.state),

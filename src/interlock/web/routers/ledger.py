@@ -6,7 +6,8 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 
 from interlock.errors import NotFound
-from interlock.services.list_people import read_ledger, search_ledger
+from interlock.ledger.tiles import is_path
+from interlock.services.list_people import check_ledger_reader, read_ledger, search_ledger
 from interlock.web.authentication import ServicesOf, SignedInPerson
 from interlock.web.models import InQuery, answer
 
@@ -28,6 +29,22 @@ async def page(
 @router.get("/search")
 async def search(services: ServicesOf, caller: SignedInPerson, q: InQuery) -> JSONResponse:
     return answer(await search_ledger(services.desk, person=caller.name, text=q))
+
+
+@router.get("/key")
+async def key(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """The key that checkpoints are signed with; for everybody, so that a proof can be checked by who gets one."""
+    return answer({"key": services.ledger_key})
+
+
+@router.get("/published")
+async def published(services: ServicesOf, caller: SignedInPerson, q: InQuery) -> JSONResponse:
+    """One object of the published ledger, by its path in C2SP's layout."""
+    await check_ledger_reader(services.desk, person=caller.name)
+    content = await services.published.read(q) if is_path(q) else None
+    if content is None:
+        raise NotFound("The published ledger has no such object.", "See `interlock ledger checkpoint`.")
+    return answer({"content": content})
 
 
 @router.get("/{position}")

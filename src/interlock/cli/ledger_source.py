@@ -1,0 +1,56 @@
+"""Where the commands about the ledger read it: the server's entries and objects, a folder, an object store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from interlock.cli.client import Client
+from interlock.domain.codec import from_plain
+from interlock.errors import Failure, NotFound
+from interlock.ledger.notes import Checkpoint, NotANote, VerifierKey, open_checkpoint, read_verifier
+from interlock.ports.state import LedgerEntry
+
+PAGE = 1000
+
+
+class ServerSource:
+    """The server's published ledger. Implements :class:`interlock.ledger.tiles.Source`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def read(self, path: str) -> bytes | None:
+        try:
+            return from_plain(bytes, self._client.get("/v1/ledger/published", q=path)["content"])
+        except NotFound:
+            return None
+
+
+def entries_of(client: Client) -> Iterator[LedgerEntry]:
+    """The server's entries as its database has them, in their order."""
+    after = 0
+    while page := client.get("/v1/ledger", after=str(after), limit=str(PAGE)):
+        for plain in page:
+            yield from_plain(LedgerEntry, plain)
+        after = int(page[-1]["position"])
+
+
+def read_file(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Failure(f"{what} {path} cannot be read: {error.strerror}.", "Check its name.") from error
+
+
+def read_key(path: Path) -> VerifierKey:
+    try:
+        return read_verifier(read_file(path, "The key file").decode())
+    except (NotANote, UnicodeDecodeError) as error:
+        raise Failure(f"{path} does not hold a ledger's key: {error}.", "Ask for it: interlock ledger key") from error
+
+
+def read_older(path: Path, key: VerifierKey) -> Checkpoint:
+    """A checkpoint that was kept. It must be one of this log: another's would say nothing about it."""
+    try:
+        return open_checkpoint(read_file(path, "The older checkpoint"), key).checkpoint
+    except NotANote as error:
+        raise Failure(f"{path} is no checkpoint of this ledger: {error}.", "Name one that you kept.") from error

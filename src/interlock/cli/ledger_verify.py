@@ -1,0 +1,253 @@
+"""`interlock ledger verify`: of the server's ledger, of a published copy, of a file of entries, or of one proof."""
+
+import asyncio
+import json as json_text
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.progress import Progress as ProgressBar
+
+from interlock.cli import output
+from interlock.cli.client import Client, ServerOption, signed_in
+from interlock.cli.home import open_home
+from interlock.cli.ledger_published import kept_key, known_key
+from interlock.cli.ledger_source import ServerSource, entries_of, read_file, read_key, read_older
+from interlock.cli.output import JsonOption, emit, say
+from interlock.cli.shown import counted
+from interlock.errors import Failure, Refusal
+from interlock.identity.keys import write_private
+from interlock.ledger.audit import BodyCheck, Progress, Sound, Trust, audit, no_more_checks
+from interlock.ledger.file import closing_line, entry_line, verify_file
+from interlock.ledger.merkle import NotProved
+from interlock.ledger.notes import VerifierKey
+from interlock.ledger.proofs import FIRST_LINE, read_proof
+from interlock.ledger.tiles import Source, entry_of
+from interlock.ledger.verify import Broken, Verified, Verifier
+from interlock.ports.state import LedgerEntry
+from interlock.store.kept_recordings import KeptRecordings
+from interlock.store.tiles import ObjectTiles
+
+
+def verify(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="A published copy (a folder, or the URL of an object store), a file of entries, or a proof; "
+            "without it the server's ledger.",
+        ),
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The file with the ledger's key; else the home's.")] = None,
+    older: Annotated[
+        Path | None, typer.Option("--from", help="A checkpoint that was kept: the ledger must begin with it.")
+    ] = None,
+    witness: Annotated[
+        list[Path] | None, typer.Option("--witness", help="The file with a witness's key; may be given several times.")
+    ] = None,
+    need: Annotated[int, typer.Option("--need", min=0, help="How many of the witnesses must have cosigned.")] = 0,
+    recordings: Annotated[
+        str | None, typer.Option("--recordings", help="Also check every recording, in this folder or object store.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Keep in this file how far it is, and go on from there.")
+    ] = None,
+    copy: Annotated[Path | None, typer.Option("--copy", help="Also keep the server's entries in this file.")] = None,
+    head: Annotated[
+        str, typer.Option("--head", help="The head that is kept elsewhere: the ledger must reach it.")
+    ] = "",
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Check every entry and everything it hangs on, on this machine; says which entry does not hold."""
+    check = no_more_checks if recordings is None else KeptRecordings(recordings).check
+    if source is None:
+        with signed_in(server) as client:
+            trust = _trust(read_key(key) if key else known_key(client), witness, need)
+            return _tell(*_verify_server(client, trust, older, check, copy, head))
+    path = Path(source)
+    if "://" not in source and path.is_file():
+        if read_file(path, "The file").startswith(FIRST_LINE.encode()):
+            return _verify_proof(path, _key(key))
+        return _tell(verify_file(path), None)
+    if "://" not in source and not path.is_dir():
+        raise Failure(f"There is nothing at {source}.", "Name a folder, a file, or the URL of an object store.")
+    trust = _trust(_key(key), witness, need)
+    return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume))
+
+
+def _key(path: Path | None) -> VerifierKey:
+    found = read_key(path) if path else kept_key(open_home())
+    if found is None:
+        raise Refusal(
+            "no-key",
+            "Whose ledger is it? Without its key a copy says nothing: whoever made it can have signed it.",
+            "Name the key with --key FILE. `interlock ledger key` tells it to who is signed in.",
+        )
+    return found
+
+
+def _trust(key: VerifierKey, witnesses: list[Path] | None, need: int) -> Trust:
+    keys = tuple(read_key(path) for path in witnesses or ())
+    if need > len({found.public for found in keys}):
+        raise Refusal("too-few-witnesses", f"{need} witnesses are needed and {len(keys)} named.", "Name more.")
+    return Trust(key, keys, need)
+
+
+def _audit(
+    source: Source, trust: Trust, older: Path | None, check: BodyCheck, resume: Path | None = None
+) -> Sound | Broken:
+    since = read_older(older, trust.log) if older else None
+    after = _read_progress(resume, trust.log)
+    with _progress(resume, trust.log) as advance:
+        return asyncio.run(audit(source, trust, since=since, after=after, check=check, advance=advance))
+
+
+@contextmanager
+def _progress(resume: Path | None, key: VerifierKey) -> Iterator[Callable[[Progress, int], None]]:
+    """A bar on stderr when it is a terminal; the file to go on from, now and then."""
+    console = output.aside()
+    with ProgressBar(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("Verifying", total=None)
+
+        def advance(progress: Progress, size: int) -> None:
+            bar.update(task, total=size, completed=progress.size)
+            if resume is not None and progress.size % (256 * 256) == 0:
+                found = {"log": str(key), "size": progress.size, "roots": [root.hex() for root in progress.roots]}
+                write_private(resume, json_text.dumps(found).encode())
+
+        yield advance
+
+
+def _read_progress(path: Path | None, key: VerifierKey) -> Progress:
+    if path is None or not path.exists():
+        return Progress()
+    try:
+        found = json_text.loads(read_file(path, "The file"))
+        progress = Progress(int(found["size"]), tuple(bytes.fromhex(root) for root in found["roots"]))
+        progress.frontier()
+        same = found["log"] == str(key)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{path} does not say how far a verification came.", "Remove it, to begin anew.") from error
+    if not same:
+        raise Refusal("other-log", f"{path} is of another ledger's verification.", "Name another file with --resume.")
+    return progress
+
+
+def _verify_proof(path: Path, key: VerifierKey) -> int:
+    try:
+        proved = read_proof(read_file(path, "The proof"), key)
+    except NotProved as error:
+        reason = f"{path} does not prove anything: {error}."
+        emit({"holds": False, "entry": 0, "reason": reason}, lambda _: output.note(reason))
+        return 1
+    body = proved.body.decode()
+    size = proved.signed.checkpoint.size
+    emit(
+        {"holds": True, "entry": proved.position, "size": size, "body": json_text.loads(body)},
+        lambda _: say(
+            f"Entry {proved.position} is in the ledger {key.name} of {counted(size, 'entry', 'entries')}:\n{body}"
+        ),
+    )
+    return 0
+
+
+def _verify_server(
+    client: Client, trust: Trust, older: Path | None, check: BodyCheck, copy: Path | None, head: str
+) -> tuple[Verified | Broken, Sound | Broken]:
+    """The database's chain and the published tree, side by side: each entry must be the same in both."""
+    with _copying(copy) as keep:
+        database = _Database(client, keep, check, head)
+        sound = _audit(ServerSource(client), trust, older, database.compare)
+        chain = database.finish()
+    return chain, sound
+
+
+class _Database:
+    """The server's entries as its database has them, taken one by one beside the published ones."""
+
+    def __init__(self, client: Client, keep: Callable[[bytes], None], check: BodyCheck, head: str) -> None:
+        self._entries = entries_of(client)
+        self._verifier = Verifier()
+        self._keep = keep
+        self._check = check
+        self._head = head
+        self._reached = not head
+
+    async def compare(self, position: int, body: bytes) -> str:
+        entry = next(self._entries, None)
+        if entry is None:
+            return f"Entry {position} was published and is missing from the database: the ledger went backwards."
+        self._add(entry)
+        if entry_of(entry.body) != entry_of(body) or entry.position != position:
+            return f"Entry {position} in the database is not the one that was published."
+        return await self._check(position, body)
+
+    def finish(self) -> Verified | Broken:
+        for entry in self._entries:
+            if self._add(entry):
+                break
+        result = self._verifier.result
+        if isinstance(result, Broken):
+            return result
+        self._keep(closing_line(result.count, result.head))
+        if not self._reached:
+            return Broken(
+                result.count + 1, f"The ledger does not reach the head {self._head}: its end was cut off or rewritten."
+            )
+        return result
+
+    def _add(self, entry: LedgerEntry) -> bool:
+        broken = self._verifier.add(entry)
+        if broken is None:
+            self._reached = self._reached or entry.link == self._head
+            self._keep(entry_line(entry))
+        return broken is not None
+
+
+@contextmanager
+def _copying(copy: Path | None) -> Iterator[Callable[[bytes], None]]:
+    if copy is None:
+        yield lambda _line: None
+        return
+    try:
+        file = _open_private(copy)
+    except OSError as error:
+        raise Failure(f"{copy} cannot be written: {error.strerror}.", "Name another file with --copy.") from error
+    with file:
+
+        def keep(line: bytes) -> None:
+            file.write(line)
+
+        yield keep
+
+
+def _open_private(path: Path) -> BinaryIO:
+    """The ledger names people and holds statements: a copy is for its owner's eyes."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None) -> int:
+    broken = min(
+        (found for found in (tree, chain) if isinstance(found, Broken)), key=lambda b: b.position, default=None
+    )
+    if broken is not None:
+        emit({"holds": False, "entry": broken.position, "reason": broken.reason}, lambda _: output.note(broken.reason))
+        return 1
+    document: dict[str, object] = {"holds": True}
+    lines: list[str] = []
+    if isinstance(chain, Verified):
+        document |= {"count": chain.count, "head": chain.head}
+        lines += [f"The ledger holds: {counted(chain.count, 'entry', 'entries')}.", f"head {chain.head}"]
+    if isinstance(tree, Sound):
+        found = tree.checkpoint
+        document |= {"origin": found.origin, "size": found.size, "root": found.root.hex(), "witnessed": tree.witnessed}
+        published = f"{counted(found.size, 'entry', 'entries')}, signed by {found.origin}"
+        lines.append(f"Published: {published}." if lines else f"The ledger holds: {published}.")
+        lines.append(f"root {found.root.hex()}")
+        lines += [f"cosigned by {name}" for name in sorted(tree.witnessed)]
+    emit(document, lambda _: say("\n".join(lines)))
+    return 0
