@@ -1,5 +1,6 @@
 """Sealed recordings as a verifier sees them: objects in a folder or an object store, each with its SHA-256."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -39,13 +40,17 @@ class KeptRecordings:
             return ""
         self.count += 1
         try:
-            digest = hashlib.sha256()
-            async for part in (await obstore.get_async(self._store, f"{event.session}.jsonl.zst")).stream():
-                digest.update(part)
+            digest = await asyncio.to_thread(self._digest, f"{event.session}.jsonl.zst")
         except FileNotFoundError:
             return f"The recording of {event.session}, which entry {position} speaks of, is missing."
         except (BaseError, OSError) as error:
             raise Failure(f"The recording of {event.session} cannot be read: {error}.", "Mend the store.") from error
-        if digest.hexdigest() != event.recording:
+        if digest != event.recording:
             return f"The recording of {event.session} is not the one that entry {position} speaks of: it was changed."
         return ""
+
+    def _digest(self, name: str) -> str:
+        digest = hashlib.sha256()
+        for part in obstore.get(self._store, name).stream():
+            digest.update(part)
+        return digest.hexdigest()

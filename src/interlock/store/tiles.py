@@ -31,7 +31,7 @@ class ObjectTiles:
         if not is_path(path):
             return None
         try:
-            return bytes(await (await obstore.get_async(self._store, path)).bytes_async())
+            return await asyncio.to_thread(self._get, path)
         except FileNotFoundError:
             return None
         except (BaseError, OSError) as error:
@@ -43,14 +43,22 @@ class ObjectTiles:
     async def write(self, path: str, content: bytes) -> None:
         """Put the object, durably: when this returns, a power failure does not undo it."""
         try:
-            await obstore.put_async(self._store, path, content, use_multipart=False)
-            if self._folder is not None:
-                await asyncio.to_thread(_sync, self._folder / path)
+            await asyncio.to_thread(self._put, path, content)
         except (BaseError, OSError) as error:
             raise Failure(
                 f"{path} cannot be written to the ledger's store: {_first_line(error)}.",
                 "Make room, or mend the store.",
             ) from error
+
+    # In threads of ours: a program that ends while obstore's own still hand over a result can crash at its very end.
+
+    def _get(self, path: str) -> bytes:
+        return bytes(obstore.get(self._store, path).bytes())
+
+    def _put(self, path: str, content: bytes) -> None:
+        obstore.put(self._store, path, content, use_multipart=False)
+        if self._folder is not None:
+            _sync(self._folder / path)
 
 
 def _first_line(error: Exception) -> str:
