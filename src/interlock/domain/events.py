@@ -125,7 +125,7 @@ class RequestOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGiven(Event):
-    """A person said yes to exactly this content; ``counts`` names the rules it was then counted for."""
+    """A person said yes to exactly this content."""
 
     kind: ClassVar[str] = "approval.given"
     request: str

@@ -1,0 +1,86 @@
+"""How much an event's fields say, so that what leaves the ledger can be chosen by it.
+
+A field is classed by its name, which means the same in every event. What is not classed is secret: an event that
+gains a field shows it to nobody until somebody has thought about it, and a test asks them to.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Sensitivity(StrEnum):
+    """``public``: numbers, digests, kinds, names of rules and resources. ``sensitive``: what speaks of a person, or
+    was written by one. ``secret``: what may hold the contents of a protected system, such as a statement's text."""
+
+    PUBLIC = "public"
+    SENSITIVE = "sensitive"
+    SECRET = "secret"
+
+
+_PUBLIC = (
+    "approval",
+    "blocked_until",
+    "client_kind",
+    "closed_at",
+    "connections",
+    "contract",
+    "delegation",
+    "digest",
+    "end",
+    "ends_at",
+    "expires_at",
+    "gateway",
+    "generation",
+    "grant",
+    "grants",
+    "identity_kind",
+    "key",
+    "left",
+    "login",
+    "opened_at",
+    "passkey",
+    "present_at",
+    "recording",
+    "request",
+    "request_kind",
+    "resource",
+    "role",
+    "roles",
+    "scopes",
+    "session",
+    "start",
+    "starts_at",
+    "state",
+    "statements",
+    "vendor",
+    "version",
+    "why",
+)
+_SENSITIVE = (
+    "actor",
+    "address",
+    "by",
+    "client",
+    "groups",
+    "name",
+    "owner",
+    "person",
+    "purpose",
+    "reason",
+    "redirect_uris",
+    "sponsor",
+    "subject",
+)
+_SECRET = ("content",)
+
+FIELDS: Mapping[str, Sensitivity] = MappingProxyType(
+    {name: Sensitivity.PUBLIC for name in _PUBLIC}
+    | {name: Sensitivity.SENSITIVE for name in _SENSITIVE}
+    | {name: Sensitivity.SECRET for name in _SECRET}
+)
+"""Every field's class by its name. ``key`` is a key's thumbprint, never a key."""
+
+
+def sensitivity_of(field: str) -> Sensitivity:
+    return FIELDS.get(field, Sensitivity.SECRET)
