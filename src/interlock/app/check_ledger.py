@@ -1,19 +1,25 @@
 """What `interlock doctor` says of the published ledger: is it signed, does it keep up, did it go backwards."""
 
+import time
+
 from interlock.app.data_folder import DataFolder
 from interlock.app.finding import Finding, bad, doubtful, good
 from interlock.app.installation import running_state
 from interlock.app.publishing import public_key_of
+from interlock.app.witnesses import addresses_of
 from interlock.errors import InterlockError
 from interlock.ledger.audit import Trust, current_checkpoint
+from interlock.ledger.notes import NotANote, SignedCheckpoint, cosigners
 from interlock.ledger.verify import Broken
+from interlock.policy.configuration import Witnesses
 from interlock.store.tiles import ObjectTiles
 
+_OLD_S = 300
 _BEHIND = 1000
 """So many entries that are not published yet are more than a second's work."""
 
 
-async def check_ledger(folder: DataFolder) -> Finding:
+async def check_ledger(folder: DataFolder, witnesses: Witnesses) -> Finding:
     try:
         signed = await current_checkpoint(ObjectTiles(str(folder.ledger)), Trust(public_key_of(folder)))
         if isinstance(signed, Broken):
@@ -33,4 +39,22 @@ async def check_ledger(folder: DataFolder) -> Finding:
         return doubtful(
             "ledger", f"{entries - size} entries are not published yet.", f"See {folder.log / 'control.log'}."
         )
-    return good("ledger", f"{size:,} entries are published and signed by {signed.checkpoint.origin}.")
+    return _check_witnesses(signed, witnesses) or good(
+        "ledger", f"{size:,} entries are published and signed by {signed.checkpoint.origin}."
+    )
+
+
+def _check_witnesses(signed: SignedCheckpoint, witnesses: Witnesses) -> Finding | None:
+    """A finding when fewer than are needed have cosigned this checkpoint, or all too long ago."""
+    try:
+        seen = cosigners(signed, [one.key for one in addresses_of(witnesses)])
+    except (NotANote, InterlockError) as error:
+        return bad("witnesses", f"The cosignatures do not hold: {error}", "Compare the witnesses' keys.")
+    fresh = [name for name, seconds in seen.items() if time.time() - seconds < _OLD_S]
+    if len(fresh) >= witnesses.need:
+        return None
+    return bad(
+        "witnesses",
+        f"The ledger was cosigned by {len(fresh)} witnesses in the last five minutes; {witnesses.need} are needed.",
+        "The control plane's log says what they answered. If one has seen another history, find out who rewrote it.",
+    )

@@ -144,7 +144,7 @@ def _check_running(folder: DataFolder, plan: Plan | None) -> Iterator[Finding]:
         if name != CONSOLE:
             yield _check_listener(name, address)
     yield asyncio.run(_check_state(folder.root))
-    yield asyncio.run(check_ledger(folder))
+    yield asyncio.run(check_ledger(folder, plan.configuration.witnesses))
 
 
 def _check_api(folder: DataFolder, address: Address) -> Iterator[Finding]:

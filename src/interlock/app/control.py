@@ -16,6 +16,7 @@ from obstore.store import LocalStore
 from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
+from interlock.app.witnesses import addresses_of
 from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.client_assertions import ClientAssertions
@@ -67,6 +68,7 @@ async def run_control(
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
         front, passwords = open_front(desk, authority, plan, clock)
         published, signer = open_published(plan.folder)
+        witnesses = addresses_of(plan.configuration.witnesses)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         services = open_services(
             front=front,
@@ -81,7 +83,7 @@ async def run_control(
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
         )
         try:
-            async with publishing(address.url, published, signer):
+            async with publishing(address.url, published, signer, witnesses):
                 await _serve(services, plan, files, authority, asked, ready)
         finally:
             passwords.close()

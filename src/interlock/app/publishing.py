@@ -3,14 +3,15 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from interlock.app.data_folder import DataFolder
+from interlock.app.witnesses import Cosigning, WitnessAddress
 from interlock.errors import Failure
 from interlock.identity.keys import load_or_create_secret, write_private
 from interlock.ledger.notes import NotANote, SignerKey, VerifierKey, new_signer, read_signer, read_verifier
-from interlock.store.sequencer import LogKey, Sequencer
+from interlock.store.sequencer import LogKey, Sequencer, no_witnesses
 from interlock.store.tiles import ObjectTiles
 
 KEY_FILE = "ledger.key"
@@ -38,19 +39,24 @@ def public_key_of(folder: DataFolder) -> VerifierKey:
 
 
 @asynccontextmanager
-async def publishing(url: str, tiles: ObjectTiles, signer: SignerKey) -> AsyncIterator[None]:
+async def publishing(
+    url: str, tiles: ObjectTiles, signer: SignerKey, witnesses: Sequence[WitnessAddress] = ()
+) -> AsyncIterator[None]:
     """A sequencer runs (or waits for its election) while the block does."""
+    cosigning = Cosigning(witnesses, tiles) if witnesses else None
 
     async def sign(text: str) -> str:
         return signer.sign(text)
 
-    task = asyncio.create_task(Sequencer(url, tiles, LogKey(signer.verifier, sign)).run())
+    task = asyncio.create_task(Sequencer(url, tiles, LogKey(signer.verifier, sign), cosigning or no_witnesses).run())
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        if cosigning is not None:
+            await cosigning.close()
 
 
 def _new_key() -> SignerKey:

@@ -33,6 +33,7 @@ GROUPS = {
     "agents": ("agents", "agent"),
     "policy": ("policy",),
     "ledger": ("ledger",),
+    "witness": ("witness",),
     "doctor": ("doctor",),
 }
 """The file of each command. Only the one that is typed is imported: a client must not wait for the server's parts."""

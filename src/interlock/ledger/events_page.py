@@ -18,7 +18,8 @@ Every field has a class. `public`: numbers, digests, kinds, names of rules and r
 person, or was written by one. `secret`: what may hold the contents of a protected system. A field without a class is
 secret.
 
-This page is made from the source: `python -m interlock.ledger.events_page > docs/events.md`. A test fails when it is stale.
+This page is made from the source: `python -m interlock.ledger.events_page > docs/events.md`. A test fails when it is
+stale.
 """
 
 

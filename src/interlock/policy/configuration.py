@@ -89,6 +89,22 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessSource:
+    """Where a witness answers, and its key (``name+number+key``)."""
+
+    url: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Those that are asked to cosign the ledger's checkpoints, and how many must have."""
+
+    of: tuple[WitnessSource, ...] = ()
+    need: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that ``interlock.yaml`` and the Cedar files beside it say.
 
@@ -110,6 +126,7 @@ class Configuration:
     clear_text: frozenset[str] = frozenset()
     timing: Timing = field(default_factory=Timing)
     state: str = "embedded"
+    witnesses: Witnesses = field(default_factory=Witnesses)
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

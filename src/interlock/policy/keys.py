@@ -20,6 +20,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "listen",
         "timing",
         "state",
+        "witnesses",
     ),
     "resources.NAME": ("kind", "address", "credential", "labels"),
     "resources.NAME.credential": ("user", "secret"),
@@ -40,6 +41,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "chains.NAME.claims": ("min_persons", "min_vendors", "survives_absences"),
     "listen.NAME": ("address", "clear_text"),
     "timing": ("lease", "hold", "login", "presence", "request", "measure", "lock_wait"),
+    "witnesses": ("need", "of"),
+    "witnesses.of[]": ("url", "key"),
     "cases": ("cases",),
     "cases[]": ("name", "person", "roles", "resource", "statement", "action", "part", "expect", "present", "at"),
 }

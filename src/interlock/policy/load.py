@@ -20,6 +20,7 @@ from interlock.policy.read_people import read_contracts, read_people, read_vendo
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
 from interlock.policy.read_running import read_listen, read_state, read_timing
+from interlock.policy.read_witnesses import read_witnesses
 from interlock.policy.scalars import read_text
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -59,6 +60,7 @@ def load_configuration(
     listeners = read_listen(draft, frozenset(check_settings))
     timing = read_timing(draft)
     state = read_state(draft)
+    witnesses = read_witnesses(draft)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
     check_together(draft, Parts(resources, people, contracts, roles))
@@ -78,6 +80,7 @@ def load_configuration(
         clear_text=listeners.clear_text,
         timing=timing,
         state=state,
+        witnesses=witnesses,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

@@ -45,6 +45,7 @@ _ELECTION_S = 0.5
 _PAUSE_S = 1.0
 _AT_ONCE = 4096
 _GUARD_EVERY = 25
+_REFRESH_EVERY = 125
 _SELECT = "SELECT position, body, link FROM interlock.ledger WHERE position > $1 ORDER BY position LIMIT $2"
 _log = logging.getLogger("interlock.ledger")
 
@@ -127,6 +128,8 @@ class Sequencer:
                 rounds += 1
                 if rounds % _GUARD_EVERY == 0:
                     await self._guard(connection, current)
+                if rounds % _REFRESH_EVERY == 0:
+                    current = await self._refresh(connection, current)
                 await asyncio.sleep(_LOOK_S)
 
     async def _published(self) -> SignedCheckpoint | None:
@@ -237,6 +240,16 @@ class Sequencer:
         signed = await self._cosign(open_checkpoint(content, self._key.verifier))
         await self._put(connection, signed)
         return signed
+
+    async def _refresh(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> SignedCheckpoint:
+        """Cosignatures say when they were given: those who look want to see that the witnesses still agree."""
+        if self._cosign is no_witnesses:
+            return current
+        signed = await self._cosign(current)
+        if len(signed.note.signatures) >= len(current.note.signatures):
+            await self._put(connection, signed)
+            return signed
+        return current
 
     async def _put(self, connection: asyncpg.Connection, signed: SignedCheckpoint) -> None:
         # Who has lost the connection has lost the lock: this is the last moment to notice.
