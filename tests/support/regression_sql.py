@@ -16,8 +16,25 @@ _FOLDER = _ROOT / "build" / "regression-sql"
 _COPIED = re.compile(r"^copy\b.*\bfrom\s+stdin\b.*;\s*$", re.IGNORECASE)
 _META_AT_END = re.compile(r"\\(g|gx|gset|gexec|gdesc|crosstabview|watch|bind|parse|bind_named|sendpipeline|;).*$")
 
-_NUMBERS = ("0", "1", "2", "7", "1000000")
-_STRINGS = ("a", "off", "on", "role", "default_transaction_read_only", "pg_authid", "select 1", "/etc/passwd", "1", "%")
+_NUMBERS = ("0", "1", "2", "7", "007", "999999999", "1000000000", "2147483648", "99999999999999999999", "0x1f", "1_0")
+_DECIMALS = ("0.5", "1.0", "1.", ".5", "1e3", "1.5e-3")
+_STRINGS = (
+    "",
+    "a",
+    "a''b",
+    "off",
+    "on",
+    "role",
+    "default_transaction_read_only",
+    "pg_authid",
+    "select 1",
+    "delete from orders",
+    "/etc/passwd",
+    "1",
+    "%",
+    "-- a",
+    "\\",
+)
 _INTEGER, _FLOAT, _STRING, _TRUE, _FALSE = (
     _postgast.pg_query_pb2.Token.Value(name) for name in ("ICONST", "FCONST", "SCONST", "TRUE_P", "FALSE_P")
 )
@@ -54,7 +71,7 @@ def varied(text: str, dice: random.Random) -> str:
 
 _OTHERS: dict[int, Callable[[random.Random], str]] = {
     _INTEGER: lambda dice: dice.choice(_NUMBERS),
-    _FLOAT: lambda dice: dice.choice(("0.5", "1.0", "1e3")),
+    _FLOAT: lambda dice: dice.choice(_DECIMALS),
     _STRING: lambda dice: f"'{dice.choice(_STRINGS)}'",
     _TRUE: lambda dice: dice.choice((" true ", " false ")),
     _FALSE: lambda dice: dice.choice((" true ", " false ")),
