@@ -20,10 +20,9 @@ from datetime import UTC, datetime
 
 from interlock.domain.actions import Need
 from interlock.policy.decide import Decider, Question
-from interlock.ports.protocol import Statement
 from interlock.protocols.postgres import PostgresAdapter
 from tests.policy.example import PAYROLL, load
-from tests.support.asking import MANNERS, Asked, Asker, Manner, allow_all, asked_apart, refuse_all
+from tests.support.asking import MANNERS, Asked, Asker, Manner, Seen, allow_all, asked_apart, refuse_all
 from tests.support.regression_sql import shape, statements, varied
 
 _OF_ONE_SHAPE = 3
@@ -152,9 +151,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _ask_warm(
-    adapter: PostgresAdapter, texts: Sequence[str], manner: Manner
-) -> Iterator[tuple[str, tuple[Statement, ...]]]:
+def _ask_warm(adapter: PostgresAdapter, texts: Sequence[str], manner: Manner) -> Iterator[tuple[str, tuple[Seen, ...]]]:
     refusing = Asker(adapter, refuse_all, manner.read_only)
     allowing = Asker(adapter, allow_all, manner.read_only)
     for _ in range(2):

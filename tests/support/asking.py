@@ -4,13 +4,15 @@ Nothing here looks inside of the machine: bytes go in as a client sends them, an
 server that agrees to everything is at the other side.
 """
 
+import itertools
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from interlock.ports.protocol import Machine, Proceed, Refused, Statement, Verdict
+from interlock.domain.actions import Need
+from interlock.ports.protocol import Effect, Machine, Proceed, Refused, Statement, Verdict
 from interlock.protocols.postgres import PostgresAdapter, messages
 from tests.protocols.postgres.playbook import Playbook, admission, greet, startup
 
@@ -18,6 +20,33 @@ _NO_VALUES = b"\0\0\0\0\0\0"
 _PROCESSES = 2
 
 Rule = Callable[[Statement], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A statement as it was asked about, by what it says and not by which object says it."""
+
+    text: str
+    parameters: tuple[bytes | None, ...]
+    needs: tuple[Need, ...]
+    effect: Effect
+    summary: str
+    measurable: bool
+    fenceable: bool
+    unknown: str
+
+
+def see(statement: Statement) -> Seen:
+    return Seen(
+        statement.text,
+        statement.parameters,
+        statement.needs,
+        statement.effect,
+        statement.summary,
+        statement.measurable,
+        statement.fenceable,
+        statement.unknown,
+    )
 
 
 def refuse_all(statement: Statement) -> Verdict:
@@ -89,7 +118,7 @@ class Asker:
     machine: Machine | None = None
     server: Agreeable = field(default_factory=Agreeable)
 
-    def ask(self, text: str, *, extended: bool) -> tuple[Statement, ...]:
+    def ask(self, text: str, *, extended: bool) -> tuple[Seen, ...]:
         """What is asked about ``text``."""
         machine = self.machine or self._open()
         before = len(self.book.asked)
@@ -105,7 +134,7 @@ class Asker:
                 break
             machine.upstream_bytes(self.server.receive(upstream))
         self.book.take_client()
-        return tuple(self.book.asked.values())[before:]
+        return tuple(see(statement) for statement in itertools.islice(self.book.asked.values(), before, None))
 
     def renew(self) -> None:
         self.machine = None
@@ -127,7 +156,7 @@ class Asker:
         return machine
 
 
-Asked = dict[str, tuple[Statement, ...]]
+Asked = dict[str, tuple[Seen, ...]]
 
 
 def asked_apart(texts: Sequence[str], shape: Callable[[str], str], manner: Manner) -> Asked:
