@@ -32,6 +32,7 @@ GROUPS = {
     "people": ("people", "contracts", "contract", "offboard"),
     "agents": ("agents", "agent"),
     "policy": ("policy",),
+    "proving": ("prove",),
     "ledger": ("ledger",),
     "witness": ("witness",),
     "doctor": ("doctor",),

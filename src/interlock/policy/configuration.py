@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
-from interlock.domain.roles import Role
+from interlock.domain.roles import ApprovalRule, Role
 
 CONSOLE = "console"
 """The name under ``listen`` of the console and the API; every other name there is a protocol's."""
@@ -80,12 +80,16 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The ordered duties over one artifact, and the separations that hold between them."""
+    """The ordered duties over one artifact, and the separations that hold between them.
+
+    ``takers`` says for a duty who may carry it; of one that is not named, everybody may.
+    """
 
     name: str
     duties: tuple[str, ...]
     separations: tuple[Separation, ...] = ()
     claims: Claims | None = None
+    takers: Mapping[str, ApprovalRule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def load_configuration(
     groups = frozenset({ADMINISTRATORS}).union(*(person.groups for person in people.values()))
     roles = read_roles(draft, groups)
     separations = read_separations(draft)
-    chains = read_chains(draft)
+    chains = read_chains(draft, groups)
     listeners = read_listen(draft, frozenset(check_settings))
     timing = read_timing(draft)
     state = read_state(draft)

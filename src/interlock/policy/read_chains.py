@@ -1,9 +1,11 @@
 """The sections ``separations`` and ``chains``, read and checked for sense."""
 
+from interlock.domain.roles import ApprovalRule
 from interlock.policy.configuration import Chain, Claims, Separation, SeparationKind
 from interlock.policy.draft import Draft, Path, Section, dangling, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
 from interlock.policy.nodes import Listing, Node, Scalar, Table
+from interlock.policy.read_roles import read_takers
 from interlock.policy.scalars import is_name, read_count, read_list, read_name, read_text
 
 _INDEPENDENT_BY = ("vendor", "team")
@@ -43,18 +45,18 @@ def _warn_of_repetition(draft: Draft, separations: list[Separation]) -> None:
                 draft.warn(("separations",), f"the conflict of {names} is said twice", "leave one out")
 
 
-def read_chains(draft: Draft) -> dict[str, Chain]:
+def read_chains(draft: Draft, groups: frozenset[str]) -> dict[str, Chain]:
     chains = {}
     for key, node in named_entries(draft, "chains", "chain"):
         path = ("chains", key.text)
         read_name(draft, key, path, "the chain's name")
-        chain = _read_chain(Section(draft, node, path, "chains.NAME", f"the chain {key.text}"), key.text)
+        chain = _read_chain(Section(draft, node, path, "chains.NAME", f"the chain {key.text}"), key.text, groups)
         if chain is not None:
             chains[key.text] = chain
     return chains
 
 
-def _read_chain(section: Section, name: str) -> Chain | None:
+def _read_chain(section: Section, name: str, groups: frozenset[str]) -> Chain | None:
     draft = section.draft
     node = section.need("duties", "write the duties in their order: [develop, review, deploy]")
     if node is None:
@@ -74,7 +76,8 @@ def _read_chain(section: Section, name: str) -> Chain | None:
         *_read_persons(section, "at_most", SeparationKind.AT_MOST, duties),
     ]
     _refuse_contradictions(section, separations)
-    return Chain(name, duties, tuple(separations), _read_claims(section, duties))
+    takers = _read_takers(section, duties, groups)
+    return Chain(name, duties, tuple(separations), _read_claims(section, duties), takers)
 
 
 def _read_sets(section: Section, key: str, kind: SeparationKind, duties: tuple[str, ...]) -> list[Separation]:
@@ -165,6 +168,27 @@ def _refuse_contradictions(section: Section, separations: list[Separation]) -> N
                     f"at most {separation.count} persons contradicts separate, which needs {most}",
                     "take one of the two away",
                 )
+
+
+def _read_takers(section: Section, duties: tuple[str, ...], groups: frozenset[str]) -> dict[str, ApprovalRule]:
+    """``by: {review: {group: dba}}``: who may carry a duty."""
+    node = section.get("by")
+    if node is None:
+        return {}
+    path = section.at("by")
+    if not isinstance(node, Table):
+        section.draft.add(path, f"by of {section.where} is no mapping", "write {review: {group: NAME}}")
+        return {}
+    takers = {}
+    for key, value in node.entries:
+        place = (*path, key.text)
+        if dangling(section.draft, place, "duty", key.text, duties):
+            continue
+        where = f"{key.text} of by of {section.where}"
+        rule = read_takers(Section(section.draft, value, place, "chains.NAME.by.DUTY", where), groups)
+        if rule is not None:
+            takers[key.text] = rule
+    return takers
 
 
 def _read_claims(section: Section, duties: tuple[str, ...]) -> Claims | None:

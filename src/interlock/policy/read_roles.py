@@ -182,12 +182,7 @@ def _read_rule(section: Section, groups: frozenset[str]) -> ApprovalRule | None:
     inner = Section(draft, node, section.at("from"), "approvals[].from", f"from of {section.where}")
     group = _read_group(inner, groups)
     sponsor = None if (value := inner.get("sponsor")) is None else _read_sponsor(inner, value)
-    people: frozenset[str] = frozenset()
-    if (value := inner.get("people")) is not None:
-        where = f"people of {inner.where}"
-        items = read_list(draft, value, inner.at("people"), where, empty="name a person, or leave it out")
-        declared = draft.declared("people")
-        people = frozenset(name for place, name in items or () if not dangling(draft, place, "person", name, declared))
+    people = _read_named(inner)
     if not any(inner.get(key) for key in ("group", "sponsor", "people")):
         draft.add(
             inner.path, f"{inner.where} describes nobody", "write {group: NAME}, {sponsor: true} or {people: [NAME]}"
@@ -195,6 +190,24 @@ def _read_rule(section: Section, groups: frozenset[str]) -> ApprovalRule | None:
     if count is None or same_vendor is None or not (group or sponsor or people):
         return None
     return ApprovalRule(count, group, bool(sponsor), people, same_vendor)
+
+
+def read_takers(section: Section, groups: frozenset[str]) -> ApprovalRule | None:
+    """``{group: NAME}``, ``{people: […]}`` or both: who may carry a duty, told as a rule for one person."""
+    group, people = _read_group(section, groups), _read_named(section)
+    if section.get("group") is None and section.get("people") is None:
+        section.draft.add(section.path, f"{section.where} describes nobody", "write {group: NAME} or {people: [NAME]}")
+    return ApprovalRule(1, group, people=people) if group or people else None
+
+
+def _read_named(inner: Section) -> frozenset[str]:
+    value = inner.get("people")
+    if value is None:
+        return frozenset()
+    draft, where = inner.draft, f"people of {inner.where}"
+    items = read_list(draft, value, inner.at("people"), where, empty="name a person, or leave it out")
+    declared = draft.declared("people")
+    return frozenset(name for place, name in items or () if not dangling(draft, place, "person", name, declared))
 
 
 def _read_group(inner: Section, groups: frozenset[str]) -> str | None:

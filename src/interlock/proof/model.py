@@ -1,0 +1,140 @@
+"""What a proof speaks of: who there is, what they could come to, and by whose yes. Plain, and whole in itself.
+
+A model is what goes into a certificate, so it holds nothing but names and numbers. It errs to one side only: where the
+real rules depend on the moment (conflicts of roles, windows, presence), the model lets people do more than they can.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person. ``vendor`` None is an employee; ``approves`` says whether their yes can ever count."""
+
+    vendor: str | None = None
+    approves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``count`` persons, none of them the one who asks. All that is given must hold for each.
+
+    ``sponsors`` maps who asks to those who sponsor them; None means the rule does not ask for a sponsor.
+    ``same_vendor`` lets persons of the asker's vendor count. ``any_of``: one of these must hold besides.
+    ``nobody`` describes nobody: such a rule is never met.
+    """
+
+    count: int = 1
+    group: str | None = None
+    people: frozenset[str] = frozenset()
+    sponsors: Mapping[str, tuple[str, ...]] | None = None
+    same_vendor: bool = False
+    any_of: tuple["Rule", ...] = ()
+    nobody: bool = False
+
+    def flat(self) -> tuple["Rule", ...]:
+        """This rule and those within it."""
+        return (self, *(inner for rule in self.any_of for inner in rule.flat()))
+
+    def everybody_sponsoring(self) -> tuple[str, ...]:
+        """Who sponsors or is sponsored, in this rule or within."""
+        return tuple(
+            name
+            for rule in self.flat()
+            for asker, sponsors in (rule.sponsors or {}).items()
+            for name in (asker, *sponsors)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lend:
+    """A role on some resources, and how one comes to it.
+
+    Names of persons here may be any of their accounts. Employees may ask when ``employees`` says so, and these
+    ``contractors``. ``rules`` empty: nobody can be lent it any more. ``held`` have it already; ``given`` maps who has
+    asked to those who have said yes already. The actions in ``holds`` run only when ``hold_rules`` are met for the
+    very statement.
+    """
+
+    role: str
+    resources: tuple[str, ...]
+    actions: frozenset[str]
+    rules: tuple[Rule, ...]
+    employees: bool = True
+    contractors: frozenset[str] = frozenset()
+    holds: frozenset[str] = frozenset()
+    hold_rules: tuple[Rule, ...] = ()
+    held: frozenset[str] = frozenset()
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def sponsored(self) -> bool:
+        return any(rule.everybody_sponsoring() for rule in (*self.rules, *self.hold_rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Who is in ``holder`` can make anybody a member of ``group``, once ``rules`` are met; none means alone."""
+
+    holder: str
+    group: str
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Separated:
+    """A separation between duties of one chain, as in the configuration."""
+
+    kind: str
+    names: tuple[str, ...]
+    count: int | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """A chain: its duties in order, and for some of them who may take it (None: everybody)."""
+
+    name: str
+    duties: tuple[str, ...]
+    takers: Mapping[str, Rule] = field(default_factory=dict)
+    separations: tuple[Separated, ...] = ()
+
+    @property
+    def by_team(self) -> bool:
+        return any(separation.by == "team" for separation in self.separations)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """``accounts`` maps an account to its person; a name that is no account is the person of that name.
+
+    ``groups`` are direct members, ``nested`` maps a group to the groups whose members belong to it too.
+    """
+
+    people: Mapping[str, Member]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    lends: tuple[Lend, ...] = ()
+    powers: tuple[Power, ...] = ()
+    chains: tuple[Duties, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is not to be done alone: an action on a resource, or, with ``chain``, every duty of that chain."""
+
+    action: str = ""
+    resource: str = ""
+    chain: str = ""
+
+    def __str__(self) -> str:
+        return f"the chain {self.chain}" if self.chain else f"{self.action} on {self.resource}"
+
+
+WIDEST = "execute"
+"""Who may do this may do everything: it is what a statement needs that nobody understands."""
+EMPLOYEES = "(employees)"
+"""The unit that all employees are together where vendors are counted."""

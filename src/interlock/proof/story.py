@@ -1,0 +1,28 @@
+"""A counterexample as what people would type, one line a step."""
+
+import shlex
+from collections.abc import Iterable
+
+from interlock.proof.reach import Step
+
+
+def tell(steps: Iterable[Step]) -> list[str]:
+    """``person: command`` for each step, in an order that works. What differs with each request stands in capitals."""
+    return [f"{step.person}: {_command(step)}" for step in steps]
+
+
+def _command(step: Step) -> str:
+    if step.what == "ask":
+        role, _, resource = step.target.partition(" on ")
+        return f"interlock request {shlex.quote(resource)} --role {shlex.quote(role)} --for 1h --reason REASON"
+    if step.what == "approve":
+        return f"interlock approve REQUEST    # {step.for_whom}: {step.target}"
+    if step.what == "approve-statement":
+        return f"interlock approve REQUEST    # the held statement of {step.for_whom}: {step.target}"
+    if step.what == "run":
+        action, _, resource = step.target.partition(" on ")
+        return f"interlock connect {shlex.quote(resource)}    # and there: {action}"
+    if step.what == "duty":
+        duty, _, chain = step.target.partition(" of ")
+        return f"interlock duty take {shlex.quote(chain)} {shlex.quote(duty)} --artifact ARTIFACT"
+    return f"adds {step.for_whom} to {step.target}"

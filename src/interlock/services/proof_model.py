@@ -1,0 +1,165 @@
+"""The model of a proof from the policy and the state as they are.
+
+It lets people do more than the engine does and never less: a contract that has not started counts as running, and so
+does a grant that has not; conflicts of roles, windows and presence are no obstacle. What a Cedar file forbids is not
+believed, and what it permits is counted without the hold it may ask for.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from interlock.domain.actions import Action
+from interlock.domain.approving import rules_for_hold
+from interlock.domain.grants import Approval, Grant, Request
+from interlock.domain.people import Contract, Identity, Person
+from interlock.domain.roles import ApprovalRule, Role
+from interlock.policy.configuration import Chain, Configuration
+from interlock.policy.decide import Decider
+from interlock.proof.model import WIDEST, Duties, Goal, Lend, Member, Model, Rule, Separated
+from interlock.proof.prove import Claim, Counted
+
+GUARDED = (Action.ALTER, Action.DESTROY, Action.GRANT)
+"""What no single person may be able to do to a resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What the model is made from, at ``at``. ``asked`` are the open requests for grants, ``yeses`` their approvals."""
+
+    configuration: Configuration
+    people: Sequence[Person]
+    contracts: Sequence[Contract]
+    at: datetime
+    identities: Sequence[Identity] = ()
+    grants: Sequence[Grant] = ()
+    asked: Sequence[Request] = ()
+    yeses: Sequence[Approval] = field(default_factory=tuple)
+
+
+def build_model(state: LiveState) -> Model:
+    people = {person.name: person for person in state.people if person.active}
+    lasting = [c for c in state.contracts if c.ended_at is None and c.end > state.at]
+    members = {
+        name: Member(person.vendor, person.is_employee or any(c.covers(person) for c in lasting))
+        for name, person in people.items()
+    }
+    groups: dict[str, list[str]] = {}
+    for name, person in sorted(people.items()):
+        for group in sorted(person.groups):
+            groups.setdefault(group, []).append(name)
+    return Model(
+        people=members,
+        groups={group: tuple(names) for group, names in groups.items()},
+        accounts={f"{i.kind}:{i.subject}": i.person for i in state.identities if i.person in people},
+        lends=tuple(_lends(state, people, lasting)),
+        chains=tuple(_duties(chain) for chain in state.configuration.chains.values()),
+    )
+
+
+def _lends(state: LiveState, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Iterable[Lend]:
+    """For each role one entry for all resources on which nobody has it or has asked for it, and one for each other.
+
+    Resources on which a role lets different things be done, by a Cedar file, are kept apart too.
+    """
+    decider = Decider(state.configuration, remember=0)
+    held = _held(state)
+    given = _given(state)
+    for name, role in sorted(state.configuration.roles.items()):
+        common = _lend(role, people, lasting)
+        apart: dict[frozenset[str], list[str]] = {}
+        for resource in state.configuration.resources.values():
+            actions = frozenset(action.value for action in decider.reach((name,), resource))
+            if not actions & {WIDEST, *(action.value for action in GUARDED)}:
+                continue
+            key = (name, resource.name)
+            lend = replace(common, resources=(resource.name,), actions=actions)
+            if key in held or key in given:
+                yield replace(lend, held=frozenset(held.get(key, ())), given=given.get(key, {}))
+            else:
+                apart.setdefault(actions, []).append(resource.name)
+        for actions, resources in apart.items():
+            yield replace(common, resources=tuple(resources), actions=actions)
+
+
+def _lend(role: Role, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Lend:
+    scope = [contract for contract in lasting if role.name in contract.roles]
+    covered = [p for p in people.values() if not p.is_employee and any(c.covers(p) for c in scope)]
+    sponsors = {
+        person.name: tuple(sorted({c.sponsor for c in scope if c.covers(person) and c.sponsor in people}))
+        for person in covered
+    }
+    hold = role.hold
+    return Lend(
+        role=role.name,
+        resources=(),
+        actions=frozenset(),
+        rules=tuple(_rule(rule, sponsors) for rule in role.lending.approvals),
+        contractors=frozenset(person.name for person in covered),
+        # What only a Cedar file permits is not held by the role.
+        holds=frozenset() if hold is None else frozenset(action.value for action in hold.actions & role.allow),
+        hold_rules=() if hold is None else tuple(_rule(rule, sponsors) for rule in rules_for_hold((role,))),
+    )
+
+
+def _rule(rule: ApprovalRule, sponsors: Mapping[str, tuple[str, ...]]) -> Rule:
+    return Rule(
+        count=max(1, rule.count),
+        group=rule.group,
+        people=rule.people,
+        sponsors=sponsors if rule.sponsor else None,
+        same_vendor=rule.same_vendor,
+        any_of=tuple(_rule(inner, sponsors) for inner in rule.any_of),
+    )
+
+
+def _held(state: LiveState) -> dict[tuple[str, str], list[str]]:
+    held: dict[tuple[str, str], list[str]] = {}
+    for grant in state.grants:
+        if grant.ended_at is None and grant.ends_at > state.at:
+            held.setdefault((grant.role, grant.resource), []).append(grant.person)
+    return held
+
+
+def _given(state: LiveState) -> dict[tuple[str, str], dict[str, tuple[str, ...]]]:
+    given: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    for request in state.asked:
+        yeses = tuple(y.person for y in state.yeses if y.request == request.id and y.digest == request.digest)
+        if yeses and request.expires_at > state.at:
+            own = given.setdefault((request.role, request.resource), {})
+            own[request.person] = tuple(sorted({*own.get(request.person, ()), *yeses}))
+    return given
+
+
+def _duties(chain: Chain) -> Duties:
+    return Duties(
+        chain.name,
+        chain.duties,
+        {duty: _rule(rule, {}) for duty, rule in chain.takers.items()},
+        tuple(Separated(s.kind.value, s.names, s.count, s.by) for s in chain.separations),
+    )
+
+
+def claims_of(
+    configuration: Configuration, *, persons: int | None = None, chains: Iterable[str] | None = None
+) -> list[Claim]:
+    """What is to be proved: what each chain claims, and that every guarded action takes ``persons``, by default two.
+
+    ``chains`` names the only chains to prove; then no resource is looked at.
+    """
+    wanted = configuration.chains if chains is None else {name: configuration.chains[name] for name in chains}
+    found: list[Claim] = []
+    for name, chain in wanted.items():
+        goal, said = Goal(chain=name), chain.claims
+        found.append(Claim(goal, Counted.PERSONS, persons or (said.min_persons if said else 2)))
+        if said is not None and said.min_vendors > 1:
+            found.append(Claim(goal, Counted.VENDORS, said.min_vendors))
+        # That it can be done at all is always part of it: an impossible chain would keep every other claim.
+        found.append(Claim(goal, Counted.ABSENCES, said.survives_absences if said else 0))
+    if chains is None:
+        found += [
+            Claim(Goal(action.value, resource), Counted.PERSONS, persons or 2)
+            for resource in configuration.resources
+            for action in GUARDED
+        ]
+    return found

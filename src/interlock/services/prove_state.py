@@ -1,0 +1,92 @@
+"""Whether the claims are true of the state as it is: nobody alone, and who could together.
+
+Holds to:
+
+* administrators ask: the answer names what everybody holds and could come to
+* it is about one consistent state, whose place in the ledger is told with it; nothing is changed
+* the search runs beside the other work of the control plane, and one at a time
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interlock.domain.grants import RequestKind, RequestState
+from interlock.errors import NotFound
+from interlock.policy.configuration import Configuration
+from interlock.ports.state import Reading
+from interlock.proof.certificate import digest_of, write_certificate
+from interlock.proof.model import Model
+from interlock.proof.prove import Proof, prove
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person
+from interlock.services.proof_model import LiveState, build_model, claims_of
+from interlock.services.reading_rights import check_may_read_ledger
+
+_MANY = 100_000
+_TURN = asyncio.Semaphore(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """``position`` is the ledger's last entry that the state includes; ``certificate`` is the whole as a file."""
+
+    proof: Proof
+    position: int
+    policy: str
+    model_sha256: str
+    certificate: str
+
+
+async def prove_state(
+    desk: Desk, *, by: str, chain: str | None = None, persons: int | None = None, absent: Sequence[str] = ()
+) -> Proved:
+    """Raises Refusal (``not-yours``) and NotFound."""
+    async with desk.state.reading() as reading:
+        check_may_read_ledger(await acting_person(reading, by))
+        state = await read_live(desk, reading)
+        position = await reading.ledger_head()
+    check_known(state.configuration, [person.name for person in state.people], chain, absent)
+    async with _TURN:
+        return await asyncio.to_thread(_prove, state, position, chain, persons, absent)
+
+
+def check_known(configuration: Configuration, people: Sequence[str], chain: str | None, absent: Sequence[str]) -> None:
+    """Raises NotFound for a chain or a person that is not there: a slip would prove something else."""
+    if chain is not None and chain not in configuration.chains:
+        known = ", ".join(sorted(configuration.chains)) or "none"
+        raise NotFound(f"There is no chain {chain}.", f"The chains are: {known}.")
+    for name in absent:
+        if name not in people:
+            raise NotFound(f"There is no person named {name}.", "See `interlock people`.")
+
+
+async def read_live(desk: Desk, reading: Reading) -> LiveState:
+    asked = [
+        request
+        for request in await reading.requests(state=RequestState.OPEN, limit=_MANY)
+        if request.kind is RequestKind.GRANT
+    ]
+    return LiveState(
+        configuration=desk.configuration,
+        people=await reading.people(),
+        contracts=await reading.contracts(),
+        at=desk.clock.now(),
+        identities=desk.configuration.identities,
+        grants=await reading.grants(limit=_MANY),
+        asked=asked,
+        yeses=[yes for request in asked for yes in await reading.approvals(request.id)],
+    )
+
+
+def prove_model(state: LiveState, chain: str | None, persons: int | None, absent: Sequence[str]) -> tuple[Model, Proof]:
+    """The proof of the claims on ``state``."""
+    model = build_model(state)
+    claims = claims_of(state.configuration, persons=persons, chains=None if chain is None else (chain,))
+    return model, prove(model, claims, away=absent)
+
+
+def _prove(state: LiveState, position: int, chain: str | None, persons: int | None, absent: Sequence[str]) -> Proved:
+    model, proof = prove_model(state, chain, persons, absent)
+    certificate = write_certificate(model, proof, away=absent)
+    return Proved(proof, position, state.configuration.digest, digest_of(model), certificate)

@@ -1,0 +1,171 @@
+"""Every counterexample of the prover is played in the engine, step by step, and without any one step it fails."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from interlock.domain.actions import Action, Need
+from interlock.domain.decisions import Effect
+from interlock.domain.grants import Grant, Request
+from interlock.domain.people import Contract
+from interlock.domain.roles import ApprovalRule
+from interlock.policy.configuration import Chain, Claims, Separation, SeparationKind
+from interlock.policy.decide import Decider, Question
+from interlock.proof.check import check_certificate
+from interlock.proof.model import Goal
+from interlock.proof.prove import Outcome, Prover
+from interlock.proof.reach import Step
+from interlock.services.give_approval import Approved
+from interlock.services.hold_statement import hold_statement
+from interlock.services.proof_model import build_model
+from interlock.services.prove_state import prove_state, read_live
+from interlock.services.take_hold import take_hold
+from interlock.services.withdraw_request import withdraw_request
+from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, GATEWAY, LEAD, OPS, World, company, opening_of, refused
+
+DESTROY = Goal("destroy", "orders")
+SIZES = {
+    "reader": 2,
+    "pair": 3,
+    "two": 3,
+    "friendly": 2,
+    "watched": 3,
+    "writer": 3,
+    "maker": 2,
+}
+"""How many persons it takes to destroy by each role: the asker and those whose yes is needed."""
+
+
+async def _smallest(world: World) -> tuple[tuple[str, ...], tuple[Step, ...]]:
+    async with world.state.reading() as reading:
+        model = build_model(await read_live(world.desk, reading))
+    prover = Prover(model)
+    team = prover.smallest(DESTROY).team
+    assert team is not None
+    steps = prover.reach.plan(prover.reach.mask(team), DESTROY)
+    assert steps is not None
+    return tuple(sorted(team)), steps
+
+
+class _Replay:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.request: Request | None = None
+        self.grant: Grant | None = None
+
+    async def play(self, steps: Sequence[Step]) -> bool:
+        """Whether the last step was allowed by the engine."""
+        asker = steps[-1].person
+        login = await self.world.sign_in(asker)
+        yeses = [step.person for step in steps if step.what == "approve-statement"]
+        for step in steps:
+            if step.what == "ask":
+                role = step.target.partition(" on ")[0]
+                self.request = await self.world.ask(role, person=asker, login=login)
+            elif step.what == "approve" and self.request is not None:
+                approved: Approved = await self.world.approve(step.person, self.request)
+                self.grant = approved.grant or self.grant
+            elif step.what == "run":
+                return await self._run(asker, login.id, yeses)
+        return False
+
+    async def _run(self, asker: str, login_id: str, yeses: Sequence[str]) -> bool:
+        world, grant = self.world, self.grant
+        if grant is None:
+            return False
+        decider = Decider(world.configuration)
+        question = Question(
+            person=world.configuration.people[asker],
+            resource=world.configuration.resources["orders"],
+            roles=frozenset({grant.role}),
+            needs=(Need(Action.DESTROY),),
+            at=world.clock.now(),
+            present_at=world.clock.now(),
+        )
+        effect = decider.decide(question).effect
+        if effect is not Effect.HOLD:
+            return effect is Effect.ALLOW
+        session = await world.connect(grant, await world.login(login_id))
+        opening = replace(opening_of(session, grant.role), person=asker)
+        held = await hold_statement(world.desk, gateway=GATEWAY, opening=opening)
+        complete = False
+        for name in yeses:
+            complete = (await world.approve(name, await world.request(held.request))).tally.complete
+        if complete:
+            await take_hold(world.desk, gateway=GATEWAY, request_id=held.request, digest=held.digest)
+        return complete
+
+
+@pytest.mark.parametrize("role", SIZES)
+async def test_a_counterexample_replays_in_the_engine(world: World, role: str) -> None:
+    await world.apply(company(roles={role: company().roles[role]}, separations=(), contracts=_scoped(role)))
+    team, steps = await _smallest(world)
+    assert len(team) == SIZES[role]
+    assert await _Replay(world).play(steps)
+
+
+@pytest.mark.parametrize("role", SIZES)
+async def test_no_yes_of_a_counterexample_can_be_left_out(world: World, role: str) -> None:
+    await world.apply(company(roles={role: company().roles[role]}, separations=(), contracts=_scoped(role)))
+    _, steps = await _smallest(world)
+    for place, step in enumerate(steps):
+        if step.what not in ("approve", "approve-statement"):
+            continue
+        replay = _Replay(world)
+        assert not await replay.play([*steps[:place], *steps[place + 1 :]])
+        if replay.grant is None and replay.request is not None:
+            await _withdraw(world, replay.request)
+
+
+async def test_what_is_held_now_is_part_of_the_proof(world: World) -> None:
+    await world.apply(company(roles={"maker": company().roles["maker"]}, separations=(), contracts={}))
+    assert len((await _smallest(world))[0]) == 2
+    await world.lend("maker", DBA, person=OPS)
+    team, steps = await _smallest(world)
+    assert team == (OPS,)
+    assert [step.what for step in steps] == ["run"]
+
+
+async def test_a_yes_that_was_given_already_counts(world: World) -> None:
+    await world.apply(company(roles={"pair": company().roles["pair"]}, separations=(), contracts={}))
+    request = await world.ask("pair", person=LEAD)
+    await world.approve(DBA, request)
+    team, steps = await _smallest(world)
+    assert len(team) == 2
+    assert LEAD in team
+    assert "ask" not in {step.what for step in steps}
+
+
+async def test_the_whole_answer_is_certified(world: World) -> None:
+    duties = ("develop", "review", "deploy")
+    chain = Chain(
+        "release",
+        duties,
+        (Separation(SeparationKind.SEPARATE, duties),),
+        Claims(min_persons=3, survives_absences=1),
+        {"deploy": ApprovalRule(1, "ops")},
+    )
+    await world.apply(company(chains={"release": chain}))
+    proved = await prove_state(world.desk, by=ADMIN)
+    assert proved.proof.holds
+    assert all(proven for _, proven, _ in check_certificate(proved.certificate))
+    away = await prove_state(world.desk, by=ADMIN, chain="release", absent=(OPS,))
+    assert [v.outcome for v in away.proof.verdicts] == [Outcome.PROVEN, Outcome.REFUTED]
+    assert away.proof.bottlenecks["release"] == (BOTH,)
+
+
+async def test_administrators_ask_and_nobody_else(world: World) -> None:
+    for name in (DEV, DBA2, LEAD):
+        with refused("not-yours"):
+            await prove_state(world.desk, by=name)
+
+
+def _scoped(role: str) -> dict[str, Contract]:
+    start, end = datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 2, 28, tzinfo=UTC)
+    return {"acme": Contract("acme", "acme", LEAD, start, end, frozenset({role}))}
+
+
+async def _withdraw(world: World, request: Request) -> None:
+    await withdraw_request(world.desk, person=request.person, request_id=request.id)
