@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from interlock.cli.client import ServerOption, call_of, signed_in
 from interlock.cli.output import JsonOption, as_time, emit, moment, table
@@ -19,7 +18,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("contracts")(list_contracts)
     contract_app.command("end")(end_contract)
     app.add_typer(contract_app, name="contract")
-    app.command("offboard")(offboard)
 
 
 @contract_app.callback()
@@ -72,24 +70,6 @@ def end_contract(
     with signed_in(server) as client:
         answer = client.post(call_of("contracts", contract, "end"), {"reason": reason})
     emit(answer, lambda console: console.print(f"{harmless(contract)} has ended.{_rested(answer)}", soft_wrap=True))
-
-
-def offboard(
-    person: Annotated[str, typer.Argument(help="Who leaves.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger.")] = "has left",
-    server: ServerOption = None,
-    json: JsonOption = False,
-) -> None:
-    """End a person's access now: grants, logins, requests and live sessions."""
-    with signed_in(server) as client:
-        answer = client.post(call_of("people", person, "offboard"), {"reason": reason})
-
-    def show(console: Console) -> None:
-        console.print(f"{harmless(person)} has left.{_rested(answer)}", soft_wrap=True)
-        for contract in answer.get("without_sponsor") or ():
-            console.print(f"{harmless(contract)} has no active sponsor now: name another in the configuration.")
-
-    emit(answer, show)
 
 
 def _last_day(contract: Mapping[str, Any]) -> str:

@@ -6,10 +6,11 @@ the login that a certificate names. Extensions follow RFC 5280, so that strict v
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -28,6 +29,7 @@ from interlock.identity.keys import (
     usable_public_key,
     write_private,
 )
+from interlock.identity.reports import ReportSigner
 
 LOGIN_URN = "urn:interlock:login:"
 LONGEST_CLIENT = timedelta(hours=8)
@@ -99,6 +101,10 @@ class Authority:
         builder = self._leaf(key, subject, at, ends_at, ExtendedKeyUsageOID.CLIENT_AUTH)
         # RFC 5280 section 4.2.1.6: critical when the subject is empty.
         return _pem(self._sign(builder.add_extension(alternative, critical=not list(subject)))).decode()
+
+    def sign_report(self, report: Mapping[str, Any]) -> str:
+        """A JWS in compact form (``reports``)."""
+        return ReportSigner(self.key).sign(report)
 
     def issue_server(self, key: PublicKey, hosts: Sequence[str], at: datetime) -> bytes:
         """A server certificate (PEM) for ``hosts`` (names and addresses), for 90 days."""

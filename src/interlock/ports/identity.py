@@ -73,5 +73,8 @@ class CertificateIssuing(Protocol):
     def key_of_request(self, csr_pem: str) -> str:
         """The thumbprint of the key that signed the certificate request. Raises Refusal (``bad-csr``)."""
 
+    def sign_report(self, report: Mapping[str, Any]) -> str:
+        """The report as a JWS, to be verified with the authority's certificate alone."""
+
     def issue_client(self, csr_pem: str, *, login: Login, at: datetime) -> str:
         """A client certificate (PEM) for the login: CN the person, SAN ``urn:interlock:login:ID``, until its end."""

@@ -6,8 +6,9 @@ from fastapi.responses import JSONResponse
 from interlock.services.end_contract import end_contract
 from interlock.services.list_people import list_contracts, list_people
 from interlock.services.offboard_person import offboard_person
+from interlock.services.offboarding_report import report_offboarding
 from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
-from interlock.web.models import InPath, WithReason, answer
+from interlock.web.models import InPath, WithReason, answer, joined
 
 router = APIRouter(prefix="/v1")
 
@@ -20,6 +21,13 @@ async def people(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
 @router.post("/people/{name}/offboard")
 async def offboard(name: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await offboard_person(services.desk, by=caller.name, name=name, reason=body.reason))
+
+
+@router.get("/people/{name}/offboarding")
+async def offboarding(name: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """The report, and the same signed by the authority: it is verified without this server."""
+    report = joined(await report_offboarding(services.desk, reader=caller.name, name=name))
+    return answer({"report": report, "signed": services.front.authority.sign_report(report)})
 
 
 @router.get("/contracts")

@@ -1,0 +1,177 @@
+"""Commands around a person's leaving: end everything, say what ended with its proof, verify that without the server."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from interlock.cli.client import Client, ServerOption, call_of, signed_in
+from interlock.cli.home import open_home
+from interlock.cli.output import JsonOption, as_time, emit, note
+from interlock.cli.shown import counted, harmless
+from interlock.errors import Failure, Refusal
+from interlock.identity.keys import write_private
+from interlock.identity.reports import read_report
+from interlock.ledger.entries import Unreadable, read_body
+from interlock.ledger.file import verify_file
+from interlock.ledger.verify import Broken
+
+_POLL_S = 0.5
+
+ReportOption = Annotated[Path | None, typer.Option("--report", help="Keep the signed report in this file.")]
+WaitOption = Annotated[float, typer.Option("--wait", min=0, help="How long to wait for what has not answered.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("offboard")(offboard)
+    app.command("offboarding")(offboarding)
+    app.command("verify-report")(verify_report)
+
+
+def offboard(
+    person: Annotated[str, typer.Argument(help="Who leaves.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger.")] = "has left",
+    report: ReportOption = None,
+    wait: WaitOption = 30.0,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """End a person's access now, all of it, and say what ended; waits until every live session has."""
+    with signed_in(server) as client:
+        answer = client.post(call_of("people", person, "offboard"), {"reason": reason})
+        said = _until_done(client, person, wait)
+    return _tell(said, report, {"without_sponsor": answer.get("without_sponsor") or []})
+
+
+def offboarding(
+    person: Annotated[str, typer.Argument(help="Who left.")],
+    report: ReportOption = None,
+    wait: WaitOption = 0.0,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """What ended when a person left, each with its ledger entry, and what has not answered yet. Exit 1: something."""
+    with signed_in(server) as client:
+        said = _until_done(client, person, wait)
+    return _tell(said, report, {})
+
+
+def verify_report(
+    file: Annotated[Path, typer.Argument(help="A signed report.")],
+    authority: Annotated[
+        Path | None, typer.Option("--authority", help="The authority's certificate; by default the one pinned here.")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="A copy of the ledger (ledger verify --copy) that must hold it too.")
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Check a report without the server: its signature, and that each of its entries stands in a copy of the ledger."""
+    said = read_report(_read(file), _read(authority or open_home().authority))
+    entries = _entries(said)
+    for entry in entries:
+        try:
+            recorded = read_body(str(entry["body"]).encode())
+        except Unreadable as error:
+            raise Refusal("bad-report", f"An entry of the report does not hold: {error}.", "") from error
+        if recorded.position != entry["position"]:
+            raise Refusal("bad-report", f"The entry {entry['position']} is another one.", "Get the report again.")
+    if ledger is not None:
+        _compare(entries, ledger)
+    answer = {"holds": True, "person": said["person"], "entries": len(entries), "remains": said["remains"]}
+
+    def show(console: Console) -> None:
+        against = " and stands in the ledger" if ledger is not None else ""
+        found = counted(len(entries), "entry", "entries")
+        console.print(f"The report on {harmless(said['person'])} holds{against}: {found}.", soft_wrap=True)
+        _show_remains(console, said)
+
+    emit(answer, show)
+    return 1 if said["remains"] else 0
+
+
+def _until_done(client: Client, person: str, wait_s: float) -> dict[str, Any]:
+    until = time.monotonic() + wait_s
+    while True:
+        said: dict[str, Any] = client.get(call_of("people", person, "offboarding"))
+        if not said["report"]["remains"] or time.monotonic() >= until:
+            return said
+        time.sleep(_POLL_S)
+
+
+def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -> int:
+    report = said["report"]
+    if file is not None:
+        write_private(file.expanduser().absolute(), str(said["signed"]).encode())
+    ended = [_said_of(entry) for entry in report["ended"]]
+    sessions = [
+        {"what": "session", "id": one["session"], "entry": one["closed"]["position"] if one["closed"] else None}
+        for one in report["sessions"]
+    ]
+    answer = {
+        "person": report["person"],
+        "by": report["by"],
+        "at": report["at"],
+        "ended": [*ended, *sessions],
+        "remains": report["remains"],
+        **more,
+    }
+
+    def show(console: Console) -> None:
+        console.print(f"{harmless(report['person'])} has left. Ended, each with its ledger entry:", soft_wrap=True)
+        for one in (*ended, *sessions):
+            if one["entry"] is not None:
+                console.print(f"  {one['entry']:>6}  {one['what']} {harmless(str(one['id']))}", soft_wrap=True)
+        for contract in more.get("without_sponsor", ()):
+            console.print(f"{harmless(contract)} has no active sponsor now: name another in the configuration.")
+        _show_remains(console, report)
+        if file is not None:
+            console.print(f"The signed report is in {file}. Check it: interlock verify-report {file}", soft_wrap=True)
+
+    emit(answer, show)
+    if report["remains"]:
+        note(f"Not everything has answered. Ask again: interlock offboarding {report['person']} --wait 60")
+    return 1 if report["remains"] else 0
+
+
+def _show_remains(console: Console, report: Mapping[str, Any]) -> None:
+    at = as_time(report["made_at"])
+    for name in report["remains"]:
+        console.print(f"Remains at {at:%H:%M:%S} UTC: {harmless(name)}" if at else harmless(name), soft_wrap=True)
+
+
+def _said_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    event = read_body(str(entry["body"]).encode()).event
+    what = str(entry["kind"]).partition(".")[0]
+    names = {"approval": "request", "client": "client"}
+    return {"what": what, "id": getattr(event, names.get(what, what), ""), "entry": entry["position"]}
+
+
+def _entries(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    closed = [one["closed"] for one in said["sessions"] if one["closed"]]
+    return [*said["ended"], *closed]
+
+
+def _compare(entries: list[Mapping[str, Any]], ledger: Path) -> None:
+    result = verify_file(ledger)
+    if isinstance(result, Broken):
+        raise Refusal("bad-ledger", f"The copy of the ledger does not hold: {result.reason}", "Get another copy.")
+    wanted = {b'{"body":%b,"link":"%b"}\n' % (str(e["body"]).encode(), str(e["link"]).encode()) for e in entries}
+    with ledger.open("rb") as file:
+        missing = wanted - {line for line in file if line in wanted}
+    if missing:
+        raise Refusal(
+            "not-in-ledger",
+            f"{counted(len(missing), 'entry', 'entries')} of the report do not stand in this copy of the ledger.",
+            "Take a newer copy: interlock ledger verify --copy FILE",
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"{path} cannot be read.", "Name another file.") from error

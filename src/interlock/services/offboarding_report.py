@@ -1,0 +1,133 @@
+"""What an offboarding ended, each with its ledger entry, and what has not answered yet.
+
+Holds to:
+
+* everything that ended in the act stands beside ``person.ended`` in the ledger, in one unit of work: the report is
+  those entries themselves, with their bodies and links, and not a list of its own
+* a session that was live then is over when its gateway has said so; until it has, it remains, by its number and gateway
+* nothing has to be asked for again: a gateway that was away learns of the end when it comes back, opens nothing before
+  it has, and says what it closed. The report is made anew each time it is asked for, until nothing remains
+* who could offboard the person, or may read the ledger, may read it
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from interlock.domain.events import PersonEnded, SessionClosed
+from interlock.domain.grants import Activity
+from interlock.domain.people import Person
+from interlock.errors import NotFound, Refusal
+from interlock.ledger.entries import read_body
+from interlock.ports.state import LedgerEntry, Reading
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person, is_administrator, sponsors_of
+
+_MANY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """One ledger entry as it was hashed: ``body`` is canonical JSON, ``link`` hex."""
+
+    position: int
+    kind: str
+    body: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionThen:
+    """A session that was live when the person left; ``closed`` is the entry of its end, None while it remains."""
+
+    session: str
+    resource: str
+    gateway: str
+    closed_at: datetime | None
+    closed: Proved | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``remains`` names what has not answered; the offboarding is done when it is empty."""
+
+    person: str
+    by: str
+    at: datetime
+    ended: tuple[Proved, ...]
+    sessions: tuple[SessionThen, ...]
+    remains: tuple[str, ...]
+    made_at: datetime
+
+    @property
+    def done(self) -> bool:
+        return not self.remains
+
+
+async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
+    """Raises NotFound, or Refusal (``not-yours``, ``not-offboarded``)."""
+    async with desk.state.reading() as reading:
+        actor = await acting_person(reading, reader)
+        person = await reading.person(name)
+        if person is None:
+            raise NotFound(f"There is no person named {name}.", "See `interlock people`.")
+        sponsors = sponsors_of(person, await reading.contracts())
+        if not is_administrator(actor) and reader not in sponsors:
+            raise Refusal("not-yours", f"{reader} does not answer for {name}.", "Ask an administrator.")
+        if person.ended_at is None:
+            raise Refusal("not-offboarded", f"{name} has not left.", f"Type `interlock offboard {name}`.")
+        act = await _entries_of_act(reading, person)
+        sessions = [await _session(reading, activity) for activity in await _live_then(reading, person)]
+    remains = tuple(f"session {one.session} on gateway {one.gateway}" for one in sessions if one.closed is None)
+    return Report(
+        person=name,
+        by=act[0].actor,
+        at=act[0].at,
+        ended=tuple(_proved(entry) for entry in act),
+        sessions=tuple(sessions),
+        remains=remains,
+        made_at=desk.clock.now(),
+    )
+
+
+async def _entries_of_act(reading: Reading, person: Person) -> Sequence[LedgerEntry]:
+    """``person.ended`` and what the same unit of work wrote after it: what follows, of its actor and its time."""
+    found = await reading.ledger_search(person.name, limit=_MANY)
+    ends = [entry for entry in found if entry.kind == PersonEnded.kind and _is_of(entry, person)]
+    if not ends:
+        raise NotFound(f"The ledger has no end of {person.name}.", "Check it: interlock ledger verify")
+    first = ends[-1]
+    after = await reading.ledger(after=first.position - 1, limit=_MANY)
+    act = []
+    for entry in after:
+        if (entry.actor, entry.at) != (first.actor, first.at):
+            break
+        act.append(entry)
+    return act
+
+
+def _is_of(entry: LedgerEntry, person: Person) -> bool:
+    event = read_body(entry.body).event
+    return isinstance(event, PersonEnded) and event.person == person.name
+
+
+async def _live_then(reading: Reading, person: Person) -> Sequence[Activity]:
+    return [
+        activity
+        for activity in await reading.activities(person=person.name, limit=_MANY)
+        if activity.closed_at is None or (person.ended_at is not None and activity.closed_at >= person.ended_at)
+    ]
+
+
+async def _session(reading: Reading, activity: Activity) -> SessionThen:
+    closed = None
+    if activity.closed_at is not None:
+        for entry in await reading.ledger_search(activity.id, limit=_MANY):
+            event = read_body(entry.body).event
+            if isinstance(event, SessionClosed) and event.session == activity.id:
+                closed = _proved(entry)
+    return SessionThen(activity.id, activity.resource, activity.gateway, activity.closed_at, closed)
+
+
+def _proved(entry: LedgerEntry) -> Proved:
+    return Proved(entry.position, entry.kind, entry.body.decode(), entry.link)

