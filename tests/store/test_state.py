@@ -50,7 +50,7 @@ def test_the_world_has_every_entity() -> None:
     assert {type(entity) for entity in world.WORLD} == set(get_args(Entity))
 
 
-_UNHASHABLE = (type(world.REQUEST), type(world.POLICY), type(world.CLIENT))
+_UNHASHABLE = (type(world.REQUEST), type(world.POLICY), type(world.CLIENT), type(world.PROVISIONED))
 
 
 async def test_every_entity_reads_back_as_it_was_saved(state: PostgresState) -> None:
@@ -64,6 +64,8 @@ async def test_every_entity_reads_back_as_it_was_saved(state: PostgresState) -> 
         assert await _read_back(reading) == hashable
         assert await reading.request(world.REQUEST.id) == world.REQUEST
         assert await reading.policy() == world.POLICY
+        assert await reading.provisioned_one(world.PROVISIONED.id) == world.PROVISIONED
+        assert await reading.provisioned("User") == [world.PROVISIONED]
         assert await reading.oauth_client(world.CLIENT.id) == world.CLIENT
         assert await reading.oauth_clients(owner=world.DEV.name) == [world.CLIENT]
         assert await reading.delegations(login=world.LOGIN.id) == [world.DELEGATION]

@@ -6,6 +6,7 @@ from interlock.domain.events import PersonAdded
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.provisioning import Provisioned
 from interlock.domain.roles import ApprovalRule
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -66,6 +67,7 @@ DELEGATION = Delegation(
     LATER,
 )
 PASSKEY = Passkey("aWQ", DEV.name, "a2V5", 7, "laptop", NOW)
+PROVISIONED = Provisioned("1f", "User", DEV.name, {"userName": DEV.name}, 1, NOW, LATER, person=DEV.name)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -75,6 +77,7 @@ WORLD: tuple[Entity, ...] = (
     DELEGATION,
     PASSKEY,
     CLIENT,
+    PROVISIONED,
     ACTIVITY,
     PASSWORD,
     CREDENTIAL,

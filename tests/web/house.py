@@ -29,7 +29,7 @@ from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
 from interlock.identity.totp import TotpCodes
 from interlock.ledger.notes import new_signer
-from interlock.policy.configuration import Address
+from interlock.policy.configuration import Address, Configuration
 from interlock.services.apply_configuration import apply_configuration
 from interlock.services.credentials import Credentials
 from interlock.services.enrol import enrol, issue_enrolment
@@ -180,12 +180,18 @@ def contracts_of_now() -> dict[str, Contract]:
 
 @asynccontextmanager
 async def open_house(
-    state: PostgresState, address: StateAddress, folder: Path, *, fetch: PublicFetch | None = None
+    state: PostgresState,
+    address: StateAddress,
+    folder: Path,
+    *,
+    fetch: PublicFetch | None = None,
+    configuration: Configuration | None = None,
+    scim_secret: str = "",
 ) -> AsyncIterator[House]:
     """Everything built as ``app`` builds it, served on a free loopback port."""
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
     clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
-    world = World(state, clock, company(contracts=contracts_of_now()))
+    world = World(state, clock, configuration or company(contracts=contracts_of_now()))
     await apply_configuration(world.desk)
     authority = Authority.open(folder / "keys", clock.now())
     files = authority.ensure_server(folder / "keys", [], clock.now())
@@ -211,6 +217,7 @@ async def open_house(
         recordings=LocalStore(recordings),
         published=ObjectTiles(str(folder / "ledger"), create=True),
         ledger_key=str(LEDGER_KEY.verifier),
+        scim_secret=scim_secret,
         hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
         listeners={"postgres": Address("::", 15432)},
     )

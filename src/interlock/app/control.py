@@ -17,6 +17,7 @@ from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
 from interlock.app.witnesses import addresses_of
+from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.client_assertions import ClientAssertions
@@ -36,6 +37,7 @@ from interlock.services.desk import Desk
 from interlock.services.expire import expire
 from interlock.services.front_desk import FrontDesk, open_front_desk
 from interlock.services.join_gateway import join_gateway
+from interlock.services.provision import DIRECTORY
 from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
 from interlock.store.replay import PostgresReplayCache
@@ -48,6 +50,7 @@ from interlock.web.services import Services, open_services
 GATEWAY_NAME = "local"
 """The gateway whose workers run beside the control plane."""
 
+SHORTEST_SECRET = 32
 _SWEEP_S = 2.0
 _RENEW_S = 3600.0
 _GRACE_S = 5
@@ -70,12 +73,14 @@ async def run_control(
         published, signer = open_published(plan.folder)
         witnesses = addresses_of(plan.configuration.witnesses)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
+        credentials = Credentials(plan.configuration.resources, adapters.vaults)
         services = open_services(
             front=front,
             tokens=_tokens(plan, clock),
             proofs=ProofChecker(nonces, replays, clock),
             oauth=_oauth(plan, waiting, replays, clock),
-            credentials=Credentials(plan.configuration.resources, adapters.vaults),
+            credentials=credentials,
+            scim_secret=await _scim_secret(plan, credentials),
             recordings=LocalStore(plan.folder.recordings),
             published=published,
             ledger_key=str(signer.verifier),
@@ -97,6 +102,19 @@ def open_front(desk: Desk, authority: Authority, plan: Plan, clock: Clock) -> tu
 
 def _tokens(plan: Plan, clock: Clock) -> Tokens:
     return Tokens(load_or_create_key(plan.folder.keys / "token.key"), clock)
+
+
+async def _scim_secret(plan: Plan, credentials: Credentials) -> str:
+    """What the directory brings; empty when there is none. Raises Failure when it cannot be had."""
+    section = plan.configuration.scim
+    if section is None:
+        return ""
+    secret = (await credentials.fetch(CredentialSource(DIRECTORY, section.secret))).secret or ""
+    if len(secret) < SHORTEST_SECRET:
+        raise Failure(
+            f"The secret of scim is shorter than {SHORTEST_SECRET} characters.", "Make one: openssl rand -hex 32"
+        )
+    return secret
 
 
 def _oauth(plan: Plan, waiting: WaitingRoom, replays: ReplayCache, clock: Clock) -> AuthorizationServer:

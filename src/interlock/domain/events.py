@@ -56,6 +56,28 @@ class PersonEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonReturned(Event):
+    """The directory let a person come again whom it had made inactive. Nothing of what they had came with them."""
+
+    kind: ClassVar[str] = "person.returned"
+    person: str
+    vendor: str | None
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceProvisioned(Event):
+    """The company's directory added, changed or deleted a user or a group (``what``)."""
+
+    kind: ClassVar[str] = "resource.provisioned"
+    resource: str
+    resource_kind: str
+    name: str
+    what: str
+    person: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityLinked(Event):
     """An identity (an e-mail address, an IdP subject, a key) was linked to a person."""
 

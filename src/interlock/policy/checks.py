@@ -22,6 +22,8 @@ class Parts:
     people: Mapping[str, Person]
     contracts: Mapping[str, Contract]
     roles: Mapping[str, Role]
+    filled_elsewhere: frozenset[str] = frozenset()
+    """Groups that a directory fills: how many are in them is not known here."""
 
     @property
     def sponsors(self) -> frozenset[str]:
@@ -118,6 +120,8 @@ def _check_rule(draft: Draft, role: Role, rule: ApprovalRule, path: Path, parts:
             f"add {role.name} to a contract's roles, or name another approver",
         )
         return False
+    if rule.group in parts.filled_elsewhere:
+        return True
     eligible = [
         person
         for person in parts.people.values()
@@ -139,6 +143,8 @@ def _someone_could(role: Role, rules: Sequence[ApprovalRule], parts: Parts) -> b
 
     Requesters who are alike in vendor and contracts get the same approvals, unless they could approve themselves.
     """
+    if any(rule.group in parts.filled_elsewhere for rule in rules):
+        return True
     contracts = tuple(parts.contracts.values())
     starts = sorted({c.start for c in contracts}) or [datetime.min.replace(tzinfo=UTC)]
     candidates = [person for person in parts.people.values() if any(_could_meet(rule, person, parts) for rule in rules)]

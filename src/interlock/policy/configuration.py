@@ -109,6 +109,18 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True)
+class Scim:
+    """The company's directory. ``secret`` says where the secret is kept that it brings.
+
+    ``groups`` are those that it may fill; ``most_ends`` bounds how many persons it may end within an hour.
+    """
+
+    secret: str
+    groups: frozenset[str] = frozenset()
+    most_ends: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that ``interlock.yaml`` and the Cedar files beside it say.
 
@@ -131,6 +143,7 @@ class Configuration:
     timing: Timing = field(default_factory=Timing)
     state: str = "embedded"
     witnesses: Witnesses = field(default_factory=Witnesses)
+    scim: Scim | None = None
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

@@ -30,6 +30,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_clear_text_changes(old, new),
         *_timing_changes(old, new),
         *_state_changes(old, new),
+        *_scim_changes(old, new),
         *_cedar_changes(old.cedar, new.cedar),
     )
 
@@ -203,6 +204,19 @@ def _state_changes(old: Configuration, new: Configuration) -> Iterator[str]:
     if old.state != new.state:
         # A URL may hold a password, so neither is shown.
         yield "The state is kept in another database."
+
+
+def _scim_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.scim == new.scim:
+        return
+    if new.scim is None:
+        yield "No directory may change people any more."
+        return
+    groups = ", ".join(sorted(new.scim.groups)) or "no groups"
+    yield (
+        f"A directory may add and end people, {new.scim.most_ends} ends an hour, and fill {groups}; "
+        f"{'its secret is kept as before' if old.scim and old.scim.secret == new.scim.secret else 'its secret is new'}."
+    )
 
 
 def _cedar_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

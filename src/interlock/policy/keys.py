@@ -21,6 +21,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "timing",
         "state",
         "witnesses",
+        "scim",
     ),
     "resources.NAME": ("kind", "address", "credential", "labels"),
     "resources.NAME.credential": ("user", "secret"),
@@ -44,6 +45,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "timing": ("lease", "hold", "login", "presence", "request", "measure", "lock_wait"),
     "witnesses": ("need", "of"),
     "witnesses.of[]": ("url", "key"),
+    "scim": ("secret", "groups", "most_ends"),
     "cases": ("cases",),
     "cases[]": ("name", "person", "roles", "resource", "statement", "action", "part", "expect", "present", "at"),
 }

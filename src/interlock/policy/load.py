@@ -19,8 +19,8 @@ from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
-from interlock.policy.read_running import read_listen, read_state, read_timing
 from interlock.policy.read_witnesses import read_witnesses
+from interlock.policy.read_running import read_listen, read_scim, read_state, read_timing
 from interlock.policy.scalars import read_text
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -53,7 +53,9 @@ def load_configuration(
     vendors = read_vendors(draft)
     people, identities = read_people(draft)
     contracts = read_contracts(draft, people)
-    groups = frozenset({ADMINISTRATORS}).union(*(person.groups for person in people.values()))
+    scim = read_scim(draft, schemes)
+    outside = frozenset[str]() if scim is None else scim.groups
+    groups = frozenset({ADMINISTRATORS}) | outside.union(*(person.groups for person in people.values()))
     roles = read_roles(draft, groups)
     separations = read_separations(draft)
     chains = read_chains(draft, groups)
@@ -63,7 +65,7 @@ def load_configuration(
     witnesses = read_witnesses(draft)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
-    check_together(draft, Parts(resources, people, contracts, roles))
+    check_together(draft, Parts(resources, people, contracts, roles, outside))
     names = Names(draft.declared("roles"), draft.declared("people"), draft.declared("resources"), groups)
     read_cedar_files(cedar, names, mistakes)
     mistakes.check()
@@ -81,6 +83,7 @@ def load_configuration(
         timing=timing,
         state=state,
         witnesses=witnesses,
+        scim=scim,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

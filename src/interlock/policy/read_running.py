@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from interlock.policy.configuration import CONSOLE, Address, Timing
+from interlock.policy.configuration import CONSOLE, Address, Scim, Timing
 from interlock.policy.draft import Draft, Path, Section, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
 from interlock.policy.nodes import Node, Scalar, Table
-from interlock.policy.scalars import read_address, read_duration, read_text
+from interlock.policy.scalars import (
+    is_name,
+    read_address,
+    read_count,
+    read_duration,
+    read_list,
+    read_secret,
+    read_text,
+)
 
 _LONGEST = {
     "lease": timedelta(minutes=5),
@@ -128,6 +136,25 @@ def read_state(draft: Draft) -> str:
         "write embedded, postgresql://user@host/database or env:NAME",
     )
     return "embedded"
+
+
+def read_scim(draft: Draft, schemes: Collection[str]) -> Scim | None:
+    node = next((value for key, value in draft.tree.entries if key.text == "scim"), None)
+    if node is None:
+        return None
+    section = Section(draft, node, ("scim",), "scim", "scim")
+    where = section.need("secret", "write secret: env:NAME")
+    secret = None if where is None else read_secret(draft, where, section.at("secret"), "secret of scim", schemes)
+    listed = section.get("groups")
+    groups = () if listed is None else read_list(draft, listed, section.at("groups"), "groups of scim") or ()
+    for path, name in groups:
+        if not is_name(name):
+            draft.add(path, f"{shown(name)} is no name of a group", "write letters, digits, . _ and -, 63 at most")
+    most = section.get("most_ends")
+    count = 20 if most is None else read_count(draft, most, section.at("most_ends"), "most_ends of scim")
+    if secret is None or count is None:
+        return None
+    return Scim(secret, frozenset(name for _, name in groups), count)
 
 
 def _is_database_url(text: str) -> bool:

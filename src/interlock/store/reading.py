@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.provisioning import Provisioned
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse
@@ -183,6 +184,17 @@ class PostgresReading:
         table = tables.passkeys
         query = select(table).where(_is_person(table, person), table.c.ended_at.is_(None)).order_by(table.c.added_at)
         return await self._all(Passkey, query)
+
+    async def provisioned_one(self, resource_id: str) -> Provisioned | None:
+        return await self._one(Provisioned, id=resource_id)
+
+    async def provisioned(self, kind: str, *, deleted: bool = False) -> Sequence[Provisioned]:
+        """Those of a kind, the oldest first; with ``deleted`` those too that were deleted."""
+        table = tables.provisioned
+        query = select(table).where(table.c.kind == kind).order_by(table.c.created_at, table.c.id)
+        if not deleted:
+            query = query.where(table.c.deleted_at.is_(None))
+        return await self._all(Provisioned, query)
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

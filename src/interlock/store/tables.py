@@ -299,6 +299,23 @@ passkeys = Table(
     Index(None, "person"),
 )
 
+provisioned = Table(
+    "provisioned",
+    metadata,
+    _key("id"),
+    _text("kind"),
+    _text("name"),
+    Column("content", JSON, nullable=False),
+    _number("version"),
+    _time("created_at"),
+    _time("modified_at"),
+    _refers("person", "people.name", nullable=True),
+    _maybe_time("suspended_at"),
+    _maybe_time("deleted_at"),
+    Index(None, "kind", "name"),
+    Index(None, "person"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -318,6 +335,7 @@ STATE_TABLES = (
     oauth_clients,
     delegations,
     passkeys,
+    provisioned,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

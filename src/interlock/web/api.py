@@ -25,6 +25,7 @@ from interlock.web.routers import (
     resources,
     sessions,
 )
+from interlock.web.scim import router as scim
 from interlock.web.services import Services
 
 ROUTERS = (
@@ -41,7 +42,7 @@ ROUTERS = (
     passkeys.router,
     consents.router,
 )
-OPEN_ROUTERS = (oauth_metadata.router, oauth_authorize.router, oauth_token.router, pages.router)
+OPEN_ROUTERS = (oauth_metadata.router, oauth_authorize.router, oauth_token.router, pages.router, scim.router)
 """What anybody may call: the authorization server, which finds out by itself who it talks to, and the pages."""
 
 

@@ -37,6 +37,7 @@ class Services:
     recordings: ObjectStore
     published: Source
     ledger_key: str
+    scim_secret: str
     hosts: frozenset[str]
     listeners: Mapping[str, Address]
     news: News
@@ -67,6 +68,7 @@ def open_services(
     recordings: ObjectStore,
     published: Source,
     ledger_key: str,
+    scim_secret: str = "",
     hosts: frozenset[str],
     listeners: Mapping[str, Address],
 ) -> Services:
@@ -80,6 +82,7 @@ def open_services(
         recordings=recordings,
         published=published,
         ledger_key=ledger_key,
+        scim_secret=scim_secret,
         hosts=frozenset(host.lower() for host in hosts),
         listeners=listeners,
         news=News(front.desk.state),
