@@ -1,6 +1,9 @@
 """Ends: who may, what goes with them, and that nothing comes back."""
 
+import pytest
+
 from interlock.domain.grants import RequestState
+from interlock.errors import Refusal
 from interlock.services.end_contract import end_contract
 from interlock.services.end_grant import end_grant
 from interlock.services.offboard_person import offboard_person
@@ -140,6 +143,9 @@ async def test_nobody_offboards_themself(world: World) -> None:
 async def test_a_sponsor_who_leaves_is_missed(world: World) -> None:
     report = await offboard_person(world.desk, by=ADMIN, name=LEAD, reason="left")
     assert report.without_sponsor == ("acme-orders", "globex-ops")
-    with refused("nobody-to-approve"):
-        await world.ask("writer")
-    await world.ask("reader")
+    paused = {item.id for item in report.ended if item.what == "contract"}
+    assert paused == {"acme-orders", "globex-ops"}
+    login = await world.sign_in(DEV)
+    for role in ("writer", "reader"):
+        with pytest.raises(Refusal, match="no contract that runs now"):
+            await world.ask(role, login=login)

@@ -43,6 +43,7 @@ async def _read_back(reading: Reading) -> set[object]:
         await reading.gateway(world.GATEWAY.key),
         await reading.delegation(world.DELEGATION.id),
         await reading.passkey(world.PASSKEY.id),
+        await reading.extension(world.CONTRACT.name),
     }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from interlock.domain.events import PersonAdded
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.roles import ApprovalRule
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
@@ -68,6 +68,7 @@ DELEGATION = Delegation(
 )
 PASSKEY = Passkey("aWQ", DEV.name, "a2V5", 7, "laptop", NOW)
 PROVISIONED = Provisioned("1f", "User", DEV.name, {"userName": DEV.name}, 1, NOW, LATER, person=DEV.name)
+EXTENSION = Extension(CONTRACT.name, LATER, LEAD.name, "thumb", "more to do", NOW, LATER)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -77,6 +78,7 @@ WORLD: tuple[Entity, ...] = (
     DELEGATION,
     PASSKEY,
     CLIENT,
+    EXTENSION,
     PROVISIONED,
     ACTIVITY,
     PASSWORD,

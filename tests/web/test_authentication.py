@@ -261,6 +261,8 @@ def _form(route: APIRoute) -> dict[str, object] | None:
         "/v1/requests": {"resource": "orders", "role": "reader", "duration_s": 60, "reason": "x"},
         "/v1/requests/{request_id}/approve": {"digest": "x"},
         "/v1/certificate": {"csr": "x"},
+        "/v1/contracts/{name}/extend": {"until_s": 1, "reason": "x"},
+        "/v1/contracts/{name}/extension": {"until_s": 1, "agree": True},
         "/v1/consents/look": {"request": "x"},
         "/v1/consents": {"request": "x", "allow": True},
         "/v1/agents": {"name": "x", "jwk": {}},

@@ -131,6 +131,68 @@ class ContractEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractPaused(Event):
+    """A contract stopped until somebody answers for it again; what rests on it ended."""
+
+    kind: ClassVar[str] = "contract.paused"
+    contract: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractTaken(Event):
+    """An employee took over a contract whose sponsor had left."""
+
+    kind: ClassVar[str] = "contract.taken"
+    contract: str
+    sponsor: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractConfirmed(Event):
+    """The sponsor confirmed that the contract is still needed; ``due`` is when the next confirmation is."""
+
+    kind: ClassVar[str] = "contract.confirmed"
+    contract: str
+    sponsor: str
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractEnding(Event):
+    """A contract ends soon: its sponsor and its people are to know."""
+
+    kind: ClassVar[str] = "contract.ending"
+    contract: str
+    sponsor: str
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionAsked(Event):
+    """The sponsor asked that a contract end later."""
+
+    kind: ClassVar[str] = "extension.asked"
+    contract: str
+    by: str
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionDecided(Event):
+    """Another employee agreed to an extension, or did not."""
+
+    kind: ClassVar[str] = "extension.decided"
+    contract: str
+    by: str
+    until: datetime
+    agreed: bool
+    present_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOpened(Event):
     """Somebody asked for a grant or for one held statement; ``digest`` binds every approval to the content."""
 

@@ -4,7 +4,7 @@ Separation is counted in persons, never in identities.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 ADMINISTRATORS = "administrators"
 """The reserved group of those who may end things and read ledger and recordings. They can never give anything."""
@@ -53,6 +53,9 @@ class Contract:
 
     ``start`` is the first moment inside, ``end`` the first moment outside, both aware UTC.
     ``people`` names the persons it covers; empty means everyone of the vendor.
+    A paused contract does not run: its sponsor has left, or has not confirmed it in time (``review`` after
+    ``confirmed_at``, or after the start). ``extended_from`` is the end that it had before it was extended,
+    ``warned_at`` when its coming end was said.
     """
 
     name: str
@@ -63,10 +66,40 @@ class Contract:
     roles: frozenset[str]
     people: frozenset[str] = field(default_factory=frozenset)
     ended_at: datetime | None = None
+    review: timedelta | None = None
+    confirmed_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_reason: str = ""
+    extended_from: datetime | None = None
+    warned_at: datetime | None = None
 
     def covers(self, person: Person) -> bool:
         return person.vendor == self.vendor and (not self.people or person.name in self.people)
 
     def running(self, at: datetime) -> bool:
-        """Whether ``at`` lies inside the window and nobody has ended the contract."""
-        return self.ended_at is None and self.start <= at < self.end
+        """Whether ``at`` lies inside the window and nobody has ended or paused the contract."""
+        return self.ended_at is None and self.paused_at is None and self.start <= at < self.end
+
+    @property
+    def review_due(self) -> datetime | None:
+        """The first moment at which a confirmation is missing; None when none is ever asked for."""
+        return None if self.review is None else (self.confirmed_at or self.start) + self.review
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A sponsor asks that a contract end later; another employee decides. One a contract, the last one asked."""
+
+    contract: str
+    until: datetime
+    asked_by: str
+    key: str
+    reason: str
+    asked_at: datetime
+    expires_at: datetime
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    agreed: bool = False
+
+    def open(self, at: datetime) -> bool:
+        return self.decided_at is None and at < self.expires_at

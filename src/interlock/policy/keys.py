@@ -27,7 +27,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "resources.NAME.credential": ("user", "secret"),
     "vendors.NAME": (),
     "people.NAME": ("vendor", "groups", "identities"),
-    "contracts.NAME": ("vendor", "sponsor", "start", "end", "roles", "people"),
+    "contracts.NAME": ("vendor", "sponsor", "start", "end", "roles", "people", "review"),
     "roles.NAME": ("on", "allow", "hold", "fence", "lend"),
     "roles.NAME.on": ("kind", "resources"),
     "roles.NAME.hold": ("actions", "approvals"),

@@ -5,7 +5,15 @@ from datetime import datetime
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.policy.draft import Draft, Section, dangling, named_entries, shown
 from interlock.policy.nodes import Table
-from interlock.policy.scalars import is_name, read_list, read_moment, read_name, read_person_name, read_text
+from interlock.policy.scalars import (
+    is_name,
+    read_duration,
+    read_list,
+    read_moment,
+    read_name,
+    read_person_name,
+    read_text,
+)
 
 
 def read_vendors(draft: Draft) -> dict[str, Vendor]:
@@ -112,9 +120,12 @@ def _read_contract(section: Section, name: str, people: dict[str, Person]) -> Co
         if vendor and person in people and people[person].vendor != vendor:
             place = (*section.at("people"), person)
             draft.add(place, f"{person} does not come from {vendor}", f"{section.where} covers people of {vendor}")
+    rhythm = section.get("review")
+    what = f"review of {section.where}"
+    review = None if rhythm is None else read_duration(draft, rhythm, section.at("review"), what)
     if vendor is None or sponsor is None or window is None or not roles:
         return None
-    return Contract(name, vendor, sponsor, *window, roles=roles, people=covered or frozenset())
+    return Contract(name, vendor, sponsor, *window, roles=roles, people=covered or frozenset(), review=review)
 
 
 def _read_window(section: Section) -> tuple[datetime, datetime] | None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from interlock.domain.events import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -40,6 +40,7 @@ Entity = (
     | Delegation
     | Passkey
     | Provisioned
+    | Extension
 )
 
 
@@ -107,6 +108,7 @@ class Reading(Protocol):
     ) -> Sequence[Delegation]: ...
     async def passkey(self, passkey_id: str) -> Passkey | None: ...
     async def passkeys(self, person: str) -> Sequence[Passkey]: ...
+    async def extension(self, contract: str) -> Extension | None: ...
     async def provisioned_one(self, resource_id: str) -> Provisioned | None: ...
     async def provisioned(self, kind: str, *, deleted: bool = False) -> Sequence[Provisioned]: ...
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...

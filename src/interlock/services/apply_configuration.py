@@ -12,7 +12,7 @@ Holds to:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlock.domain.events import (
     ContractAdded,
@@ -124,8 +124,9 @@ async def _identities(work: UnitOfWork, configuration: Configuration) -> bool:
 async def _contracts(work: UnitOfWork, configuration: Configuration, endings: Endings) -> bool:
     changed = False
     known = {contract.name: contract for contract in await work.contracts()}
-    for name, contract in sorted(configuration.contracts.items()):
+    for name, said in sorted(configuration.contracts.items()):
         before = known.get(name)
+        contract = said if before is None else await _lived(work, before, said)
         if before is not None and (before.ended_at is not None or before == contract):
             continue
         await work.save(contract)
@@ -144,6 +145,26 @@ async def _contracts(work: UnitOfWork, configuration: Configuration, endings: En
     for name in sorted(known.keys() - configuration.contracts.keys()):
         await endings.contract(known[name])
     return changed
+
+
+async def _lived(work: UnitOfWork, before: Contract, said: Contract) -> Contract:
+    """What the file says of a contract, with what has happened to it since.
+
+    A sponsor who has left does not come back by the file, and an agreed extension stays until the file names another
+    end. Nothing here ends a pause: that takes a person who answers for the contract.
+    """
+    sponsor = await work.person(said.sponsor)
+    extended = before.extended_from == said.end
+    return replace(
+        said,
+        sponsor=before.sponsor if sponsor is not None and not sponsor.active else said.sponsor,
+        end=before.end if extended else said.end,
+        extended_from=before.extended_from if extended else None,
+        confirmed_at=before.confirmed_at,
+        paused_at=before.paused_at,
+        paused_reason=before.paused_reason,
+        warned_at=before.warned_at if extended or before.end == said.end else None,
+    )
 
 
 async def _activate(work: UnitOfWork, configuration: Configuration) -> tuple[bool, PolicyText]:

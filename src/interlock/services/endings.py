@@ -1,9 +1,9 @@
 """How things end, and what ends with them. Every use case that ends something does it through here.
 
 * a person: the grants, the logins, the passkeys, the agents they own, the open requests, and the voice in requests
-  that are not used yet
-* a contract: the grants that rest on it, the open requests that rest on it, and the logins of persons whom no
-  running contract covers any more
+  that are not used yet; the contracts that they sponsor pause
+* a contract, ended or paused: the grants that rest on it, the open requests that rest on it, and the logins of persons
+  whom no running contract covers any more
 * a grant, a request, a delegation: itself; a login with what clients were allowed in it. The gateways cut the
   sessions that rest on it
 
@@ -21,6 +21,7 @@ from interlock.domain.events import (
     ApprovalVoided,
     ClientEnded,
     ContractEnded,
+    ContractPaused,
     DelegationEnded,
     Event,
     GrantEnded,
@@ -83,12 +84,24 @@ class Endings:
         for request in await self.work.requests(state=RequestState.OPEN, person=person.name, limit=MANY):
             await self.request(request, RequestState.WITHDRAWN)
         await self._void_approvals(person)
+        for contract in await self.work.contracts():
+            if contract.sponsor == person.name:
+                await self.because(f"its sponsor {person.name} has left").pause(contract)
 
     async def contract(self, contract: Contract) -> None:
         if contract.ended_at is not None:
             return
         await self.work.save(replace(contract, ended_at=self.at))
         self._note("contract", contract.name, "", ContractEnded(contract=contract.name, reason=self.reason))
+        await self.resting_on(contract)
+
+    async def pause(self, contract: Contract) -> None:
+        """The contract stops, with what rests on it, until somebody answers for it again."""
+        if contract.ended_at is not None or contract.paused_at is not None or self.at >= contract.end:
+            return
+        await self.work.save(replace(contract, paused_at=self.at, paused_reason=self.reason))
+        event = ContractPaused(contract=contract.name, reason=self.reason)
+        self._note("contract", contract.name, "", event)
         await self.resting_on(contract)
 
     async def resting_on(self, contract: Contract) -> None:

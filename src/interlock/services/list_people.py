@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from interlock.domain.grants import Grant
-from interlock.domain.people import Contract, Person
+from interlock.domain.people import Contract, Extension, Person
 from interlock.ports.state import LedgerEntry
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -28,6 +28,17 @@ async def list_contracts(desk: Desk, *, person: str) -> Sequence[Contract]:
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
         return [contract for contract in await reading.contracts() if may_read_contract(reader, contract)]
+
+
+async def list_extensions(desk: Desk, *, person: str) -> Sequence[Extension]:
+    """Those that wait for an answer, of the contracts that the person may see; for employees."""
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        if not reader.is_employee:
+            return []
+        found = [await reading.extension(contract.name) for contract in await reading.contracts()]
+        now = desk.clock.now()
+        return [extension for extension in found if extension is not None and extension.open(now)]
 
 
 async def list_grants(desk: Desk, *, person: str) -> Sequence[Grant]:

@@ -8,7 +8,7 @@ Holds to:
   that is not used yet stops counting (it would not be counted anyway: approvers are checked again at each use)
 * a person who left never comes back under that name; codes for enrolment and passwords that were issued to them are
   dead, because everything that takes one asks for an active person
-* contracts that the person sponsored go on, but no rule that needs their sponsor can be met: the report names them
+* contracts that the person sponsored pause until another employee takes them: the report names them
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -184,6 +184,9 @@ class PostgresReading:
         table = tables.passkeys
         query = select(table).where(_is_person(table, person), table.c.ended_at.is_(None)).order_by(table.c.added_at)
         return await self._all(Passkey, query)
+
+    async def extension(self, contract: str) -> Extension | None:
+        return await self._one(Extension, contract=contract)
 
     async def provisioned_one(self, resource_id: str) -> Provisioned | None:
         return await self._one(Provisioned, id=resource_id)

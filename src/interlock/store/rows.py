@@ -11,7 +11,7 @@ from sqlalchemy import JSON, Table
 from interlock.domain.codec import from_plain, to_plain
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
@@ -126,6 +126,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(Delegation, tables.delegations),
     Form(Passkey, tables.passkeys),
     Form(Provisioned, tables.provisioned),
+    Form(Extension, tables.extensions),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

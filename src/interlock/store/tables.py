@@ -11,6 +11,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -94,6 +95,12 @@ contracts = Table(
     _names("roles"),
     _names("people"),
     _maybe_time("ended_at"),
+    Column("review", Interval, nullable=True),
+    _maybe_time("confirmed_at"),
+    _maybe_time("paused_at"),
+    _text("paused_reason"),
+    _maybe_time("extended_from"),
+    _maybe_time("warned_at"),
 )
 
 requests = Table(
@@ -316,6 +323,21 @@ provisioned = Table(
     Index(None, "person"),
 )
 
+extensions = Table(
+    "extensions",
+    metadata,
+    _refers("contract", "contracts.name", primary_key=True),
+    _time("until"),
+    _refers("asked_by", "people.name"),
+    _text("key"),
+    _text("reason"),
+    _time("asked_at"),
+    _time("expires_at"),
+    _refers("decided_by", "people.name", nullable=True),
+    _maybe_time("decided_at"),
+    Column("agreed", Boolean, nullable=False),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -336,6 +358,7 @@ STATE_TABLES = (
     delegations,
     passkeys,
     provisioned,
+    extensions,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

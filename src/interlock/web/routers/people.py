@@ -1,16 +1,32 @@
 """People and contracts: look and end."""
 
+from datetime import UTC, datetime
+from typing import Annotated
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from pydantic import Field
 
+from interlock.services.contract_life import ask_extension, confirm_contract, decide_extension, take_contract
 from interlock.services.end_contract import end_contract
-from interlock.services.list_people import list_contracts, list_people
+from interlock.services.list_people import list_contracts, list_extensions, list_people
 from interlock.services.offboard_person import offboard_person
 from interlock.services.offboarding_report import report_offboarding
 from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
-from interlock.web.models import InPath, WithReason, answer, joined
+from interlock.web.models import Body, InPath, WithReason, answer, joined
 
 router = APIRouter(prefix="/v1")
+
+_Moment = Annotated[int, Field(gt=0, lt=10**11)]
+
+
+class ExtendBody(WithReason):
+    until_s: _Moment
+
+
+class DecideBody(Body):
+    until_s: _Moment
+    agree: bool
 
 
 @router.get("/people")
@@ -33,6 +49,39 @@ async def offboarding(name: InPath, services: ServicesOf, caller: SignedInPerson
 @router.get("/contracts")
 async def contracts(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await list_contracts(services.desk, person=caller.name))
+
+
+@router.get("/extensions")
+async def extensions(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
+    """The extensions that wait for an employee's answer."""
+    return answer(await list_extensions(services.desk, person=caller.name))
+
+
+@router.post("/contracts/{name}/confirm")
+async def confirm(name: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await confirm_contract(services.desk, by=caller.name, name=name))
+
+
+@router.post("/contracts/{name}/take")
+async def take(name: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await take_contract(services.desk, by=caller.name, name=name))
+
+
+@router.post("/contracts/{name}/extend")
+async def extend(name: InPath, body: ExtendBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    until = datetime.fromtimestamp(body.until_s, UTC)
+    return answer(
+        await ask_extension(services.desk, login_id=caller.login.id, name=name, until=until, reason=body.reason)
+    )
+
+
+@router.post("/contracts/{name}/extension")
+async def decide(name: InPath, body: DecideBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    until = datetime.fromtimestamp(body.until_s, UTC)
+    contract, extension = await decide_extension(
+        services.desk, login_id=caller.login.id, name=name, until=until, agree=body.agree
+    )
+    return answer({"contract": contract, "extension": extension})
 
 
 @router.post("/contracts/{name}/end")
