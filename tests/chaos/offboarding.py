@@ -266,12 +266,12 @@ def main() -> None:
     chosen = parser.parse_args()
     verdict = run(chosen.tries, chosen.seed)
     late = verdict.late_s
+    late_ms = [round(one * 1000) for one in late]
     said = (
         f"seed {chosen.seed}: {verdict.tries} tries, {verdict.connected} sessions",
-        f"{len(verdict.outlived)} outlived their person, {len(verdict.back)} came back, {len(verdict.unreported)} were "
-        f"not reported, {verdict.slow} were answered after more than {BOUND_S:.0f} s",
-        f"the last answer after the commit: median {late[len(late) // 2] * 1000:.0f} ms, "
-        f"99 % {late[len(late) * 99 // 100] * 1000:.0f} ms, longest {late[-1] * 1000:.0f} ms",
+        f"{len(verdict.outlived)} outlived their person, {len(verdict.back)} came back",
+        f"{len(verdict.unreported)} were not reported, {verdict.slow} were answered after {BOUND_S:.0f} s",
+        f"last answer: median {late_ms[len(late) // 2]}, 99 % {late_ms[len(late) * 99 // 100]}, most {late_ms[-1]} ms",
     )
     print("; ".join(said))  # noqa: T201 -- a program's report
     raise SystemExit(not verdict.holds or verdict.slow > 0)
