@@ -23,6 +23,7 @@ from interlock.identity.authority import Authority, make_request
 from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker, ProofMaker
 from interlock.identity.keys import load_or_create_nonce_secret, new_key, thumbprint
+from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
@@ -187,6 +188,7 @@ async def open_house(
     fetch: PublicFetch | None = None,
     configuration: Configuration | None = None,
     scim_secret: str = "",
+    providers: Mapping[str, OidcProvider] | None = None,
 ) -> AsyncIterator[House]:
     """Everything built as ``app`` builds it, served on a free loopback port."""
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
@@ -218,6 +220,7 @@ async def open_house(
         published=ObjectTiles(str(folder / "ledger"), create=True),
         ledger_key=str(LEDGER_KEY.verifier),
         scim_secret=scim_secret,
+        providers=providers,
         hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
         listeners={"postgres": Address("::", 15432)},
     )

@@ -23,6 +23,7 @@ from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
+from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
@@ -81,6 +82,7 @@ async def run_control(
             oauth=_oauth(plan, waiting, replays, clock),
             credentials=credentials,
             scim_secret=await _scim_secret(plan, credentials),
+            providers=await _providers(plan, credentials),
             recordings=LocalStore(plan.folder.recordings),
             published=published,
             ledger_key=str(signer.verifier),
@@ -102,6 +104,15 @@ def open_front(desk: Desk, authority: Authority, plan: Plan, clock: Clock) -> tu
 
 def _tokens(plan: Plan, clock: Clock) -> Tokens:
     return Tokens(load_or_create_key(plan.folder.keys / "token.key"), clock)
+
+
+async def _providers(plan: Plan, credentials: Credentials) -> dict[str, OidcProvider]:
+    """The identity providers with our secrets. Raises Failure when one cannot be had."""
+    found = {}
+    for name, settings in plan.configuration.providers.items():
+        source = CredentialSource(settings.client_id, settings.secret)
+        found[name] = OidcProvider(name, settings, (await credentials.fetch(source)).secret or "")
+    return found
 
 
 async def _scim_secret(plan: Plan, credentials: Credentials) -> str:

@@ -109,6 +109,23 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """An identity provider (OpenID Connect). ``secret`` says where ours with it is kept, ``ca`` names a file with the
+    authorities that certify it, when they are not this machine's.
+
+    ``claim`` in one of ``domains``, verified by the provider, names the person at the first sign-in; without domains
+    only the configuration links.
+    """
+
+    issuer: str
+    client_id: str
+    secret: str | None = None
+    ca: str = ""
+    claim: str = "email"
+    domains: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Scim:
     """The company's directory. ``secret`` says where the secret is kept that it brings.
 
@@ -144,6 +161,7 @@ class Configuration:
     state: str = "embedded"
     witnesses: Witnesses = field(default_factory=Witnesses)
     scim: Scim | None = None
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

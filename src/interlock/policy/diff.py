@@ -31,6 +31,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_timing_changes(old, new),
         *_state_changes(old, new),
         *_scim_changes(old, new),
+        *_whole("identity provider", old.providers, new.providers),
         *_cedar_changes(old.cedar, new.cedar),
     )
 

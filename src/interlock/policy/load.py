@@ -20,7 +20,7 @@ from interlock.policy.read_people import read_contracts, read_people, read_vendo
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
 from interlock.policy.read_witnesses import read_witnesses
-from interlock.policy.read_running import read_listen, read_scim, read_state, read_timing
+from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
 from interlock.policy.scalars import read_text
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -54,6 +54,7 @@ def load_configuration(
     people, identities = read_people(draft)
     contracts = read_contracts(draft, people)
     scim = read_scim(draft, schemes)
+    providers = read_providers(draft, schemes)
     outside = frozenset[str]() if scim is None else scim.groups
     groups = frozenset({ADMINISTRATORS}) | outside.union(*(person.groups for person in people.values()))
     roles = read_roles(draft, groups)
@@ -84,6 +85,7 @@ def load_configuration(
         state=state,
         witnesses=witnesses,
         scim=scim,
+        providers=providers,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from interlock.policy.configuration import CONSOLE, Address, Scim, Timing
+from interlock.policy.configuration import CONSOLE, Address, Provider, Scim, Timing
 from interlock.policy.draft import Draft, Path, Section, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
 from interlock.policy.nodes import Node, Scalar, Table
@@ -16,6 +16,7 @@ from interlock.policy.scalars import (
     read_count,
     read_duration,
     read_list,
+    read_name,
     read_secret,
     read_text,
 )
@@ -136,6 +137,59 @@ def read_state(draft: Draft) -> str:
         "write embedded, postgresql://user@host/database or env:NAME",
     )
     return "embedded"
+
+
+def read_providers(draft: Draft, schemes: Collection[str]) -> dict[str, Provider]:
+    providers = {}
+    for key, node in named_entries(draft, "providers", "provider"):
+        path = ("providers", key.text)
+        read_name(draft, key, path, "the provider's name")
+        section = Section(draft, node, path, "providers.NAME", f"the provider {key.text}")
+        provider = _read_provider(section, schemes)
+        if provider is not None:
+            providers[key.text] = provider
+    return providers
+
+
+def _read_provider(section: Section, schemes: Collection[str]) -> Provider | None:
+    draft = section.draft
+    texts: dict[str, str] = {}
+    for key in ("issuer", "client_id", "ca", "claim"):
+        right = f"write the {key} that the provider gave"
+        node = section.need(key, right) if key in ("issuer", "client_id") else section.get(key)
+        text = None if node is None else read_text(draft, node, section.at(key), f"{key} of {section.where}")
+        if text is not None:
+            texts[key] = text
+    if "issuer" in texts and not _is_issuer(texts["issuer"]):
+        draft.add(section.at("issuer"), f"the issuer of {section.where} is no https address", "write https://HOST/…")
+    if texts.get("claim", "email") not in ("email", "preferred_username", "upn"):
+        draft.add(section.at("claim"), f"{shown(texts['claim'])} names no person", "email, preferred_username or upn")
+    secret_node = section.get("secret")
+    secret = None
+    if secret_node is not None:
+        secret = read_secret(draft, secret_node, section.at("secret"), f"secret of {section.where}", schemes)
+    listed = section.get("domains")
+    domains = () if listed is None else read_list(draft, listed, section.at("domains"), "domains") or ()
+    if not {"issuer", "client_id"} <= texts.keys():
+        return None
+    return Provider(
+        texts["issuer"],
+        texts["client_id"],
+        secret,
+        texts.get("ca", ""),
+        texts.get("claim", "email"),
+        frozenset(domain.lower() for _, domain in domains),
+    )
+
+
+def _is_issuer(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return (
+        parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.fragment or "@" in parts.netloc)
+    )
 
 
 def read_scim(draft: Draft, schemes: Collection[str]) -> Scim | None:

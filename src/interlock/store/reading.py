@@ -44,6 +44,10 @@ class PostgresReading:
     async def identity(self, kind: str, subject: str) -> Identity | None:
         return await self._one(Identity, kind=kind, subject=subject)
 
+    async def identities(self, person: str) -> Sequence[Identity]:
+        table = tables.identities
+        return await self._all(Identity, select(table).where(_is_person(table, person)).order_by(table.c.subject))
+
     async def vendors(self) -> Sequence[Vendor]:
         return await self._all(Vendor, select(tables.vendors).order_by(tables.vendors.c.name))
 

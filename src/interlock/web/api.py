@@ -18,6 +18,7 @@ from interlock.web.routers import (
     oauth_authorize,
     oauth_metadata,
     oauth_token,
+    oidc,
     passkeys,
     people,
     proofs,
@@ -40,6 +41,7 @@ ROUTERS = (
     gateways.router,
     agents.router,
     passkeys.router,
+    oidc.router,
     consents.router,
 )
 OPEN_ROUTERS = (oauth_metadata.router, oauth_authorize.router, oauth_token.router, pages.router, scim.router)

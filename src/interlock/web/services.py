@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from obstore.store import ObjectStore
 
 from interlock.identity.dpop import ProofChecker
+from interlock.identity.oidc import OidcProvider
 from interlock.identity.tokens import Tokens
 from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
@@ -38,6 +39,7 @@ class Services:
     published: Source
     ledger_key: str
     scim_secret: str
+    providers: Mapping[str, OidcProvider]
     hosts: frozenset[str]
     listeners: Mapping[str, Address]
     news: News
@@ -69,6 +71,7 @@ def open_services(
     published: Source,
     ledger_key: str,
     scim_secret: str = "",
+    providers: Mapping[str, OidcProvider] | None = None,
     hosts: frozenset[str],
     listeners: Mapping[str, Address],
 ) -> Services:
@@ -83,6 +86,7 @@ def open_services(
         published=published,
         ledger_key=ledger_key,
         scim_secret=scim_secret,
+        providers=dict(providers or {}),
         hosts=frozenset(host.lower() for host in hosts),
         listeners=listeners,
         news=News(front.desk.state),

@@ -169,6 +169,39 @@ async function signOut() {
   await next();
 }
 
+async function elsewhere(provider) {
+  await keep("login", null);
+  sessionStorage.setItem("back", location.pathname + location.search);
+  location.assign((await call("POST", `/v1/providers/${encodeURIComponent(provider)}/begin`)).redirect);
+}
+
+async function showProviders() {
+  const names = await call("GET", "/v1/providers");
+  at("providers").replaceChildren(
+    ...names.map((name) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `Sign in with ${name}`;
+      button.addEventListener("click", () => attempt(() => elsewhere(name)));
+      return button;
+    }),
+  );
+}
+
+// What a provider sent us back with. The key that asked is the one that answers.
+async function finish(fields) {
+  const body = { state: fields.get("state"), code: fields.get("code") ?? "" };
+  if (fields.get("iss")) body.iss = fields.get("iss");
+  history.replaceState(null, "", "/sign-in");
+  if (!body.code) throw new Error("The identity provider did not sign you in.");
+  const answer = await call("POST", "/v1/providers/answer", body);
+  await keep("login", { token: answer.token, person: answer.person });
+  const back = sessionStorage.getItem("back");
+  sessionStorage.removeItem("back");
+  if (back && back.startsWith("/") && !back.startsWith("//")) location.replace(back);
+  else await next();
+}
+
 // --- what a client asks
 
 let asked = new URLSearchParams(location.search).get("request") ?? "";
@@ -222,6 +255,13 @@ async function approve() {
   told("Your approval is given. You may close this page.");
 }
 
+async function start() {
+  const fields = new URLSearchParams(location.search);
+  if (location.pathname === "/sign-in" && fields.get("state")) return finish(fields);
+  await next();
+  return showProviders();
+}
+
 async function next() {
   if (!(await recall("login"))) return show("sign-in");
   if (approving) return lookAtRequest();
@@ -247,4 +287,4 @@ press("approve-it", approve);
 press("allow", () => answer(true));
 press("refuse", () => answer(false));
 at("code").value = new URLSearchParams(location.search).get("code") ?? "";
-attempt(next);
+attempt(start);
