@@ -80,6 +80,9 @@ def read_public_jwk(jwk: object) -> PublicKey:
         raise UnusableKeyError("the key is not a JWK")
     if _PRIVATE_MEMBERS & jwk.keys():
         raise UnusableKeyError("the JWK holds a private key, which must never leave its owner")
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        raise UnusableKeyError("the JWK says that it is not for signatures (RFC 7517 sections 4.2 and 4.3)")
     match jwk.get("kty"), jwk.get("crv"):
         case "EC", "P-256":
             x, y = (int.from_bytes(_coordinate(jwk, name), "big") for name in ("x", "y"))

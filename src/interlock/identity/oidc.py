@@ -132,27 +132,18 @@ class OidcProvider:
 
     async def _verified(self, token: str) -> Mapping[str, Any]:
         for fresh in (False, True):
-            keys = await self._key_set(fresh)
+            if self._keys is None or fresh:
+                self._keys = await self._get(str((await self._discover())["jwks_uri"]))
+            payload = verified_payload(self._keys, token)
+            if payload is None:
+                continue
             try:
-                found = jws.deserialize_compact(token, keys, algorithms=ALGORITHMS)
-                claims = json.loads(found.payload)
-            except (JoseError, ValueError, TypeError, RecursionError):
+                claims = json.loads(payload)
+            except (ValueError, RecursionError):
                 continue
             if isinstance(claims, Mapping):
                 return claims
         raise _bad("the ID token was not signed by the provider")
-
-    async def _key_set(self, fresh: bool) -> KeySet:
-        if self._keys is None or fresh:
-            self._keys = await self._get(str((await self._discover())["jwks_uri"]))
-        try:
-            # Symmetric keys are left out: with one, whoever knows it could sign.
-            usable = [key for key in self._keys["keys"] if key.get("kty") in ("RSA", "EC", "OKP")]
-            return KeySet.import_key_set({"keys": usable})
-        except (JoseError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise Failure(
-                f"The keys of the identity provider {self.name} cannot be read.", "Tell its operator."
-            ) from error
 
     async def _discover(self) -> Mapping[str, Any]:
         if self._metadata is None:
@@ -190,6 +181,20 @@ class OidcProvider:
         if answer.is_error or not isinstance(document, Mapping):
             raise Failure(f"The identity provider {self.name} answers with an error.", "Tell its operator.")
         return document
+
+
+def verified_payload(jwks: Mapping[str, Any], token: str) -> bytes | None:
+    """What one of the provider's keys signed, or None. Raises Failure when the keys cannot be read."""
+    try:
+        # Symmetric keys are left out: with one, whoever knows it could sign.
+        usable = [key for key in jwks["keys"] if key.get("kty") in ("RSA", "EC", "OKP")]
+        keys = KeySet.import_key_set({"keys": usable})
+    except (JoseError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise Failure("The keys of an identity provider cannot be read.", "Tell its operator.") from error
+    try:
+        return jws.deserialize_compact(token, keys, algorithms=ALGORITHMS).payload
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def _moment(value: object) -> datetime | None:
