@@ -22,6 +22,7 @@ from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
+from interlock.identity.key_ring import read_ring
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
@@ -70,14 +71,15 @@ async def run_control(
         authority = Authority.open(plan.folder.keys, clock.now())
         hosts = _hosts(plan)
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
-        front, passwords = open_front(desk, authority, plan, clock)
+        tokens = open_tokens(plan, clock)
+        front, passwords = open_front(desk, authority, tokens)
         published, signer = open_published(plan.folder)
         witnesses = addresses_of(plan.configuration.witnesses)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         credentials = Credentials(plan.configuration.resources, adapters.vaults)
         services = open_services(
             front=front,
-            tokens=_tokens(plan, clock),
+            tokens=tokens,
             proofs=ProofChecker(nonces, replays, clock),
             oauth=_oauth(plan, waiting, replays, clock),
             credentials=credentials,
@@ -96,14 +98,15 @@ async def run_control(
             passwords.close()
 
 
-def open_front(desk: Desk, authority: Authority, plan: Plan, clock: Clock) -> tuple[FrontDesk, Argon2Passwords]:
+def open_front(desk: Desk, authority: Authority, tokens: Tokens) -> tuple[FrontDesk, Argon2Passwords]:
     """The front desk with the adapters of this version. Close the second when done."""
     passwords = Argon2Passwords()
-    return open_front_desk(desk, passwords, TotpCodes(), authority, _tokens(plan, clock)), passwords
+    return open_front_desk(desk, passwords, TotpCodes(), authority, tokens), passwords
 
 
-def _tokens(plan: Plan, clock: Clock) -> Tokens:
-    return Tokens(load_or_create_key(plan.folder.keys / "token.key"), clock)
+def open_tokens(plan: Plan, clock: Clock) -> Tokens:
+    ring = read_ring(plan.folder.keys, clock.now())
+    return Tokens(ring.signing, clock, ring.older)
 
 
 async def _providers(plan: Plan, credentials: Credentials) -> dict[str, OidcProvider]:
@@ -193,7 +196,7 @@ async def _serve(
     listener = _listen(plan.listen[CONSOLE])
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     background = [
-        asyncio.create_task(_sweep(services.desk)),
+        asyncio.create_task(_sweep(services, plan)),
         asyncio.create_task(_renew(config, plan, authority, services.desk.clock)),
     ]
     try:
@@ -218,10 +221,14 @@ async def _until_started(server: "_Server", serving: "asyncio.Task[None]") -> No
         await asyncio.sleep(0.01)
 
 
-async def _sweep(desk: Desk) -> None:
+async def _sweep(services: Services, plan: Plan) -> None:
+    desk = services.desk
     while True:
         try:
             await expire(desk)
+            # Another program may have rotated them (`interlock keys rotate`).
+            ring = read_ring(plan.folder.keys, desk.clock.now())
+            services.tokens.use(ring.signing, ring.older)
         except InterlockError as error:
             _log.warning("What is over could not be written down yet: %s", error)
         await asyncio.sleep(_SWEEP_S)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from interlock.app.control import open_front
+from interlock.app.control import open_front, open_tokens
 from interlock.app.installation import Adapters, running_state
 from interlock.app.plan import kept_plan
 from interlock.identity.authority import Authority
@@ -37,7 +37,7 @@ async def _make_code(person: str, data: Path | None) -> Code:
     async with running_state(data) as (folder, state):
         plan = kept_plan(folder, Adapters())
         authority = Authority.open(folder.keys, clock.now())
-        front, passwords = open_front(Desk(state, clock, plan.configuration), authority, plan, clock)
+        front, passwords = open_front(Desk(state, clock, plan.configuration), authority, open_tokens(plan, clock))
         try:
             issued = await issue_enrolment(front, person=person, by=OPERATOR)
         finally:

@@ -36,6 +36,7 @@ GROUPS = {
     "proving": ("prove",),
     "ledger": ("ledger",),
     "witness": ("witness",),
+    "keys": ("keys",),
     "doctor": ("doctor",),
 }
 """The file of each command. Only the one that is typed is imported: a client must not wait for the server's parts."""

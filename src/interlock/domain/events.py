@@ -400,6 +400,15 @@ class RecordingRead(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotated(Event):
+    """The operator let a fresh key sign tokens; what the last one signed is taken until ``older_until``."""
+
+    kind: ClassVar[str] = "key.rotated"
+    key: str
+    older_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayJoined(Event):
     """A gateway host was allowed to follow the feed."""
 

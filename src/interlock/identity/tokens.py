@@ -79,10 +79,14 @@ class Tokens:
     def __init__(
         self, key: EllipticCurvePrivateKey, clock: Clock, older: Sequence[EllipticCurvePrivateKey] = ()
     ) -> None:
+        self._clock = clock
+        self.use(key, older)
+
+    def use(self, key: EllipticCurvePrivateKey, older: Sequence[EllipticCurvePrivateKey]) -> None:
+        """Sign with ``key`` from here on; verify what it and ``older`` signed."""
         self._signer = Signer(key)
         self._kid = thumbprint(key)
         self._verifiers = {thumbprint(one): Verifier(one.public_key()) for one in (key, *older)}
-        self._clock = clock
 
     def jwks(self) -> dict[str, Any]:
         """The keys that our tokens are verified with (RFC 7517)."""

@@ -19,8 +19,8 @@ from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
-from interlock.policy.read_witnesses import read_witnesses
 from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
+from interlock.policy.read_witnesses import read_witnesses
 from interlock.policy.scalars import read_text
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
