@@ -150,10 +150,11 @@ async def test_who_can_be_nobody_here_is_nobody(house: House, directory: Directo
     await directory.add("x@nowhere.example", **{ENTERPRISE: {"organization": "unknown"}, "schemas": [USER, ENTERPRISE]})
     await directory.add("two words")
     await directory.add("l" * 65)
+    await directory.add(ADMIN.upper())
     await directory.add("sub@acme.example", **{ENTERPRISE: {"organization": "acme"}, "schemas": [USER, ENTERPRISE]})
     async with house.world.state.reading() as reading:
         names = {person.name: person for person in await reading.people()}
-    assert not {"x@nowhere.example", "two words", "l" * 65} & names.keys()
+    assert not {"x@nowhere.example", "two words", "l" * 65, ADMIN.upper()} & names.keys()
     assert names["sub@acme.example"].vendor == "acme"
 
 

@@ -66,7 +66,7 @@ class Provisioning:
 
     async def _user(self, before: Provisioned | None, after: Provisioned) -> Provisioned:
         after = replace(after, person=before.person if before else None)
-        wanted = self._wanted(after)
+        wanted = await self._wanted(after)
         if before is not None and after.person not in (None, wanted.name if wanted else None):
             # Renamed, or no longer anybody's: the person of the old name leaves; a name is one person's for good.
             person = await self._person(after)
@@ -92,10 +92,13 @@ class Provisioning:
         await self._change(person, wanted)
         return after
 
-    def _wanted(self, user: Provisioned) -> Person | None:
+    async def _wanted(self, user: Provisioned) -> Person | None:
         """The person for whom the user stands; None when it can be nobody's."""
         name = str(user.content.get("userName", ""))
         if not _PERSON.fullmatch(name) or len(name) > 64:
+            return None
+        if any(p.name != name and p.name.lower() == name.lower() for p in await self.work.people()):
+            # One human in two spellings would be two voices.
             return None
         extension = user.content.get(_ENTERPRISE)
         organization = extension.get("organization") if isinstance(extension, Mapping) else None
