@@ -1,7 +1,11 @@
 // An outside identity provider: npm's oidc-provider, over TLS, with one client. Accounts are what the tests say they are.
 import { createServer } from "node:https";
 import { readFileSync } from "node:fs";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import Provider from "oidc-provider";
+
+const { privateKey } = await generateKeyPair("RS256", { extractable: true });
+const jwk = { ...(await exportJWK(privateKey)), kid: "tests", alg: "RS256", use: "sig" };
 
 const [, , key, certificate, redirect] = process.argv;
 const accounts = new Map();
@@ -9,6 +13,7 @@ const server = createServer({ key: readFileSync(key), cert: readFileSync(certifi
 server.listen(0, "127.0.0.1", () => {
   const issuer = `https://localhost:${server.address().port}`;
   const provider = new Provider(issuer, {
+    jwks: { keys: [jwk] },
     clients: [
       {
         client_id: "interlock",
@@ -38,6 +43,12 @@ server.listen(0, "127.0.0.1", () => {
   const callback = provider.callback();
   server.on("request", async (request, response) => {
     const url = new URL(request.url, issuer);
+    if (url.pathname === "/sign") {
+      // What the provider would sign of its own accord: the tests say what.
+      const claims = JSON.parse(url.searchParams.get("claims"));
+      const typ = url.searchParams.get("typ");
+      return response.end(await new SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "tests", typ }).sign(privateKey));
+    }
     if (!url.pathname.startsWith("/interaction/")) return callback(request, response);
     // An account is "SUBJECT|EMAIL|verified", as the test signs in with it.
     const [accountId, email, verified] = url.searchParams.get("account").split("|");

@@ -284,6 +284,15 @@ class EnrolmentUsed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordEnded(Event):
+    """A person's local password and TOTP secret no longer work."""
+
+    kind: ClassVar[str] = "password.ended"
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginStarted(Event):
     """A person signed in with a key; the certificate and the tokens are bound to it."""
 

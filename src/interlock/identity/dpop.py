@@ -91,7 +91,7 @@ class ProofChecker:
 
     def __init__(self, nonces: Nonces, replays: ReplayCache, clock: Clock) -> None:
         self.nonces = nonces
-        self._replays = replays
+        self.replays = replays
         self._clock = clock
 
     async def check(
@@ -114,7 +114,7 @@ class ProofChecker:
         jkt = thumbprint(key)
         _check_token(claims, jkt, token, bound_to)
         # Last, so that only a proof which is right in everything else costs a write.
-        if not await self._replays.first_use(jkt, jti, iat + LEEWAY + timedelta(seconds=1)):
+        if not await self.replays.first_use(jkt, jti, iat + LEEWAY + timedelta(seconds=1)):
             raise ProofRefused(ProofProblem.REPLAY, "This proof was used before.", "Make a fresh one for each call.")
         return Proof(jkt, jti)
 

@@ -108,7 +108,7 @@ class OidcProvider:
         token = said.get("id_token")
         if not isinstance(token, str):
             raise _bad("the provider gave no ID token")
-        return self._read(await self._verified(token), issuer, asked, now)
+        return self._read(await self.verified(token), issuer, asked, now)
 
     def _read(self, claims: Mapping[str, Any], issuer: str, asked: Asked, now: datetime) -> Told:
         """OpenID Connect Core section 3.1.3.7."""
@@ -130,7 +130,8 @@ class OidcProvider:
         present_at = min(when, now) if several and when is not None else None
         return Told(issuer, subject, claims, present_at)
 
-    async def _verified(self, token: str) -> Mapping[str, Any]:
+    async def verified(self, token: str) -> Mapping[str, Any]:
+        """The claims that one of the provider's keys signed. Raises Refusal (``bad-answer``) or Failure."""
         for fresh in (False, True):
             if self._keys is None or fresh:
                 self._keys = await self._get(str((await self._discover())["jwks_uri"]))

@@ -25,6 +25,7 @@ from interlock.web.routers import (
     requests,
     resources,
     sessions,
+    signals,
 )
 from interlock.web.scim import router as scim
 from interlock.web.services import Services
@@ -44,7 +45,14 @@ ROUTERS = (
     oidc.router,
     consents.router,
 )
-OPEN_ROUTERS = (oauth_metadata.router, oauth_authorize.router, oauth_token.router, pages.router, scim.router)
+OPEN_ROUTERS = (
+    oauth_metadata.router,
+    oauth_authorize.router,
+    oauth_token.router,
+    pages.router,
+    scim.router,
+    signals.router,
+)
 """What anybody may call: the authorization server, which finds out by itself who it talks to, and the pages."""
 
 
