@@ -19,6 +19,7 @@ class Sensitivity(StrEnum):
 
 
 _PUBLIC = (
+    "agreed",
     "approval",
     "blocked_until",
     "client_kind",
@@ -27,6 +28,7 @@ _PUBLIC = (
     "contract",
     "delegation",
     "digest",
+    "due",
     "end",
     "ends_at",
     "expires_at",
@@ -38,6 +40,7 @@ _PUBLIC = (
     "key",
     "left",
     "login",
+    "older_until",
     "opened_at",
     "passkey",
     "present_at",
@@ -45,6 +48,7 @@ _PUBLIC = (
     "request",
     "request_kind",
     "resource",
+    "resource_kind",
     "role",
     "roles",
     "scopes",
@@ -53,13 +57,16 @@ _PUBLIC = (
     "starts_at",
     "state",
     "statements",
+    "until",
     "vendor",
     "version",
+    "what",
     "why",
 )
 _SENSITIVE = (
     "actor",
     "address",
+    "before",
     "by",
     "client",
     "groups",
