@@ -31,6 +31,7 @@ bench: $(STAMP)
 	tools/debian-packages postgresql-15 pgbouncer haproxy
 	$(BIN)/python -m bench.cut
 	$(BIN)/python -m bench.statements $(BENCH)
+	$(BIN)/python -m bench.ledger
 
 clean:
 	rm -rf $(VENV) .demo .demo-tour

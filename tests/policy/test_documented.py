@@ -37,7 +37,9 @@ def test_every_key_is_documented(place: str) -> None:
 
 def test_no_key_is_documented_that_is_not_known() -> None:
     known = {f"{place}.{key}" if place else key for place, keys in KEYS.items() for key in keys}
-    known |= {f"{section}.NAME" for section in ("resources", "vendors", "people", "contracts", "roles", "chains")}
+    known |= {
+        f"{section}.NAME" for section in ("resources", "vendors", "people", "contracts", "roles", "chains", "sinks")
+    }
     named = re.findall(r"`((?:[a-z]+\.NAME|[a-z]+\[\]|timing)(?:\.[a-z_]+)*)`", CONFIGURATION + POLICY)
     assert set(named) - known - {"timing"} == set()
 

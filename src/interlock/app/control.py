@@ -16,6 +16,7 @@ from obstore.store import LocalStore
 from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
+from interlock.app.sinking import feeding_sinks
 from interlock.app.witnesses import addresses_of
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
@@ -92,7 +93,10 @@ async def run_control(
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
         )
         try:
-            async with publishing(address.url, published, signer, witnesses):
+            async with (
+                publishing(address.url, published, signer, witnesses),
+                feeding_sinks(state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder),
+            ):
                 await _serve(services, plan, files, authority, asked, ready)
         finally:
             passwords.close()

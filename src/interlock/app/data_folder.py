@@ -4,7 +4,7 @@ lock          held by the running instance (flock), with its process number and 
 postgres/     the embedded cluster              keys/       0700: authority, token, server and gateway keys
 recordings/   the object store's root           journal/    gateway workers' write-ahead recordings
 run/          sockets and ports.json            log/        one file for each process
-ledger/       the published ledger: tiles, entries, checkpoint
+ledger/       the published ledger              sinks/      how far each sink was told
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from interlock.errors import Failure
 from interlock.store.binaries import server_account
 from interlock.store.reachable import may_enter
 
-PRIVATE = ("keys", "recordings", "journal", "log", "ledger")
+PRIVATE = ("keys", "recordings", "journal", "log", "ledger", "sinks")
 TRAVERSED = ("run",)
 """Folders that the embedded PostgreSQL, which runs under another account when we are root, must pass through."""
 
@@ -60,6 +60,10 @@ class DataFolder:
     @property
     def ledger(self) -> Path:
         return self.root / "ledger"
+
+    @property
+    def sinks(self) -> Path:
+        return self.root / "sinks"
 
     @property
     def run(self) -> Path:

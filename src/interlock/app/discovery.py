@@ -16,10 +16,12 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import interlock.protocols
+import interlock.sinks
 import interlock.vaults
 from interlock.errors import Failure
 from interlock.policy.configuration import CONSOLE
 from interlock.ports.protocol import ProtocolAdapter
+from interlock.ports.sink import SinkAdapter
 from interlock.ports.vault import Vault
 
 _PROTOCOL_METHODS = ("check_settings", "open_machine", "describe")
@@ -63,6 +65,20 @@ def find_vaults(extra: Sequence[Path] | None = None) -> Mapping[str, Vault]:
         _check_methods(vault, _VAULT_METHODS, origin, "VAULT")
         _refuse_second("vault", scheme, origins, origin)
         found[scheme] = vault
+    return MappingProxyType(found)
+
+
+def find_sinks() -> Mapping[str, SinkAdapter]:
+    """Every kind of sink by its name."""
+    found: dict[str, SinkAdapter] = {}
+    origins: dict[str, str] = {}
+    for module in _modules(interlock.sinks, (), "sink", packages=False):
+        sink = _export(module, "SINK")
+        origin = _origin(module)
+        name = _name(sink, "name", origin)
+        _check_methods(sink, ("open",), origin, "SINK")
+        _refuse_second("sink", name, origins, origin)
+        found[name] = sink
     return MappingProxyType(found)
 
 

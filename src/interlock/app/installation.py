@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interlock.app.data_folder import DataFolder, default_data_folder, open_data_folder
-from interlock.app.discovery import find_protocols, find_vaults
+from interlock.app.discovery import find_protocols, find_sinks, find_vaults
 from interlock.errors import Failure
 from interlock.identity.keys import write_private
 from interlock.policy.configuration import Configuration
 from interlock.policy.load import load_configuration, load_configuration_file
 from interlock.policy.read_resources import SettingsCheck
 from interlock.ports.protocol import ProtocolAdapter
+from interlock.ports.sink import SinkAdapter
 from interlock.ports.vault import Vault
 from interlock.store.home import StateAddress
 from interlock.store.state import PostgresState
@@ -23,10 +24,11 @@ from interlock.store.state import PostgresState
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """The protocols by name and the vaults by scheme, as they were found once."""
+    """The protocols and sinks by name and the vaults by scheme, as they were found once."""
 
     protocols: Mapping[str, ProtocolAdapter] = field(default_factory=find_protocols)
     vaults: Mapping[str, Vault] = field(default_factory=find_vaults)
+    sinks: Mapping[str, SinkAdapter] = field(default_factory=find_sinks)
 
     def load(self, path: Path) -> Configuration:
         """The configuration in a file. Raises ConfigurationError with every mistake in it."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
 from interlock.domain.roles import ApprovalRule, Role
+from interlock.domain.sensitivity import Sensitivity
 
 CONSOLE = "console"
 """The name under ``listen`` of the console and the API; every other name there is a protocol's."""
@@ -138,6 +139,17 @@ class Scim:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkSource:
+    """A place that is told what happens. ``secret`` is where its token is kept; ``show``: fields up to this class."""
+
+    name: str
+    kind: str
+    to: str
+    secret: str | None = None
+    show: Sensitivity = Sensitivity.SENSITIVE
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that ``interlock.yaml`` and the Cedar files beside it say.
 
@@ -162,6 +174,7 @@ class Configuration:
     witnesses: Witnesses = field(default_factory=Witnesses)
     scim: Scim | None = None
     providers: Mapping[str, Provider] = field(default_factory=dict)
+    sinks: Mapping[str, SinkSource] = field(default_factory=dict)
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

@@ -23,6 +23,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "witnesses",
         "scim",
         "providers",
+        "sinks",
     ),
     "resources.NAME": ("kind", "address", "credential", "labels"),
     "resources.NAME.credential": ("user", "secret"),
@@ -48,6 +49,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "witnesses.of[]": ("url", "key"),
     "providers.NAME": ("issuer", "client_id", "secret", "ca", "claim", "domains"),
     "scim": ("secret", "groups", "most_ends"),
+    "sinks.NAME": ("kind", "to", "secret", "show"),
     "cases": ("cases",),
     "cases[]": ("name", "person", "roles", "resource", "statement", "action", "part", "expect", "present", "at"),
 }

@@ -20,6 +20,7 @@ from interlock.policy.read_people import read_contracts, read_people, read_vendo
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
 from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
+from interlock.policy.read_sinks import read_sinks
 from interlock.policy.read_witnesses import read_witnesses
 from interlock.policy.scalars import read_text
 
@@ -64,6 +65,7 @@ def load_configuration(
     timing = read_timing(draft)
     state = read_state(draft)
     witnesses = read_witnesses(draft)
+    sinks = read_sinks(draft, schemes)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
     check_together(draft, Parts(resources, people, contracts, roles, outside))
@@ -86,6 +88,7 @@ def load_configuration(
         witnesses=witnesses,
         scim=scim,
         providers=providers,
+        sinks=sinks,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

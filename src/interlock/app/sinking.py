@@ -1,0 +1,116 @@
+"""Sends the ledger's entries to the sinks: each with its own cursor, each at least once, none in the way of another."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from interlock.app.data_folder import DataFolder
+from interlock.domain.resources import CredentialSource
+from interlock.errors import Failure, InterlockError
+from interlock.identity.keys import write_private
+from interlock.ledger.entries import Unreadable, read_body
+from interlock.ledger.ocsf import as_ocsf
+from interlock.policy.configuration import SinkSource
+from interlock.ports.sink import OpenSink, SinkAdapter
+from interlock.ports.state import State
+from interlock.services.credentials import Credentials
+
+_AT_ONCE = 500
+_LONGEST_PAUSE_S = 30.0
+_log = logging.getLogger("interlock.sinks")
+
+
+class Cursor:
+    """How far a sink has been told, in a file that survives restarts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> int:
+        """The last position that was sent; 0 when none was. Raises Failure for a damaged file."""
+        try:
+            return int(json.loads(self._path.read_text())["position"])
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Failure(
+                f"{self._path} does not say how far its sink was told.", "Remove it: everything is sent again."
+            ) from error
+
+    def write(self, position: int) -> None:
+        write_private(self._path, json.dumps({"position": position}).encode())
+
+
+async def feed_sink(state: State, source: SinkSource, sink: OpenSink, cursor: Cursor) -> None:
+    """Send what comes, until cancelled. A sink that is down is tried again, and gets all that it missed."""
+    pause_s = 0.0
+    while True:
+        try:
+            position = await asyncio.to_thread(cursor.read)
+            async for _ in state.changes(position):
+                position = await _send_all(state, source, sink, cursor, position)
+                pause_s = 0.0
+        except InterlockError as error:
+            if not pause_s:
+                _log.warning("The sink %s is behind and will be told later: %s", source.name, error)
+            pause_s = min(_LONGEST_PAUSE_S, max(1.0, pause_s * 2))
+            await asyncio.sleep(pause_s)
+
+
+async def _send_all(state: State, source: SinkSource, sink: OpenSink, cursor: Cursor, position: int) -> int:
+    while True:
+        async with state.reading() as reading:
+            entries = await reading.ledger(after=position, limit=_AT_ONCE)
+        if not entries:
+            return position
+        try:
+            await sink.send([as_ocsf(read_body(entry.body), source.show) for entry in entries])
+        except Unreadable as error:
+            raise Failure(
+                f"An entry after {position} cannot be read: {error}.", "Type: interlock ledger verify"
+            ) from error
+        position = entries[-1].position
+        # INVARIANT: the cursor follows what was sent, never the other way round: an event may come twice, never not
+        await asyncio.to_thread(cursor.write, position)
+
+
+@asynccontextmanager
+async def feeding_sinks(
+    state: State,
+    sources: Mapping[str, SinkSource],
+    adapters: Mapping[str, SinkAdapter],
+    credentials: Credentials,
+    folder: DataFolder,
+) -> AsyncIterator[None]:
+    """Every sink is fed while the block runs. Raises Failure for one that cannot be what it says."""
+    sinks = {name: await _open(source, adapters, credentials) for name, source in sources.items()}
+    tasks = [
+        asyncio.create_task(feed_sink(state, sources[name], sink, Cursor(folder.sinks / f"{name}.json")))
+        for name, sink in sinks.items()
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        for sink in sinks.values():
+            await sink.close()
+
+
+async def _open(source: SinkSource, adapters: Mapping[str, SinkAdapter], credentials: Credentials) -> OpenSink:
+    adapter = adapters.get(source.kind)
+    if adapter is None:
+        raise Failure(
+            f"The sink {source.name} is of the kind {source.kind}, which is not known here.",
+            f"Known are: {', '.join(sorted(adapters))}.",
+        )
+    secret = None
+    if source.secret is not None:
+        secret = (await credentials.fetch(CredentialSource(source.name, source.secret))).secret
+    return adapter.open(source.to, secret)

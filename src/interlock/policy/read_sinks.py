@@ -1,0 +1,45 @@
+"""The section ``sinks``: where events go besides the ledger."""
+
+from collections.abc import Collection
+
+from interlock.domain.sensitivity import Sensitivity
+from interlock.policy.configuration import SinkSource
+from interlock.policy.draft import Draft, Section, named_entries
+from interlock.policy.scalars import read_name, read_secret, read_text
+
+
+def read_sinks(draft: Draft, schemes: Collection[str]) -> dict[str, SinkSource]:
+    sinks = {}
+    for key, node in named_entries(draft, "sinks", "sink"):
+        path = ("sinks", key.text)
+        read_name(draft, key, path, "the sink's name")
+        section = Section(draft, node, path, "sinks.NAME", f"the sink {key.text}")
+        kind = _text(section, "kind", "write kind: jsonl, syslog or http")
+        to = _text(section, "to", "write where the events go")
+        secret = section.get("secret")
+        kept = None
+        if secret is not None:
+            kept = read_secret(draft, secret, section.at("secret"), f"secret of {section.where}", schemes)
+        show = _show(section)
+        if kind is not None and to is not None:
+            sinks[key.text] = SinkSource(key.text, kind, to, kept, show)
+    return sinks
+
+
+def _text(section: Section, key: str, right: str) -> str | None:
+    node = section.need(key, right)
+    return None if node is None else read_text(section.draft, node, section.at(key), f"{key} of {section.where}")
+
+
+def _show(section: Section) -> Sensitivity:
+    node = section.get("show")
+    if node is None:
+        return Sensitivity.SENSITIVE
+    text = read_text(section.draft, node, section.at("show"), f"show of {section.where}")
+    try:
+        return Sensitivity(text or "")
+    except ValueError:
+        section.draft.add(
+            section.at("show"), f"show of {section.where} is no class", "write public, sensitive or secret"
+        )
+        return Sensitivity.PUBLIC
