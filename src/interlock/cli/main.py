@@ -34,6 +34,7 @@ GROUPS = {
     "agents": ("agents", "agent"),
     "policy": ("policy",),
     "proving": ("prove",),
+    "duties": ("duty",),
     "ledger": ("ledger",),
     "witness": ("witness",),
     "keys": ("keys",),

@@ -512,6 +512,44 @@ class PasskeyEnded(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyTaken(Event):
+    """A person took a duty of a chain over an artifact; every separation held, over all that was done on it before."""
+
+    kind: ClassVar[str] = "duty.taken"
+    duty_id: str
+    chain: str
+    artifact: str
+    duty: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyDone(Event):
+    """The person who took a duty did it, on exactly this content."""
+
+    kind: ClassVar[str] = "duty.done"
+    duty_id: str
+    chain: str
+    artifact: str
+    duty: str
+    person: str
+    content_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyVoided(Event):
+    """A duty no longer counts, because the content that it was done on has changed."""
+
+    kind: ClassVar[str] = "duty.voided"
+    duty_id: str
+    chain: str
+    artifact: str
+    duty: str
+    person: str
+    reason: str
+
+
 def _all_kinds() -> dict[str, type[Event]]:
     kinds: dict[str, type[Event]] = {}
     for cls in Event.__subclasses__():

@@ -84,6 +84,7 @@ class Chain:
     """The ordered duties over one artifact, and the separations that hold between them.
 
     ``takers`` says for a duty who may carry it; of one that is not named, everybody may.
+    ``refuses_dead_ends``: a duty is not to be taken by somebody with whom the chain could not be finished.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Chain:
     separations: tuple[Separation, ...] = ()
     claims: Claims | None = None
     takers: Mapping[str, ApprovalRule] = field(default_factory=dict)
+    refuses_dead_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

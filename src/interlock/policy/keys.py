@@ -38,7 +38,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "approvals[]": ("from", "count", "same_vendor"),
     "approvals[].from": ("group", "sponsor", "people"),
     "separations[]": ("conflict",),
-    "chains.NAME": ("duties", "separate", "bind", "independent", "at_least", "at_most", "by", "claims"),
+    "chains.NAME": ("duties", "separate", "bind", "independent", "at_least", "at_most", "by", "dead_ends", "claims"),
     "chains.NAME.by.DUTY": ("group", "people"),
     "chains.NAME.at_least": ("persons", "duties"),
     "chains.NAME.at_most": ("persons", "duties"),

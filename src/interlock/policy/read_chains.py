@@ -77,7 +77,8 @@ def _read_chain(section: Section, name: str, groups: frozenset[str]) -> Chain | 
     ]
     _refuse_contradictions(section, separations)
     takers = _read_takers(section, duties, groups)
-    return Chain(name, duties, tuple(separations), _read_claims(section, duties), takers)
+    claims, refuses = _read_claims(section, duties), _read_dead_ends(section)
+    return Chain(name, duties, tuple(separations), claims, takers, refuses)
 
 
 def _read_sets(section: Section, key: str, kind: SeparationKind, duties: tuple[str, ...]) -> list[Separation]:
@@ -189,6 +190,18 @@ def _read_takers(section: Section, duties: tuple[str, ...], groups: frozenset[st
         if rule is not None:
             takers[key.text] = rule
     return takers
+
+
+def _read_dead_ends(section: Section) -> bool:
+    """``refuse`` or ``warn``; what cannot be read is a mistake, and refuses."""
+    node = section.get("dead_ends")
+    if node is None:
+        return False
+    path = section.at("dead_ends")
+    word = read_text(section.draft, node, path, f"dead_ends of {section.where}")
+    if word is not None and word not in ("refuse", "warn"):
+        section.draft.add(path, f"dead_ends of {section.where} is {shown(word)}", "write refuse or warn")
+    return word != "warn"
 
 
 def _read_claims(section: Section, duties: tuple[str, ...]) -> Claims | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from interlock.domain.duties import Duty
 from interlock.domain.events import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
@@ -41,6 +42,7 @@ Entity = (
     | Passkey
     | Provisioned
     | Extension
+    | Duty
 )
 
 
@@ -112,6 +114,7 @@ class Reading(Protocol):
     async def extension(self, contract: str) -> Extension | None: ...
     async def provisioned_one(self, resource_id: str) -> Provisioned | None: ...
     async def provisioned(self, kind: str, *, deleted: bool = False) -> Sequence[Provisioned]: ...
+    async def duties(self, chain: str, artifact: str) -> Sequence[Duty]: ...
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...
     async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]: ...
     async def ledger_head(self) -> int: ...

@@ -15,25 +15,24 @@ def assign(
     takers: Sequence[Sequence[str]],
     people: Mapping[str, Member],
     teams: Mapping[str, frozenset[str]],
-    fixed: Mapping[str, str] | None = None,
 ) -> tuple[str, ...] | None:
-    """A person for each duty in its order, or None. ``takers`` are who may take each; ``fixed`` is done already."""
-    return _Search(chain, takers, people, teams, fixed or {}).run()
+    """A person for each duty in its order, or None. ``takers`` are who may take each."""
+    return Assigner(chain, takers, people, teams).assign({})
 
 
-class _Search:
+class Assigner:
+    """One chain and who there is, put in order once, so that questions while the chain goes on are cheap."""
+
     def __init__(
         self,
         chain: Duties,
         takers: Sequence[Sequence[str]],
         people: Mapping[str, Member],
         teams: Mapping[str, frozenset[str]],
-        fixed: Mapping[str, str],
     ) -> None:
         self._chain = chain
         self._people = people
         self._teams = teams
-        self._done = dict(fixed)
         self._rules = {
             duty: [s for s in chain.separations if duty in s.names or s.kind == "independent"] for duty in chain.duties
         }
@@ -42,48 +41,51 @@ class _Search:
             for name in names:
                 places[name] = places.get(name, 0) | 1 << place
         kinds: dict[tuple[object, ...], list[str]] = {}
-        most = len(chain.duties)
+        # Of those who are alike one for each duty is enough, beside as many who may have done one already.
+        most = 2 * len(chain.duties)
         for name, mask in places.items():
-            if name in self._done.values():
-                continue
             alike = kinds.setdefault((mask, people[name].vendor, teams.get(name, frozenset())), [])
             if len(alike) < most:
                 alike.append(name)
         self._kinds = kinds
         self._places = places
+        self._numbers = {duty: place for place, duty in enumerate(chain.duties)}
         # The duties with the fewest takers first: a dead end shows early.
-        rest = [duty for duty in chain.duties if duty not in self._done]
-        numbers = {duty: place for place, duty in enumerate(chain.duties)}
-        self._order = sorted(rest, key=lambda duty: (len(takers[numbers[duty]]), numbers[duty]))
-        self._numbers = numbers
+        sizes = [len(names) for names in takers]
+        self._order = sorted(chain.duties, key=lambda duty: (sizes[self._numbers[duty]], self._numbers[duty]))
 
-    def run(self) -> tuple[str, ...] | None:
-        if not all(holds(self._chain, s, self._done, self._people, self._teams) for s in self._chain.separations):
+    def assign(self, fixed: Mapping[str, str]) -> tuple[str, ...] | None:
+        """Persons for all duties when those in ``fixed`` are carried already; None when it cannot be finished."""
+        done = dict(fixed)
+        if not all(holds(self._chain, s, done, self._people, self._teams) for s in self._chain.separations):
             return None
-        if not self._give(0):
+        order = [duty for duty in self._order if duty not in done]
+        if not self._give(order, 0, done):
             return None
-        return tuple(self._done[duty] for duty in self._chain.duties)
+        return tuple(done[duty] for duty in self._chain.duties)
 
-    def _give(self, number: int) -> bool:
-        if number == len(self._order):
+    def _give(self, order: Sequence[str], number: int, done: dict[str, str]) -> bool:
+        if number == len(order):
             return True
-        duty = self._order[number]
-        for name in self._candidates(duty):
-            self._done[duty] = name
-            fine = all(holds(self._chain, s, self._done, self._people, self._teams) for s in self._rules[duty])
-            if fine and self._give(number + 1):
+        duty = order[number]
+        for name in self._candidates(duty, done):
+            done[duty] = name
+            fine = all(holds(self._chain, s, done, self._people, self._teams) for s in self._rules[duty])
+            if fine and self._give(order, number + 1, done):
                 return True
-            del self._done[duty]
+            del done[duty]
         return False
 
-    def _candidates(self, duty: str) -> list[str]:
+    def _candidates(self, duty: str, done: Mapping[str, str]) -> list[str]:
         """Those who have a duty already, and one fresh person of each kind."""
         bit = 1 << self._numbers[duty]
-        used = dict.fromkeys(self._done.values())
+        used = dict.fromkeys(done.values())
         fresh = []
         for (mask, _, _), names in self._kinds.items():
             if isinstance(mask, int) and mask & bit:
-                fresh += [name for name in names if name not in used][:1]
+                one = next((name for name in names if name not in used), None)
+                if one is not None:
+                    fresh.append(one)
         return [*fresh, *(name for name in used if self._places.get(name, 0) & bit)]
 
 

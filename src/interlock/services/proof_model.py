@@ -53,7 +53,7 @@ def build_model(state: LiveState) -> Model:
         groups={group: tuple(names) for group, names in groups.items()},
         accounts={f"{i.kind}:{i.subject}": i.person for i in state.identities if i.person in people},
         lends=tuple(_lends(state, people, lasting)),
-        chains=tuple(_duties(chain) for chain in state.configuration.chains.values()),
+        chains=tuple(duties_of(chain) for chain in state.configuration.chains.values()),
     )
 
 
@@ -131,7 +131,8 @@ def _given(state: LiveState) -> dict[tuple[str, str], dict[str, tuple[str, ...]]
     return given
 
 
-def _duties(chain: Chain) -> Duties:
+def duties_of(chain: Chain) -> Duties:
+    """A chain as the proof and the look-ahead take it."""
     return Duties(
         chain.name,
         chain.duties,

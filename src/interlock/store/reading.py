@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
@@ -202,6 +203,14 @@ class PostgresReading:
         if not deleted:
             query = query.where(table.c.deleted_at.is_(None))
         return await self._all(Provisioned, query)
+
+    async def duties(self, chain: str, artifact: str) -> Sequence[Duty]:
+        """All that were taken, the voided ones among them, in their order."""
+        if not (keepable(chain) and keepable(artifact)):
+            return []
+        table = tables.duties
+        query = select(table).where(table.c.chain == chain, table.c.artifact == artifact)
+        return await self._all(Duty, query.order_by(table.c.taken_at, table.c.id))
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

@@ -338,6 +338,22 @@ extensions = Table(
     Column("agreed", Boolean, nullable=False),
 )
 
+duties = Table(
+    "duties",
+    metadata,
+    _key("id"),
+    _text("chain"),
+    _text("artifact"),
+    _text("duty"),
+    _refers("person", "people.name"),
+    _time("taken_at"),
+    _text("content"),
+    _maybe_time("done_at"),
+    _maybe_time("voided_at"),
+    _text("voided_why"),
+    Index(None, "artifact", "chain"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -359,6 +375,7 @@ STATE_TABLES = (
     passkeys,
     provisioned,
     extensions,
+    duties,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

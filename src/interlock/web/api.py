@@ -11,6 +11,7 @@ from interlock.web.boundary import Boundary, catch_errors
 from interlock.web.routers import (
     agents,
     consents,
+    duties,
     entrance,
     gateways,
     grants,
@@ -39,6 +40,7 @@ ROUTERS = (
     people.router,
     ledger.router,
     proofs.router,
+    duties.router,
     gateways.router,
     agents.router,
     passkeys.router,

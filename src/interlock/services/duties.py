@@ -1,0 +1,229 @@
+"""A person takes a duty of a chain over an artifact, and does it.
+
+Holds to:
+
+* one who acts is a person in an active login; an agent's login is its owner's, so it counts as its owner
+* a contractor carries duties while a contract runs, nobody carries one that ``by`` does not give them
+* duties are taken in their order, each when those before it are done; one person carries a duty of an artifact
+* every separation is judged over the artifact's whole history; a refusal names the rule, the earlier act and who could
+* when the chain could not be finished any more, that is said with who could take it instead, and with
+  ``dead_ends: refuse`` it is refused
+* a duty is done on a content; a later duty is done on that same content. Who does their duty anew on another content
+  voids the later ones, each with its entry in the ledger
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from interlock.domain.duties import ARTIFACT_KINDS, Duty, read_artifact
+from interlock.domain.events import DutyDone, DutyTaken, DutyVoided
+from interlock.domain.people import Person
+from interlock.errors import NotFound, Refusal
+from interlock.policy.configuration import Chain
+from interlock.ports.state import Reading, UnitOfWork
+from interlock.proof.carrying import Standing, blamed, describe
+from interlock.proof.model import Member
+from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person
+from interlock.services.ids import new_id
+from interlock.services.logins import active_login
+from interlock.services.proof_model import duties_of
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The duty, and a warning when the rest of the chain could not be done any more."""
+
+    duty: Duty
+    warning: str = ""
+
+
+async def take_duty(desk: Desk, *, login_id: str, chain: str, duty: str, artifact: str) -> Taken:
+    """Raises Refusal (``separated``, ``out-of-order``, ``not-your-duty``, ``dead-end`` …) or NotFound."""
+    known = _chain(desk, chain, duty)
+    name = _artifact(artifact)
+    async with desk.state.reading() as reading:
+        actor = (await active_login(reading, login_id, desk.clock.now())).person
+    async with desk.deciding(actor) as work:
+        now = desk.clock.now()
+        person = await acting_person(work, (await active_login(work, login_id, now)).person)
+        history = [past for past in await work.duties(chain, name) if past.carried]
+        standing = await _standing(work, known, now)
+        _refuse_order(known, duty, person, history)
+        warning = _judge(standing, known, duty, person, history)
+        taken = Duty(new_id("t"), chain, name, duty, person.name, now)
+        await work.save(taken)
+        work.record(DutyTaken(duty_id=taken.id, chain=chain, artifact=name, duty=duty, person=person.name))
+    return Taken(taken, warning)
+
+
+async def do_duty(desk: Desk, *, login_id: str, chain: str, duty: str, artifact: str, content: str) -> Sequence[Duty]:
+    """The duty, done on ``content``, and those that are voided by it. Raises Refusal or NotFound."""
+    known = _chain(desk, chain, duty)
+    name, content = _artifact(artifact), _content(content)
+    async with desk.state.reading() as reading:
+        actor = (await active_login(reading, login_id, desk.clock.now())).person
+    async with desk.deciding(actor) as work:
+        now = desk.clock.now()
+        person = await acting_person(work, (await active_login(work, login_id, now)).person)
+        history = [past for past in await work.duties(chain, name) if past.carried]
+        own = next((past for past in history if past.duty == duty), None)
+        if own is None or own.person != person.name:
+            raise Refusal(
+                "not-taken",
+                f"{person.name} has not taken {duty} of {chain} over {name}.",
+                f"Take it first: interlock duty take {chain} {duty} --artifact {name}",
+            )
+        _refuse_other_content(known, duty, history, content)
+        done = replace(own, content=content, done_at=now)
+        await work.save(done)
+        work.record(
+            DutyDone(duty_id=done.id, chain=chain, artifact=name, duty=duty, person=person.name, content_digest=content)
+        )
+        voided = await _void_later(work, known, duty, history, content, now)
+    return (done, *voided)
+
+
+async def list_duties(desk: Desk, *, person: str, chain: str, artifact: str) -> Sequence[Duty]:
+    """The history of an artifact in a chain, the voided duties among it, in its order. Employees see it, and who is
+    part of it; to others there is none."""
+    name = _artifact(artifact)
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        history = await reading.duties(chain, name)
+    if not reader.is_employee and all(past.person != reader.name for past in history):
+        return ()
+    return history
+
+
+def _chain(desk: Desk, chain: str, duty: str) -> Chain:
+    known = desk.configuration.chains.get(chain)
+    if known is None:
+        names = ", ".join(sorted(desk.configuration.chains)) or "none"
+        raise NotFound(f"There is no chain {chain}.", f"The chains are: {names}.")
+    if duty not in known.duties:
+        raise NotFound(f"The chain {chain} has no duty {duty}.", f"Its duties are: {', '.join(known.duties)}.")
+    return known
+
+
+def _artifact(text: str) -> str:
+    artifact = read_artifact(text)
+    if artifact is None:
+        raise Refusal(
+            "bad-artifact",
+            f"An artifact is named by its kind and its name there, and {text[:80]!r} is not.",
+            f"Write KIND:NAME with one of {', '.join(ARTIFACT_KINDS)}; a commit by its full hash.",
+        )
+    return str(artifact)
+
+
+def _content(text: str) -> str:
+    if not text or len(text) > 200 or not text.isprintable() or " " in text:
+        raise Refusal(
+            "bad-content",
+            "What the duty was done on has to be named, by its digest.",
+            "Give it with --content, such as --content sha256:….",
+        )
+    return text
+
+
+async def _standing(reading: Reading, chain: Chain, now: datetime) -> Standing:
+    contracts = await reading.contracts()
+    people = {person.name: person for person in await reading.people() if person.active}
+    members = {
+        name: Member(p.vendor, p.is_employee or any(c.covers(p) and c.running(now) for c in contracts))
+        for name, p in people.items()
+    }
+    return Standing(duties_of(chain), members, {name: person.groups for name, person in people.items()})
+
+
+def _refuse_order(chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> None:
+    taken = next((past for past in history if past.duty == duty), None)
+    if taken is not None:
+        raise Refusal(
+            "taken",
+            f"{taken.person} has taken {duty} over {taken.artifact} on {taken.taken_at:%Y-%m-%d %H:%M} UTC.",
+            f"Ask {taken.person}." if taken.person != person.name else "Go on with `interlock duty done`.",
+        )
+    done = {past.duty for past in history if past.done}
+    open_ = [name for name in chain.duties[: chain.duties.index(duty)] if name not in done]
+    if open_:
+        raise Refusal(
+            "out-of-order",
+            f"{duty} comes after {', '.join(open_)}, which {'is' if len(open_) == 1 else 'are'} not done yet.",
+            "See `interlock duty show` for what has been done.",
+        )
+
+
+def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> str:
+    """The warning of the look-ahead, empty when there is nothing to warn of."""
+    carried = {past.duty: past.person for past in history}
+    if not standing.may_carry(person.name, duty):
+        raise Refusal(
+            "not-your-duty", f"{person.name} may not carry {duty} of {chain.name}.", _who(standing, carried, duty)
+        )
+    broken = standing.broken(carried, duty, person.name)
+    if broken is not None:
+        earlier = blamed(broken, standing.chain, carried, duty)
+        act = next((_tell(past) for past in history if past.duty == earlier), "")
+        raise Refusal(
+            "separated",
+            f"{person.name} may not carry {duty}: in the chain {chain.name} {describe(broken)}.{act}",
+            _who(standing, carried, duty),
+        )
+    if standing.assigner().assign({**carried, duty: person.name}) is not None:
+        return ""
+    sentence = f"With {person.name} as {duty} the chain {chain.name} could not be finished by anybody."
+    remedy = _who(standing, carried, duty)
+    if chain.refuses_dead_ends:
+        raise Refusal("dead-end", sentence, remedy)
+    return f"{sentence} {remedy}"
+
+
+def _tell(past: Duty) -> str:
+    moment = past.done_at or past.taken_at
+    return f" {past.person} {'did' if past.done else 'took'} {past.duty} on {moment:%Y-%m-%d %H:%M} UTC."
+
+
+def _who(standing: Standing, carried: Mapping[str, str], duty: str) -> str:
+    names = standing.instead(carried, duty)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"Who could: {', '.join(names[:_SHOWN]) or 'nobody at this moment'}{more}."
+
+
+def _refuse_other_content(chain: Chain, duty: str, history: Sequence[Duty], content: str) -> None:
+    before = chain.duties[: chain.duties.index(duty)]
+    for past in history:
+        if past.duty in before and past.done and past.content != content:
+            raise Refusal(
+                "other-content",
+                f"{past.person} did {past.duty} on {past.content}, and this is {content}.",
+                f"Do {duty} on what was done before it, or let {past.person} do {past.duty} anew.",
+            )
+
+
+async def _void_later(
+    work: UnitOfWork, chain: Chain, duty: str, history: Sequence[Duty], content: str, now: datetime
+) -> Sequence[Duty]:
+    later = chain.duties[chain.duties.index(duty) + 1 :]
+    own = next(past for past in history if past.duty == duty)
+    if not own.done or own.content == content:
+        return ()
+    why = f"{own.duty} was done anew on {content}"
+    voided = [replace(past, voided_at=now, voided_why=why) for past in history if past.duty in later]
+    for past in voided:
+        await work.save(past)
+        work.record(
+            DutyVoided(
+                duty_id=past.id,
+                chain=past.chain,
+                artifact=past.artifact,
+                duty=past.duty,
+                person=past.person,
+                reason=why,
+            )
+        )
+    return voided

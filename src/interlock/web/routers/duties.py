@@ -1,0 +1,47 @@
+"""Duties of chains over artifacts."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from interlock.services.duties import do_duty, list_duties, take_duty
+from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
+from interlock.web.models import Body, InQuery, Name, answer
+
+router = APIRouter(prefix="/v1/duties")
+
+
+class DutyBody(Body):
+    chain: Name
+    duty: Name
+    artifact: Name
+
+
+class DoneBody(DutyBody):
+    content: Name
+
+
+@router.get("")
+async def history(services: ServicesOf, caller: ReadingPerson, chain: InQuery, artifact: InQuery) -> JSONResponse:
+    return answer(await list_duties(services.desk, person=caller.name, chain=chain, artifact=artifact))
+
+
+@router.post("/take")
+async def take(body: DutyBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(
+        await take_duty(
+            services.desk, login_id=caller.login.id, chain=body.chain, duty=body.duty, artifact=body.artifact
+        )
+    )
+
+
+@router.post("/done")
+async def done(body: DoneBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    own, *voided = await do_duty(
+        services.desk,
+        login_id=caller.login.id,
+        chain=body.chain,
+        duty=body.duty,
+        artifact=body.artifact,
+        content=body.content,
+    )
+    return answer({"duty": own, "voided": voided})
