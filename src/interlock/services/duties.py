@@ -96,7 +96,9 @@ async def list_duties(desk: Desk, *, person: str, chain: str, artifact: str) -> 
         history = await reading.duties(chain, name)
     if not reader.is_employee and all(past.person != reader.name for past in history):
         return ()
-    return history
+    known = desk.configuration.chains.get(chain)
+    order = known.duties if known is not None else ()
+    return sorted(history, key=lambda past: (past.taken_at, order.index(past.duty) if past.duty in order else 0))
 
 
 def _chain(desk: Desk, chain: str, duty: str) -> Chain:
