@@ -37,6 +37,7 @@ GROUPS = {
     "duties": ("duty",),
     "ledger": ("ledger",),
     "witness": ("witness",),
+    "report": ("report",),
     "keys": ("keys",),
     "doctor": ("doctor",),
 }

@@ -88,3 +88,12 @@ def test_an_entry_rewritten_in_the_database_with_links_that_fit_is_named(stack: 
     finally:
         asyncio.run(run(mend, on, "DROP TABLE interlock.kept"))
     stack.run(boss, "ledger", "verify")
+
+
+def test_a_report_names_its_entries(stack: Stack, boss: Member, tmp_path: Path) -> None:
+    found = stack.ask(boss, "report", "person", boss.name)
+    assert found["rows"]
+    assert stack.ask(boss, "ledger", "show", found["rows"][0]["ledger entry"])["position"] > 0
+    for name in ("access.csv", "access.html"):
+        stack.run(boss, "report", "access", "--out", str(tmp_path / name))
+        assert "allowed by" in (tmp_path / name).read_text()
