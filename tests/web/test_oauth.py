@@ -19,6 +19,7 @@ from interlock.services.delegations import CODE_LIFETIME
 from interlock.services.offboard_person import offboard_person
 from interlock.store.home import StateAddress
 from interlock.store.state import PostgresState
+from interlock.store.waiting import MOST_OF_ONE_NETWORK
 from tests.services.world import ADMIN, DBA, DEV, HOUR
 from tests.support.site import HOST, response, site
 from tests.web.house import House, open_house, trust
@@ -539,3 +540,14 @@ async def test_a_client_that_is_known_by_its_document(
         assert (await stranger.authorize()).status_code == 400
         document["redirect_uris"] = ["https://client.example/moved"]
         assert (await tool.authorize()).status_code == 400
+
+
+async def test_what_strangers_begin_is_bounded(house: House, tool: Client) -> None:
+    for number in range(MOST_OF_ONE_NETWORK):
+        until = house.clock.now() + HOUR
+        await house.services.oauth.waiting.put(f"x {number}", {}, until=until, origin="consent 127.0.0.1")
+    went = await tool.authorize()
+    assert fields_in(went.headers["location"])["error"] == "temporarily_unavailable"
+    house.clock.advance(HOUR)
+    went = await tool.authorize()
+    assert "request" in fields_in(went.headers["location"])

@@ -151,7 +151,9 @@ def redirect_to(services: Services, uri: str, fields: Mapping[str, str]) -> str:
 
 
 def redirect_error(services: Services, uri: str, state: str, refusal: Refusal) -> str:
-    fields = {"error": refusal.code, "error_description": refusal.sentence, "state": state}
+    # Words of ours have dashes, those of the RFCs have none; a client knows the latter alone.
+    code = "temporarily_unavailable" if "-" in refusal.code else refusal.code
+    fields = {"error": code, "error_description": refusal.sentence, "state": state}
     return redirect_to(services, uri, fields)
 
 
