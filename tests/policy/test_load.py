@@ -218,3 +218,11 @@ def test_a_file_that_cannot_be_read_gives_one_sentence(tmp_path: Path) -> None:
     assert "cannot be read" in failure(tmp_path)
     path.write_text("cedar: [a]\n")
     assert failure(path).startswith("interlock.yaml:1: cedar is a list")
+
+
+def test_own_recordings_are_refused_only_when_told() -> None:
+    assert load_configuration("vendors: {}\n", "i.yaml").own_recordings
+    assert load_configuration("recordings: {own: allow}\n", "i.yaml").own_recordings
+    assert not load_configuration("recordings: {own: refuse}\n", "i.yaml").own_recordings
+    with pytest.raises(ConfigurationError, match="neither allow nor refuse"):
+        load_configuration("recordings: {own: maybe}\n", "i.yaml")

@@ -1,6 +1,7 @@
 """Sessions: what gateways report, who may see and cut them."""
 
 import asyncio
+from dataclasses import replace
 
 from interlock.domain.grants import Activity
 from interlock.ports.control import SessionEnd, SessionStart
@@ -105,3 +106,13 @@ async def test_reading_a_recording_is_written_down_first(world: World) -> None:
     session, _, _ = await world.session_with()
     await read_recording(world.desk, person=LEAD, session_id=session)
     assert await world.events("recording.read") == [{"session": session, "by": LEAD}]
+
+
+async def test_the_recorded_reads_no_recording_of_their_own_where_the_policy_says_so(world: World) -> None:
+    session, _, _ = await world.session_with()
+    await read_recording(world.desk, person=DEV, session_id=session)
+    strict = replace(world.desk, configuration=replace(world.desk.configuration, own_recordings=False))
+    with refused("own-recording"):
+        await read_recording(strict, person=DEV, session_id=session)
+    await read_recording(strict, person=LEAD, session_id=session)
+    assert [event["by"] for event in await world.events("recording.read")] == [DEV, LEAD]

@@ -159,6 +159,7 @@ class Configuration:
     ``console``. ``cedar`` maps file names to Cedar text. ``text`` is the YAML as written and ``digest`` the SHA-256
     (hex) over it and the Cedar files. ``warnings`` are what is allowed and yet hardly meant, as
     ``file:line: sentence``. ``clear_text`` names the listeners that let clients on their own machine in without TLS.
+    ``own_recordings``: whether people may read the recordings of their own sessions.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -177,6 +178,7 @@ class Configuration:
     scim: Scim | None = None
     providers: Mapping[str, Provider] = field(default_factory=dict)
     sinks: Mapping[str, SinkSource] = field(default_factory=dict)
+    own_recordings: bool = True
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

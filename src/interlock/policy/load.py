@@ -17,6 +17,7 @@ from interlock.policy.mistakes import Mistakes
 from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
+from interlock.policy.read_recordings import read_own_recordings
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
 from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
@@ -66,6 +67,7 @@ def load_configuration(
     state = read_state(draft)
     witnesses = read_witnesses(draft)
     sinks = read_sinks(draft, schemes)
+    own_recordings = read_own_recordings(draft)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
     check_together(draft, Parts(resources, people, contracts, roles, outside))
@@ -89,6 +91,7 @@ def load_configuration(
         scim=scim,
         providers=providers,
         sinks=sinks,
+        own_recordings=own_recordings,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

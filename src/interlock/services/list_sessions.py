@@ -3,6 +3,7 @@
 Holds to:
 
 * nobody sees a session that is neither theirs nor theirs to answer for (``reading_rights``)
+* the recorded person reads no recording of their own where the policy says so (``recordings.own``)
 * whoever watches or replays a recording is written in the ledger before the first record is shown
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from interlock.domain.events import RecordingRead
 from interlock.domain.grants import Activity
-from interlock.errors import NotFound
+from interlock.errors import NotFound, Refusal
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person, is_administrator
@@ -39,9 +40,18 @@ async def show_session(desk: Desk, *, person: str, session_id: str) -> Activity:
 
 
 async def read_recording(desk: Desk, *, person: str, session_id: str) -> Activity:
-    """The session whose recording ``person`` may now read, watched live or replayed. Raises NotFound."""
+    """The session whose recording ``person`` may now read, watched live or replayed.
+
+    Raises NotFound, Refusal (``own-recording``).
+    """
     async with desk.state.changing(person) as work:
         activity = await _locate(work, person, session_id)
+        if activity.person == person and not desk.configuration.own_recordings:
+            raise Refusal(
+                "own-recording",
+                f"{session_id} is a session of your own, and the policy keeps recordings from those who are recorded.",
+                "Ask somebody who answers for you.",
+            )
         work.record(RecordingRead(session=session_id, by=person))
     return activity
 
