@@ -24,7 +24,8 @@ from interlock.gateway.rules import Rules
 from interlock.identity.authority import login_of
 from interlock.identity.keys import UnusableKeyError, thumbprint, usable_public_key
 from interlock.policy.decide import Question
-from interlock.ports.protocol import Refused
+from interlock.ports.control import SessionStart
+from interlock.ports.protocol import Admission, Refused
 from interlock.services.resting import why_grant_fell
 
 _SHOWN_NEEDS = (Need(Action.CONNECT),)
@@ -53,6 +54,30 @@ class Rights:
             {("people", self.person), ("logins", self.login)}
             | {("grants", grant.id) for grant in self.grants}
             | {("contracts", name) for name in self.contracts}
+        )
+
+    def admission(self, session: str) -> Admission:
+        """What the machine is told of them."""
+        return Admission(
+            session=session,
+            person=self.person,
+            resource=self.resource,
+            credential=self.credential,
+            read_only=self.read_only,
+            may_execute=self.may_execute,
+        )
+
+    def start(self, session: str, *, address: str, client: str, at: datetime) -> SessionStart:
+        """What the control plane is told of a session that opens under them. ``client`` names its program."""
+        return SessionStart(
+            id=session,
+            person=self.person,
+            resource=self.resource.name,
+            login=self.login,
+            grants=tuple(grant.id for grant in self.grants),
+            address=address,
+            client=client,
+            opened_at=at,
         )
 
 

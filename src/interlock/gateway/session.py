@@ -1,37 +1,26 @@
 """One client's connection and the machine that speaks for it: everything a machine may ask of the gateway.
 
-::
-
-    STRANGER   connected; nobody has vouched for it: bounded in number, bytes and seconds
-    ADMITTING  it said who it is
-    ADMITTED   it rests on grants, which are watched from here on; the upstream is being reached
-    OPEN       statements
-    LEAVING    an orderly end: what was written still goes out
-    CUT        the last words are on their way, everything else is closed
-    OVER
-
-A stage is only ever left downwards. Each call into the machine goes through ``_enter``: whatever it raises ends this
-session and touches no other.
+It goes through the stages of ``gateway.stages``. Each call into the machine goes through ``_enter``: whatever it raises
+ends this session and touches no other.
 """
 
 import logging
 from collections.abc import Callable
-from enum import IntEnum
 
 from interlock.errors import Misuse, PeerError
-from interlock.gateway.admission import Rights, why_ended, window_end
+from interlock.gateway.admission import Rights
 from interlock.gateway.connection import Connection
-from interlock.gateway.dialling import dial, explain_failure
 from interlock.gateway.door import judge_clear_text, judge_credentials
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.recorder import Recording
 from interlock.gateway.shared import Shared
+from interlock.gateway.sides import Sides
 from interlock.gateway.signals import Signals
+from interlock.gateway.stages import Stage
+from interlock.gateway.standing import Standing
 from interlock.gateway.statements import Party, Statements
 from interlock.gateway.timers import Timers
-from interlock.ports.control import SessionStart
 from interlock.ports.protocol import (
-    Admission,
     Aside,
     Credentials,
     Impact,
@@ -50,38 +39,25 @@ _LOG = logging.getLogger("interlock.gateway")
 _FAULT = "The gateway met a fault of its own and ends this session."
 
 
-class Stage(IntEnum):
-    STRANGER = 1
-    ADMITTING = 2
-    ADMITTED = 3
-    OPEN = 4
-    LEAVING = 5
-    CUT = 6
-    OVER = 7
-
-
 class Session:
-    """The machine's Outlet, the connections' owner, and what the registry of sessions knows."""
+    """The machine's Outlet, the owner of both connections, and what the registry of sessions knows."""
 
     def __init__(self, shared: Shared, adapter: ProtocolAdapter, *, clear_text: bool = False) -> None:
         self.id = ""
         self.stage = Stage.STRANGER
-        limits = shared.limits
-        self.client = Connection(self, limits.write_high, limits.write_low)
+        self._sides = Sides(shared, adapter, self)
+        self.client = self._sides.client
         self._shared = shared
         self._adapter = adapter
         self._clear_text = clear_text
-        self._upstream: Connection | None = None
-        self._dialling = False
         self._machine: Machine | None = None
-        self._rights: Rights | None = None
+        self._standing: Standing | None = None
         self._recording: Recording | None = None
         self._statements: Statements | None = None
         self._described = ""
         self._timers = Timers(shared.loop)
         self._signals = Signals(shared, adapter)
         self._said_bytes = 0
-        self._asked_pause = False
         self._client_finished = False
         self._why = ""
 
@@ -92,12 +68,10 @@ class Session:
             self._shared.strangers.enter(self, self.client.peer)
             self._timers.set("stranger", self._shared.limits.stranger_s, self._too_slow)
             self._enter(self._open_machine)
+        elif self.stage is Stage.ADMITTED and self._machine is not None:
+            self._enter(self._machine.upstream_opened)
         else:
-            self._dialling = False
-            if self.stage is Stage.ADMITTED and self._machine is not None:
-                self._enter(self._machine.upstream_opened)
-            else:
-                connection.abort()
+            connection.abort()
 
     def _open_machine(self) -> None:
         self._machine = self._adapter.open_machine(self)
@@ -136,9 +110,7 @@ class Session:
         if connection is not self.client:
             self._upstream_ended("")
             return
-        self._client_finished = True
-        if self._machine is not None:
-            self._enter(self._machine.client_closed)
+        self._tell_client_closed()
         if self.stage < Stage.LEAVING:
             self._leave_when_idle()
 
@@ -146,37 +118,26 @@ class Session:
         if connection is not self.client:
             self._upstream_ended(why)
             return
-        if not self._client_finished and self._machine is not None:
-            self._client_finished = True
-            self._enter(self._machine.client_closed)
+        self._tell_client_closed()
         self._why = self._why or why or "the client left"
         self._leave(self._why)
         self._settle()
 
-    def write_pressure(self, connection: Connection, *, high: bool) -> None:
-        self._regulate()
+    def _tell_client_closed(self) -> None:
+        """The client sends no more. Said once, by whoever sees it first."""
+        if not self._client_finished and self._machine is not None:
+            self._client_finished = True
+            self._enter(self._machine.client_closed)
 
-    def _regulate(self) -> None:
-        """Read a side only while the other can be written. A client that does not read is not read either."""
-        upstream = self._upstream
-        if self._asked_pause or self.client.high or (upstream is not None and upstream.high):
-            self.client.pause()
-        else:
-            self.client.resume()
-        if upstream is not None:
-            if self.client.high:
-                upstream.pause()
-            else:
-                upstream.resume()
+    def write_pressure(self, connection: Connection, *, high: bool) -> None:
+        self._sides.regulate()
 
     def _upstream_ended(self, why: str) -> None:
-        upstream = self._upstream
         if self.stage < Stage.LEAVING and self._machine is not None:
             machine = self._machine
             self._enter(lambda: machine.upstream_closed(why))
             self._leave(why or "the resource closed the connection")
-        if upstream is not None:
-            upstream.close()
+        self._sides.close_upstream()
         self._settle()
 
     # --- Outlet: bytes
@@ -185,8 +146,9 @@ class Session:
         self.client.send(payload)
 
     def to_upstream(self, payload: bytes | bytearray | memoryview) -> None:
-        if self._upstream is not None and Stage.ADMITTED <= self.stage <= Stage.OPEN:
-            self._upstream.send(payload)
+        upstream = self._sides.upstream
+        if upstream is not None and Stage.ADMITTED <= self.stage <= Stage.OPEN:
+            upstream.send(payload)
 
     def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:
         self.client.send(after)
@@ -196,17 +158,13 @@ class Session:
         return judge_clear_text(allowed=self._clear_text, local=self.client.local)
 
     def secure_upstream(self, server_name: str, mode: str, trust: str | None = None) -> None:
-        if self._upstream is None:
-            raise Misuse("TLS was started towards a resource that is not connected")
-        self._upstream.secure(self._shared.tls.upstream(mode, trust), server_name=server_name)
+        self._sides.secure_upstream(server_name, mode, trust)
 
     def pause_client(self) -> None:
-        self._asked_pause = True
-        self._regulate()
+        self._sides.ask_pause(pause=True)
 
     def resume_client(self) -> None:
-        self._asked_pause = False
-        self._regulate()
+        self._sides.ask_pause(pause=False)
 
     # --- Outlet: admission
 
@@ -233,12 +191,12 @@ class Session:
             self._timers.set("turned away", self._shared.limits.close_s, self.client.abort)
             return
         self._begin(verdict)
-        self._enter(lambda: machine.admitted(self._admission(verdict)))
+        self._enter(lambda: machine.admitted(verdict.admission(self.id)))
 
     def _begin(self, rights: Rights) -> None:
         shared = self._shared
         self.id = new_id("s")
-        self._rights = rights
+        self._standing = Standing(shared, self._timers, self.id, rights, ended=self._rights_ended)
         self.stage = Stage.ADMITTED
         shared.strangers.leave(self)
         self._timers.clear("stranger")
@@ -246,59 +204,26 @@ class Session:
         self._statements = Statements(shared, Party(self.id, rights, self._adapter.honours), self._recording, self)
         shared.sessions.add(self)
         self._timers.set("handshake", shared.limits.handshake_s, self._upstream_too_slow)
-        self._set_window()
-
-    def _admission(self, rights: Rights) -> Admission:
-        return Admission(
-            session=self.id,
-            person=rights.person,
-            resource=rights.resource,
-            credential=rights.credential,
-            read_only=rights.read_only,
-            may_execute=rights.may_execute,
-        )
+        self._standing.set_window()
 
     # --- Outlet: the upstream
 
     def open_upstream(self) -> None:
-        if self.stage is not Stage.ADMITTED or self._upstream is not None or self._dialling:
+        if self.stage is not Stage.ADMITTED or self._standing is None:
             raise Misuse("an upstream is opened once, after the admission")
-        self._dialling = True
-        self._shared.run_errand(self._dial())
-
-    async def _dial(self) -> None:
-        if self._rights is None:
-            return
-        resource, limits = self._rights.resource, self._shared.limits
-        self._upstream = Connection(self, limits.write_high, limits.write_low)
-        upstream = self._upstream
-        try:
-            await dial(resource, self._adapter, lambda: upstream, limits.connect_s)
-        except (OSError, UnicodeError) as error:
-            self._dialling = False
-            self._upstream = None
-            self._upstream_ended(explain_failure(resource, error, limits.connect_s))
+        self._sides.reach(self._standing.rights.resource, self._upstream_ended)
 
     def open_aside(self, aside: Aside) -> None:
-        if self._rights is not None and self.stage is not Stage.OVER:
-            self._signals.open_aside(aside, self._rights.resource)
+        if self._standing is not None and self.stage is not Stage.OVER:
+            self._signals.open_aside(aside, self._standing.rights.resource)
 
     def established(self) -> None:
-        if self.stage is not Stage.ADMITTED or self._rights is None or self._recording is None:
+        if self.stage is not Stage.ADMITTED or self._standing is None or self._recording is None:
             raise Misuse("only an admitted session is established, once")
         self.stage = Stage.OPEN
         self._timers.clear("handshake")
-        rights = self._rights
-        start = SessionStart(
-            id=self.id,
-            person=rights.person,
-            resource=rights.resource.name,
-            login=rights.login,
-            grants=tuple(grant.id for grant in rights.grants),
-            address=self.client.peer,
-            client=self._described,
-            opened_at=self._shared.now(),
-        )
+        rights = self._standing.rights
+        start = rights.start(self.id, address=self.client.peer, client=self._described, at=self._shared.now())
         self._shared.archive.expect(self.id)
         self._recording.open(start)
         self._shared.reporter.started(start)
@@ -359,18 +284,15 @@ class Session:
 
     @property
     def rests_on(self) -> frozenset[Key]:
-        return frozenset() if self._rights is None else self._rights.rests_on
+        return frozenset() if self._standing is None else self._standing.rights.rests_on
 
     def check(self) -> None:
-        """Look whether what it rests on still holds, as far as is known; the window's timer is set anew."""
-        follower, rights = self._shared.follower, self._rights
-        if rights is None or follower.snapshot is None or follower.rules is None or self.stage >= Stage.CUT:
-            return
-        why = why_ended(self.id, rights, (follower.snapshot, follower.rules), self._shared.now())
-        if why is not None:
-            self.cut(f"Interlock ended this session: {why}.", why)
-        else:
-            self._set_window()
+        """Look whether what it rests on still holds, as far as is known."""
+        if self._standing is not None and self.stage < Stage.CUT:
+            self._standing.check()
+
+    def _rights_ended(self, why: str) -> None:
+        self.cut(f"Interlock ended this session: {why}.", why)
 
     def look_at_holds(self, requests: frozenset[str] | None) -> None:
         if self._statements is not None:
@@ -397,8 +319,7 @@ class Session:
                 self._machine.ending(sentence)
             except Exception:  # noqa: BLE001 -- a fault in the last words must not keep the session open
                 _LOG.exception("%s could not say its last words.", self.id)
-        if self._upstream is not None:
-            self._upstream.abort()
+        self._sides.abort_upstream()
         self.client.close()
         self._timers.set("last words", self._shared.limits.last_words_s, self.client.abort)
         self._settle()
@@ -414,16 +335,9 @@ class Session:
             return
         self.stage = Stage.LEAVING
         self._why = self._why or why or "it ended"
-        if self._upstream is not None:
-            self._upstream.close()
-        self.client.close()
-        self._timers.set("close", self._shared.limits.close_s, self._abort)
+        self._sides.close()
+        self._timers.set("close", self._shared.limits.close_s, self._sides.abort)
         self._settle()
-
-    def _abort(self) -> None:
-        self.client.abort()
-        if self._upstream is not None:
-            self._upstream.abort()
 
     def _leave_when_idle(self) -> None:
         """The client sends no more: go when what it sent has been answered."""
@@ -451,8 +365,10 @@ class Session:
         if self._statements is not None and not self._statements.over:
             self._statements.end(self._why)
         self._signals.forget_keys()
-        self._timers.clear("stranger", "handshake", "window", "look")
-        if not self.client.over or (self._upstream is not None and not self._upstream.over):
+        if self._standing is not None:
+            self._standing.forget()
+        self._timers.clear("stranger", "handshake", "look")
+        if not self._sides.over:
             return
         self.stage = Stage.OVER
         self._timers.clear_all()
@@ -483,22 +399,8 @@ class Session:
         self.drop("it did not say in time who it is")
 
     def _upstream_too_slow(self) -> None:
-        if self._rights is not None:
-            self._upstream_ended(f"{self._rights.resource.name} did not let the gateway in in time")
-
-    # --- timers
-
-    def _set_window(self) -> None:
-        """End with the first window. Set anew whenever a window or the time may have changed."""
-        snapshot, clock = self._shared.follower.snapshot, self._shared.clock
-        if self._rights is None or snapshot is None:
-            return
-        ends_at = window_end(self._rights, snapshot)
-        self._timers.set("window", max(0.0, clock.steady_at(ends_at) - clock.steady()), self._window_ended)
-
-    def _window_ended(self) -> None:
-        self._timers.clear("window")
-        self.check()
+        if self._standing is not None:
+            self._upstream_ended(f"{self._standing.rights.resource.name} did not let the gateway in in time")
 
     def _look_after_client(self) -> None:
         """While people are asked the client may not be read: ask the kernel whether it is still there."""
@@ -506,9 +408,7 @@ class Session:
         if self._statements is None or not self._statements.holding:
             return
         if self.client.gone:
-            self._client_finished = True
-            if self._machine is not None:
-                self._enter(self._machine.client_closed)
+            self._tell_client_closed()
             self._leave("the client left")
         else:
             self._timers.set("look", 1.0, self._look_after_client)

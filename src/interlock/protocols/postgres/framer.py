@@ -128,8 +128,9 @@ class Framer:
                 run_begun += 1
                 at = after
                 continue
-            self._close_run(chunk, run_from, at, run_code, run_begun, pieces)
-            run_begun = 0
+            if run_begun:
+                self._close_run(chunk, run_from, at, run_code, run_begun, pieces)
+                run_begun = 0
             if after > end:
                 break
             pieces.append(Message(code, chunk[at:after]))

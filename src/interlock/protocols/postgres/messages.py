@@ -156,13 +156,13 @@ def _cut_string(raw: bytes, at: int, what: str) -> tuple[str, int]:
     return decode(raw[at:end]), end + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParseMessage:
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindMessage:
     """``tail`` is what follows the names, byte for byte, so that the same values can be bound once more."""
 

@@ -40,6 +40,7 @@ EXPECTED_LIMIT = 8192
 DENIED = "42501"
 CANCELLED = "57014"
 
+_SYNCED = Awaited("S")
 _MISSING = messages.bind("", f"{RESERVED}refused", messages.bind_tail())
 
 
@@ -210,7 +211,7 @@ class Relay:
 
     def send_sync(self) -> None:
         self.upstream.append(messages.SYNC)
-        self.replies.expect(Awaited("S"))
+        self.replies.expect(_SYNCED)
         self.replies.skipping = False
         self._close_batch()
 

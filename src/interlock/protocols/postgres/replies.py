@@ -47,6 +47,7 @@ _LAST: dict[str, bytes] = {"Q": b"Z", "P": b"1", "B": b"2", "D": b"Tn", "E": b"C
 IDLE, IN_TRANSACTION, FAILED = b"I"[0], b"T"[0], b"E"[0]
 
 _ERROR, _READY, _COMPLETE, _EMPTY, _SUSPENDED = b"E"[0], b"Z"[0], b"C"[0], b"I"[0], b"s"[0]
+_ASIDE = b"ENAS"
 _COPY_IN, _NOTICE, _NOTIFICATION, _PARAMETER = b"G"[0], b"N"[0], b"A"[0], b"S"[0]
 
 
@@ -114,7 +115,9 @@ class Replies:
             self._take_run(piece)
             return
         code = piece.code
-        if code == _PARAMETER:
+        if code not in _ASIDE:
+            self._take_answer(piece)
+        elif code == _PARAMETER:
             self._settle(*messages.read_parameter_status(piece.raw))
             self._sink.interject(piece.raw)
         elif code == _NOTIFICATION:
@@ -122,10 +125,8 @@ class Replies:
         elif code == _NOTICE:
             if not self.expected or self.expected[0].injection is None:
                 self._sink.write(piece.raw)
-        elif code == _ERROR:
-            self._take_error(piece)
         else:
-            self._take_answer(piece)
+            self._take_error(piece)
 
     def abandon(self, error: str) -> None:
         """The connection is over: every statement that was told to proceed and has not ended ends with ``error``."""

@@ -13,8 +13,6 @@ A phase is only ever left downwards. The client learns that it is in when the se
 then every failure can still be told as the one answer to its connection attempt.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 
 from interlock.errors import PeerError
@@ -43,12 +41,31 @@ class Phase(Enum):
     ENDED = 6
 
 
+class _Boundary:
+    """Around every event: the one place where a broken protocol becomes an answer."""
+
+    __slots__ = ("_machine",)
+
+    def __init__(self, machine: "PostgresMachine") -> None:
+        self._machine = machine
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
+        if error is None:
+            self._machine.send_gathered()
+        elif isinstance(error, PeerError):
+            self._machine.end_broken(error)
+
+
 class PostgresMachine:
     """PostgreSQL's :class:`~interlock.ports.protocol.Machine`."""
 
     def __init__(self, outlet: Outlet, reader: Reader) -> None:
         self._outlet = outlet
         self._reader = reader
+        self._boundary = _Boundary(self)
         self._phase = Phase.STARTING
         self._sink = Sink(outlet.to_client)
         self._startup = ClientStartup(outlet, self._sink.write)
@@ -66,7 +83,7 @@ class PostgresMachine:
     # --- the client
 
     def client_bytes(self, payload: bytes) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is Phase.STARTING:
                 self._startup.received(payload)
                 self._after_startup()
@@ -78,41 +95,41 @@ class PostgresMachine:
                     raise PeerError("The client sent more than a session's start needs.")
 
     def client_secured(self, certificate: PeerCertificate | None) -> None:
-        with self._boundary():
+        with self._boundary:
             self._startup.secured(certificate)
 
     def client_closed(self) -> None:
-        with self._boundary():
+        with self._boundary:
             self._leave("the client closed the connection")
 
     # --- the gateway
 
     def admitted(self, admission: Admission) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is Phase.ADMITTING:
                 self._admission = admission
                 self._phase = Phase.OPENING
                 self._outlet.open_upstream()
 
     def turned_away(self, refusal: Refused) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is Phase.ADMITTING:
                 self._say_last_words("28000", refusal.sentence)
                 self._end(refusal.sentence)
 
     def decided(self, number: int, verdict: Proceed | Refused) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._relay is not None and self._steady is not None and self._phase is Phase.OPEN:
                 self._relay.decided(number, verdict)
                 self._steady.pump()
 
     def told(self, sentence: str) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is Phase.OPEN:
                 self._sink.interject(messages.notice(sentence))
 
     def interrupted(self) -> None:
-        with self._boundary():
+        with self._boundary:
             relay = self._relay
             if relay is None or self._phase is not Phase.OPEN:
                 return
@@ -123,7 +140,7 @@ class PostgresMachine:
                 self._cancel_upstream()
 
     def ending(self, sentence: str) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is not Phase.ENDED:
                 self._say_last_words("57P01", sentence)
                 self._stop(sentence)
@@ -131,7 +148,7 @@ class PostgresMachine:
     # --- the server
 
     def upstream_opened(self) -> None:
-        with self._boundary():
+        with self._boundary:
             opening, admission = self._startup.opening, self._admission
             if self._phase is not Phase.OPENING or opening is None or admission is None:
                 return
@@ -142,19 +159,19 @@ class PostgresMachine:
             self._sign_in.opened()
 
     def upstream_secured(self) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._sign_in is not None and self._phase is Phase.SIGNING_IN:
                 self._sign_in.secured()
 
     def upstream_bytes(self, payload: bytes) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is Phase.SIGNING_IN and self._sign_in is not None and self._sign_in.awaits_tls:
                 self._sign_in.answered_tls(payload)
             elif self._phase in (Phase.SIGNING_IN, Phase.OPEN):
                 self._take_from_server(self._server_framer.feed(payload))
 
     def upstream_closed(self, why: str) -> None:
-        with self._boundary():
+        with self._boundary:
             if self._phase is Phase.ENDED:
                 return
             name = "" if self._admission is None else self._admission.resource.name
@@ -168,24 +185,22 @@ class PostgresMachine:
 
     # --- in between
 
-    @contextmanager
-    def _boundary(self) -> Iterator[None]:
-        """The one place where a broken protocol becomes an answer. What was gathered goes out when all went well."""
-        try:
-            yield
-        except PeerError as error:
-            if self._phase is not Phase.ENDED:
-                sqlstate = error.sqlstate if isinstance(error, StartupError) else "08P01"
-                if isinstance(error, ForbiddenStateError):
-                    sqlstate = "57P01"
-                self._say_last_words(sqlstate, error.sentence, error.remedy)
-                self._stop(error.sentence)
-            raise
+    def send_gathered(self) -> None:
+        """An event was taken without a fault: what was gathered for either side goes out as one piece."""
         relay = self._relay
         if relay is not None and relay.upstream:
             gathered, relay.upstream = relay.upstream, []
             self._outlet.to_upstream(gathered[0] if len(gathered) == 1 else b"".join(gathered))
         self._sink.flush()
+
+    def end_broken(self, error: PeerError) -> None:
+        """The protocol was broken: the client is told, and nothing that was gathered goes upstream."""
+        if self._phase is not Phase.ENDED:
+            sqlstate = error.sqlstate if isinstance(error, StartupError) else "08P01"
+            if isinstance(error, ForbiddenStateError):
+                sqlstate = "57P01"
+            self._say_last_words(sqlstate, error.sentence, error.remedy)
+            self._stop(error.sentence)
 
     def _after_startup(self) -> None:
         if not self._startup.done:

@@ -25,6 +25,8 @@ _SETTINGS = Step("SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', tr
 
 _KEPT_BIND_BYTES = 64 * 1024
 
+_DESCRIBED = Awaited("D")
+
 _RESERVED_NAME = Refused("Names that begin with __interlock_ are taken by Interlock. Use another name.", "reserved")
 _UNSURE_NAME = Refused(
     f"The name of a statement or portal must be of at most {NAME_BYTES} ASCII characters here: servers cut longer ones"
@@ -53,9 +55,7 @@ class Steady:
             ord("Q"): self._query,
             ord("P"): self._parse,
             ord("B"): self._bind,
-            ord("D"): self._describe,
             ord("E"): self._execute,
-            ord("C"): self._close,
             ord("F"): self._call_function,
         }
 
@@ -92,6 +92,10 @@ class Steady:
             return
         elif code == "H":
             self._relay.upstream.append(messages.FLUSH)
+        elif code == "D":
+            self._describe(piece.raw)
+        elif code == "C":
+            self._close(piece.raw)
         else:
             self._relay.start(self._scripts[piece.code](piece.raw))
 
@@ -126,7 +130,8 @@ class Steady:
             yield Wait.DRAINED
         if self._skips() or (self._replies.implicit_block and not (yield from self._end_batch())):
             return
-        yield from self._settle()
+        if not self._settled:
+            yield from self._settle()
         if raw.find(0, 5) != len(raw) - 1:
             relay.refuse(MALFORMED, Refused("The statement holds a NUL byte, and was not sent on."), query=True)
             return
@@ -197,7 +202,8 @@ class Steady:
 
     def _parse(self, raw: bytes) -> Script:
         relay = self._relay
-        yield from self._settle()
+        if not self._settled:
+            yield from self._settle()
         if self._skips():
             return
         parsed = messages.read_parse(raw)
@@ -213,7 +219,8 @@ class Steady:
 
     def _bind(self, raw: bytes) -> Script:
         relay = self._relay
-        yield from self._settle()
+        if not self._settled:
+            yield from self._settle()
         if self._skips():
             return
         bound = messages.read_bind(raw)
@@ -221,7 +228,9 @@ class Steady:
         if unusable is not None:
             relay.refuse(DENIED, unusable, query=False)
             return
-        prepared = yield from self._find(self._replies.statements, bound.statement)
+        prepared = self._replies.statements.find(bound.statement, relay.batch)
+        if prepared is UNSETTLED:
+            prepared = yield from self._find(self._replies.statements, bound.statement)
         if prepared is None and not self._skips():
             yield from self._probe(b"S", bound.statement)
             prepared = _unseen("statement", bound.statement)
@@ -265,13 +274,16 @@ class Steady:
     def _execute(self, raw: bytes) -> Script:
         relay = self._relay
         name, _ = messages.read_execute(raw)
-        yield from self._settle()
+        if not self._settled:
+            yield from self._settle()
         if self._skips():
             return
         if (unusable := _why_unusable(name)) is not None:
             relay.refuse(DENIED, unusable, query=False)
             return
-        portal = yield from self._find(self._replies.portals, name)
+        portal = self._replies.portals.find(name, relay.batch)
+        if portal is UNSETTLED:
+            portal = yield from self._find(self._replies.portals, name)
         if portal is None and not self._skips():
             yield from self._probe(b"P", name)
             portal = Portal(name, _unseen("portal", name), None)
@@ -280,8 +292,10 @@ class Steady:
         again = portal.running is None or portal.running.over
         if again and not (yield from self._decide_portal(portal)):
             return
-        running = portal.running
-        changed = yield from self._find_other_meaning(portal.prepared)
+        running, classified = portal.running, portal.prepared.classified
+        changed = None
+        if classified.executes is not None or classified.fetches:
+            changed = yield from self._find_other_meaning(portal.prepared)
         if running is None or self._skips():
             return
         if changed is not None:
@@ -296,15 +310,14 @@ class Steady:
         if running.classified.copies_in:
             yield Wait.DRAINED
 
-    def _describe(self, raw: bytes) -> Script:
+    def _describe(self, raw: bytes) -> None:
         _, name = messages.read_named(raw, "Describe")
         if (unusable := _why_unusable(name)) is not None:
             self._relay.refuse(DENIED, unusable, query=False)
             return
-        self._relay.send(raw, Awaited("D"))
-        yield from ()
+        self._relay.send(raw, _DESCRIBED)
 
-    def _close(self, raw: bytes) -> Script:
+    def _close(self, raw: bytes) -> None:
         relay = self._relay
         kind, name = messages.read_named(raw, "Close")
         if (unusable := _why_unusable(name)) is not None:
@@ -313,13 +326,20 @@ class Steady:
             relay.send(raw, Awaited("C", statement=self._replies.statements.ask(name, None, relay.batch)))
         else:
             relay.send(raw, Awaited("C", portal=self._replies.portals.ask(name, None, relay.batch)))
-        yield from ()
 
     # --- what the scripts share
 
     def _skips(self) -> bool:
         """Whether the batch failed: everything up to the client's next Sync is skipped, as the server does."""
         return self._replies.skipping
+
+    @property
+    def _settled(self) -> bool:
+        """Whether there is nothing to wait for or to look at: the common case, told without starting a script."""
+        replies, relay = self._replies, self._relay
+        if replies.unsettled or replies.stale_settings or relay.doubt is not None:
+            return False
+        return not (relay.admission.read_only and (replies.transaction_over or self._crosses_transactions()))
 
     def _settle(self) -> Script:
         """Wait for statements after which settings or names may be others, and look at what became of them.
@@ -422,6 +442,8 @@ class Steady:
 
 def fence_of(verdict: Proceed, classified: Classified) -> int | None:
     """The fence that a statement has to keep to, in rows, or None."""
+    if not verdict.obligations:
+        return None
     fences = [obligation.rows for obligation in verdict.obligations if isinstance(obligation, Fence)]
     return min(fences) if fences and classified.changes_rows else None
 
