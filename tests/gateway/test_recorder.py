@@ -12,8 +12,8 @@ from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
 from interlock.gateway.recorder import Recording
 from interlock.gateway.sealing import number_of
+from interlock.ports.protocol import Described, Outcome, Statement
 from interlock.ports.protocol import Effect as When
-from interlock.ports.protocol import Outcome, Statement
 
 _TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from(['"', "\\", "\udc80", "\x00", '","n":7,', "ß\u2028"])
 _NEEDS = st.lists(st.builds(Need, st.sampled_from(Action), _TEXTS), min_size=1, max_size=2).map(tuple)
@@ -27,11 +27,8 @@ _DECISIONS = st.builds(
 _STATEMENTS = st.builds(
     Statement,
     _TEXTS,
-    _NEEDS,
-    st.just(When.NEVER),
-    summary=_TEXTS,
+    st.builds(Described, _NEEDS, st.just(When.NEVER), summary=_TEXTS, unknown=_TEXTS),
     parameters=st.lists(st.none() | st.binary(max_size=4), max_size=2).map(tuple),
-    unknown=_TEXTS,
 )
 
 
@@ -41,7 +38,7 @@ class _Pages:
     def __init__(self) -> None:
         self.payloads: list[bytes] = []
 
-    def append(self, owner: FrameOwner, payload: bytes, *, then: Then | None = None) -> None:
+    def append(self, owner: FrameOwner, payload: bytes, then: Then | None = None) -> None:
         self.payloads.append(payload)
 
 

@@ -34,10 +34,11 @@ class ConnectionOwner(Protocol):
         """More (or again less) waits to be sent than the bounds allow."""
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """Bytes in and out; TLS may start at any byte. All methods but ``abort`` do nothing once it is over.
 
     ``peer`` is the other side's address; ``local`` is true when both ends are on this machine's loopback.
+    It has the methods of :class:`asyncio.Protocol` without being one: a compiled class has no base in Python.
     """
 
     def __init__(self, owner: ConnectionOwner, write_high: int, write_low: int) -> None:
@@ -70,6 +71,8 @@ class Connection(asyncio.Protocol):
             return
         if self._tls is None:
             self._owner.received(self, data)
+        elif self._tls.secured:
+            self._decrypt(data)
         else:
             self._go_on(data)
 
@@ -169,6 +172,25 @@ class Connection(asyncio.Protocol):
 
     # Inside
 
+    def _decrypt(self, encrypted: bytes) -> None:
+        """What comes once TLS stands."""
+        tls, transport = self._tls, self._transport
+        if tls is None or transport is None:
+            return
+        try:
+            plain = tls.read(encrypted)
+        except PeerError as error:
+            transport.write(tls.outgoing())
+            self._fail(error.sentence)
+            return
+        outgoing = tls.outgoing()
+        if outgoing:
+            transport.write(outgoing)
+        if plain:
+            self._owner.received(self, plain)
+        if tls.closed:
+            self._tell_finished()
+
     def _go_on(self, encrypted: bytes) -> None:
         tls, transport = self._tls, self._transport
         if self._over or self._closing or tls is None or transport is None:
@@ -208,6 +230,11 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         self._closing = self._over = True
         self._owner.connection_lost(self, sentence)
+
+
+def as_asyncio(connection: Connection) -> asyncio.Protocol:
+    """The same object, as what asyncio asks for."""
+    return cast("asyncio.Protocol", connection)
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:

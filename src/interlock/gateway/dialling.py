@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 
 from interlock.domain.resources import Resource
-from interlock.gateway.connection import Connection
+from interlock.gateway.connection import Connection, as_asyncio
 from interlock.ports.protocol import ProtocolAdapter
 
 
@@ -25,9 +25,9 @@ async def dial(
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(within_s):
         if resource.host.startswith("/"):
-            await loop.create_unix_connection(open_connection, socket_path(resource, adapter))
+            await loop.create_unix_connection(lambda: as_asyncio(open_connection()), socket_path(resource, adapter))
         else:
-            await loop.create_connection(open_connection, resource.host, resource.port)
+            await loop.create_connection(lambda: as_asyncio(open_connection()), resource.host, resource.port)
 
 
 def explain_failure(resource: Resource, error: Exception, within_s: float) -> str:

@@ -98,6 +98,12 @@ class Follower:
     def fresh(self) -> bool:
         return self.clock.steady() < self._deadline and self._wanted is None
 
+    def known(self) -> tuple[Snapshot, Rules] | None:
+        """What may be decided from, or None while it is stale."""
+        if self._wanted is not None or self.snapshot is None or self.rules is None:
+            return None
+        return (self.snapshot, self.rules) if self.clock.steady() < self._deadline else None
+
     @property
     def why_stale(self) -> str:
         """A clause for people: 'this gateway has not heard from the control plane for 12 s'."""

@@ -43,11 +43,11 @@ class FrameOwner(Protocol):
 Then = Callable[[], None]
 
 
-@dataclass(slots=True)
 class _Entry:
-    owner: FrameOwner
-    frame: bytes
-    then: Then | None
+    def __init__(self, owner: FrameOwner, framed: bytes, then: Then | None) -> None:
+        self.owner = owner
+        self.frame = framed
+        self.then = then
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Journal:
         """Whether the oldest record that is not on disk is older than it may be."""
         return self._unsettled > 0 and time.monotonic() - self._oldest > self._stall_s
 
-    def append(self, owner: FrameOwner, payload: bytes, *, then: Then | None = None) -> None:
+    def append(self, owner: FrameOwner, payload: bytes, then: Then | None = None) -> None:
         """Take a record. With ``then`` it is synced at once, else within the time that a read's record may take."""
         if self._unsettled == 0:
             self._oldest = time.monotonic()

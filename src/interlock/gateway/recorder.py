@@ -14,18 +14,16 @@ Bind values are shown as text; one that is binary, or is no UTF-8, as ``\\x`` an
 import json
 from array import array
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import Any, Protocol
 
-from interlock.domain.actions import Need
 from interlock.domain.codec import to_plain
 from interlock.domain.decisions import Decision
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
 from interlock.ports.control import SessionStart
-from interlock.ports.protocol import Impact, Outcome, Statement
+from interlock.ports.protocol import Described, Impact, Outcome, Statement
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote: Callable[[str], str] = encode_basestring
@@ -35,24 +33,13 @@ _DECISIONS = 256
 class RecordTaker(Protocol):
     """The journal. ``then`` is called when the record is on disk."""
 
-    def append(self, owner: FrameOwner, payload: bytes, *, then: Then | None = None) -> None: ...
+    def append(self, owner: FrameOwner, payload: bytes, then: Then | None = None) -> None: ...
 
 
 class Shelf(Protocol):
     """Told which journal files a session's frames lie in."""
 
     def holds(self, file: int, session: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """What a statement's record says after its parameters, and of what it says so."""
-
-    decision: Decision
-    needs: tuple[Need, ...]
-    summary: str
-    unknown: str
-    written: str
 
 
 class Recording:
@@ -76,8 +63,8 @@ class Recording:
         self._head = f'{{"session":{_quote(session)},"n":'
         self._second = -1
         self._second_written = ""
-        # By the id() of the decision, which is no other's while it is kept here.
-        self._decided: dict[int, _Decided] = {}
+        # What a statement's record says after its parameters. A session asks the same again and again.
+        self._decided: dict[Described, tuple[Decision, str]] = {}
 
     def placed(self, file: int, offset: int) -> None:
         offsets = self.index.get(file)
@@ -106,9 +93,13 @@ class Recording:
     def statement(self, number: int, statement: Statement, decision: Decision, *, then: Then | None = None) -> None:
         self.statements += 1
         shown = _encode(show_parameters(statement)) if statement.parameters else "[]"
-        text = _quote(statement.text)
-        decided = self._write_decided(statement, decision)
-        self._write(f'"statement","number":{number},"text":{text},"parameters":{shown},{decided}', then)
+        described = statement.described
+        kept = self._decided.get(described)
+        if kept is None or kept[0] is not decision:
+            kept = self._write_decided(described, decision)
+        self._write(
+            f'"statement","number":{number},"text":{_quote(statement.text)},"parameters":{shown},{kept[1]}', then
+        )
 
     def held(self, number: int, request: str, impact: Impact) -> None:
         self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
@@ -128,20 +119,12 @@ class Recording:
         self._completed = completed
         self._write_fields("close", {"why": why, "statements": self.statements})
 
-    def _write_decided(self, statement: Statement, decision: Decision) -> str:
-        """The fields from ``summary`` on. A session asks the same again and again, and each is written once."""
-        kept = self._decided.get(id(decision))
-        if (
-            kept is not None
-            and kept.summary == statement.summary
-            and kept.needs == statement.needs
-            and kept.unknown == statement.unknown
-        ):
-            return kept.written
-        written = _list_decided(statement, decision)
+    def _write_decided(self, described: Described, decision: Decision) -> tuple[Decision, str]:
+        """The fields from ``summary`` on, written once and kept."""
+        written = (decision, _list_decided(described, decision))
         if len(self._decided) >= _DECISIONS:
             self._decided.clear()
-        self._decided[id(decision)] = _Decided(decision, statement.needs, statement.summary, statement.unknown, written)
+        self._decided[described] = written
         return written
 
     def _write_fields(self, kind: str, fields: Mapping[str, Any], then: Then | None = None) -> None:
@@ -150,30 +133,31 @@ class Recording:
     def _write(self, kind_and_fields: str, then: Then | None = None) -> None:
         self.written += 1
         record = f'{self._head}{self.written},"at":"{self._now()}","type":{kind_and_fields}}}'
-        self._journal.append(self, record.encode(errors="backslashreplace"), then=then)
+        self._journal.append(self, record.encode("utf-8", "backslashreplace"), then)
 
     def _now(self) -> str:
         """The time, with microseconds. The part before the point is written once a second."""
-        now_us = int(self._clock.now_s() * 1_000_000)
-        second = now_us // 1_000_000
+        now_s = self._clock.now_s()
+        second = int(now_s)
+        micros = int((now_s - second) * 1_000_000)
         if second != self._second:
             self._second = second
             self._second_written = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_written}.{now_us % 1_000_000:06d}Z"
+        return f"{self._second_written}.{micros:06d}Z"
 
 
-def _list_decided(statement: Statement, decision: Decision) -> str:
+def _list_decided(described: Described, decision: Decision) -> str:
     fields: dict[str, str | Iterable[str]] = {
-        "summary": statement.summary,
-        "needs": [str(need) for need in statement.needs],
+        "summary": described.summary,
+        "needs": [str(need) for need in described.needs],
         "effect": decision.effect.value,
         "reason": decision.reason,
         "policies": decision.policies,
     }
     if decision.errors:
         fields["errors"] = decision.errors
-    if statement.unknown:
-        fields["unknown"] = statement.unknown
+    if described.unknown:
+        fields["unknown"] = described.unknown
     return _encode(fields)[1:-1]
 
 

@@ -36,6 +36,7 @@ from interlock.ports.protocol import (
 from interlock.services.ids import new_id
 
 _LOG = logging.getLogger("interlock.gateway")
+_ADMITTED, _OPEN = Stage.ADMITTED, Stage.OPEN
 _FAULT = "The gateway met a fault of its own and ends this session."
 
 
@@ -78,7 +79,7 @@ class Session:
 
     def received(self, connection: Connection, payload: bytes) -> None:
         machine = self._machine
-        if machine is None or self.stage > Stage.OPEN:
+        if machine is None or self.stage > _OPEN:
             return
         if connection is not self.client:
             try:
@@ -86,7 +87,7 @@ class Session:
             except Exception as error:  # noqa: BLE001 -- a machine's fault ends its own session and nothing else
                 self._fail(error)
             return
-        if self.stage < Stage.ADMITTED:
+        if self.stage < _ADMITTED:
             self._said_bytes += len(payload)
             if self._said_bytes > self._shared.limits.stranger_bytes:
                 self.drop("it sent too much without saying who it is")
@@ -147,7 +148,7 @@ class Session:
 
     def to_upstream(self, payload: bytes | bytearray | memoryview) -> None:
         upstream = self._sides.upstream
-        if upstream is not None and Stage.ADMITTED <= self.stage <= Stage.OPEN:
+        if upstream is not None and _ADMITTED <= self.stage <= _OPEN:
             upstream.send(payload)
 
     def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:
@@ -233,8 +234,8 @@ class Session:
     # --- Outlet: statements
 
     def ask(self, number: int, statement: Statement) -> Verdict | None:
-        if self.stage is not Stage.OPEN or self._statements is None:
-            if self.stage > Stage.OPEN:
+        if self.stage is not _OPEN or self._statements is None:
+            if self.stage > _OPEN:
                 return Refused("The session is over.", "over")
             raise Misuse("a statement was asked about before the session was established")
         return self._statements.ask(number, statement)

@@ -79,10 +79,7 @@ class Shared:
     @property
     def known(self) -> tuple[Snapshot, Rules] | None:
         """What may be decided from, or None while it is stale."""
-        follower = self.follower
-        if not follower.fresh or follower.snapshot is None or follower.rules is None:
-            return None
-        return follower.snapshot, follower.rules
+        return self.follower.known()
 
     def now(self) -> datetime:
         return self.clock.now()

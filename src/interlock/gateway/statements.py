@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
-from interlock.domain.actions import Action, Need
+from interlock.domain.actions import Action
 from interlock.domain.decisions import Decision, Fence, Obligation
 from interlock.domain.decisions import Effect as Allow
 from interlock.domain.snapshot import Snapshot
 from interlock.errors import Misuse
 from interlock.gateway.admission import GONE, Rights, question
-from interlock.gateway.holds import Hold, HoldParty
+from interlock.gateway.holds import Hold
 from interlock.gateway.recorder import Recording
 from interlock.gateway.rules import Rules
 from interlock.gateway.shared import Shared
-from interlock.ports.protocol import Effect, Held, Impact, Outcome, Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Described, Effect, Held, Impact, Outcome, Proceed, Refused, Statement, Verdict
 
 _LOG = logging.getLogger("interlock.gateway")
 _REMEMBERED = 256
@@ -37,18 +37,23 @@ class Stage(Enum):
     PROCEEDING = "proceeding"
 
 
-@dataclass(slots=True)
+# Looked up for every statement.
+_PARKED, _PROCEEDING = Stage.PARKED, Stage.PROCEEDING
+_DENY, _HOLD = Allow.DENY, Allow.HOLD
+
+
 class Pending:
     """A statement that is asked about and not finished. ``proceeded`` once the machine was told so."""
 
-    number: int
-    statement: Statement
-    stage: Stage
-    started: float
-    decision: Decision | None = None
-    hold: Hold | None = None
-    proceeded: bool = False
-    parked_until: float = 0.0
+    def __init__(self, number: int, statement: Statement, started: float) -> None:
+        self.number = number
+        self.statement = statement
+        self.stage = _PARKED
+        self.started = started
+        self.decision: Decision | None = None
+        self.hold: Hold | None = None
+        self.proceeded = False
+        self.parked_until = 0.0
 
 
 class Teller(Protocol):
@@ -68,15 +73,24 @@ class Party:
     honours: frozenset[type]
 
 
-@dataclass(frozen=True, slots=True)
 class _Judged:
-    """A decision, fitted to the machine. ``changes``: some need of it can leave the resource other than it was."""
+    """A decision, fitted to the machine.
 
-    decision: Decision
-    changes: bool
+    ``at_once``: the statement may go out when its record was written, before it is on disk. A machine that calls a
+    change a read is not believed. ``yes`` is what it is told then.
+    """
+
+    def __init__(self, decision: Decision, described: Described) -> None:
+        self.decision = decision
+        changes = any(need.action.changes for need in described.needs)
+        believed = described.effect is Effect.AT_COMMIT or (described.effect is Effect.NEVER and not changes)
+        self.at_once = believed and decision.effect is Allow.ALLOW
+        self.yes = Proceed(decision.obligations) if decision.obligations else _PROCEED
 
 
-class Statements(HoldParty):
+class Statements:
+    """What a machine asks of the gateway in one session. It is the :class:`~interlock.gateway.holds.HoldParty`."""
+
     def __init__(self, shared: Shared, party: Party, recording: Recording, teller: Teller) -> None:
         self.shared = shared
         self.session = party.session
@@ -87,9 +101,11 @@ class Statements(HoldParty):
         self._pending: dict[int, Pending] = {}
         self._parked: dict[int, Pending] = {}
         self._over = False
-        # What holds as long as what is known stays; by what a statement needs, and whether it is fenceable.
-        self._judged: dict[tuple[tuple[Need, ...], bool], _Judged] = {}
-        self._judged_from: tuple[Snapshot, Rules] | None = None
+        self._follower = shared.follower
+        self._journal = shared.journal
+        # What holds as long as what is known stays, by what was described.
+        self._judged: dict[Described, _Judged] = {}
+        self._judged_from: tuple[Snapshot | None, Rules | None] = (None, None)
         self.on_idle: Callable[[], None] | None = None
 
     @property
@@ -110,9 +126,9 @@ class Statements(HoldParty):
     def ask(self, number: int, statement: Statement) -> Verdict | None:
         if number in self._pending:
             raise Misuse(f"statement {number} was asked about twice")
-        pending = Pending(number, statement, Stage.PARKED, time.perf_counter())
+        pending = Pending(number, statement, time.perf_counter())
         self._pending[number] = pending
-        known = None if self._parked else self.shared.known
+        known = None if self._parked else self._follower.known()
         if known is None:
             self._park(pending)
             return None
@@ -229,47 +245,46 @@ class Statements(HoldParty):
 
     def _decide(self, pending: Pending, known: tuple[Snapshot, Rules]) -> Verdict | None:
         statement = pending.statement
-        if self.shared.journal.failure:
+        if self._journal.failure:
             self._forget(pending.number)
             return Refused("The recording cannot be written, so nothing is allowed.", "recording")
         judged = self._judge(statement, known)
         decision = pending.decision = judged.decision
-        if decision.effect is Allow.DENY:
+        if judged.at_once and not self._journal.stalled:
+            self.recording.statement(pending.number, statement, decision)
+            pending.stage = _PROCEEDING
+            pending.proceeded = True
+            return judged.yes
+        if decision.effect is _DENY:
             self.recording.statement(pending.number, statement, decision)
             self._forget(pending.number)
             return Refused(decision.reason)
-        if decision.effect is Allow.HOLD:
+        if decision.effect is _HOLD:
             pending.stage = Stage.HELD
             self.recording.statement(pending.number, statement, decision)
             return self._held(statement)
-        # A machine that calls a change a read is not believed.
-        believed = statement.effect is Effect.AT_COMMIT or (statement.effect is Effect.NEVER and not judged.changes)
-        if not believed or self.shared.journal.stalled:
-            pending.stage = Stage.RECORDING
-            self.recording.statement(pending.number, statement, decision, then=lambda: self._recorded(pending))
-            return None
-        self.recording.statement(pending.number, statement, decision)
-        pending.stage = Stage.PROCEEDING
-        pending.proceeded = True
-        return Proceed(decision.obligations) if decision.obligations else _PROCEED
+        pending.stage = Stage.RECORDING
+        self.recording.statement(pending.number, statement, decision, then=lambda: self._recorded(pending))
+        return None
 
     def _judge(self, statement: Statement, known: tuple[Snapshot, Rules]) -> _Judged:
         """Decide, or remember what was decided on the same needs from the same knowledge and holds at any moment."""
         snapshot, rules = known
-        if self._judged_from is None or self._judged_from[0] is not snapshot or self._judged_from[1] is not rules:
+        judged_from = self._judged_from
+        if judged_from[0] is not snapshot or judged_from[1] is not rules:
             self._judged_from = known
             self._judged.clear()
-        needs = statement.needs
-        kept = self._judged.get((needs, statement.fenceable))
+        described = statement.described
+        kept = self._judged.get(described)
         if kept is not None:
             return kept
-        asked = question(self.rights, needs, known, self.shared.now())
+        asked = question(self.rights, described.needs, known, self.shared.now())
         decision = GONE if asked is None else rules.decider.decide(asked)
-        judged = _Judged(self._fit(decision, statement), any(need.action.changes for need in needs))
+        judged = _Judged(self._fit(decision, statement), described)
         if asked is not None and rules.decider.lasts(asked):
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
-            self._judged[needs, statement.fenceable] = judged
+            self._judged[described] = judged
         return judged
 
     def _fit(self, decision: Decision, statement: Statement) -> Decision:

@@ -19,6 +19,7 @@ import uvloop
 from interlock.errors import Failure
 from interlock.gateway.archive import Archive
 from interlock.gateway.clock import WorkerClock
+from interlock.gateway.connection import as_asyncio
 from interlock.gateway.door import recording_sentence
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.follower import Follower
@@ -118,7 +119,9 @@ class Worker:
         listener = open_listener(protocol, where)
         shared = self.shared
         server = await shared.loop.create_server(
-            lambda: Session(shared, adapter, clear_text=where.clear_text).client, sock=listener, backlog=_BACKLOG
+            lambda: as_asyncio(Session(shared, adapter, clear_text=where.clear_text).client),
+            sock=listener,
+            backlog=_BACKLOG,
         )
         self._servers.append(server)
         host, port = listener.getsockname()[:2]

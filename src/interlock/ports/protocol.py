@@ -90,25 +90,60 @@ class Effect(Enum):
     NOW = "now"
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """The unit of decision: its exact text, its parameters, what it needs and when it takes effect.
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """What a statement was found to be, apart from its text and its values: the part that many statements share.
 
-    ``text`` is what was sent, decoded; ``parameters`` are the bind values as they came (None is NULL), with
-    ``formats`` telling text from binary where the protocol has both. ``summary`` is a short name such as
-    ``DELETE``. ``measurable`` says that the machine can find the statement's impact before running it;
-    ``fenceable`` that it can honour a Fence on it. ``unknown`` says why nobody understood it, or is empty.
+    What it ``needs`` and when it takes ``effect``. ``summary`` is a short name such as ``DELETE``. ``measurable`` says
+    that the machine can find the statement's impact before running it; ``fenceable`` that it can honour a Fence on it.
+    ``unknown`` says why nobody understood it, or is empty. A machine that describes two statements by one object saves
+    the gateway from deciding twice; two are one only when they are the same object.
     """
 
-    text: str
     needs: tuple[Need, ...]
     effect: Effect
     summary: str = ""
-    parameters: tuple[bytes | None, ...] = ()
-    formats: tuple[int, ...] = ()
     measurable: bool = False
     fenceable: bool = False
     unknown: str = ""
+
+
+@dataclass(slots=True)
+class Statement:
+    """The unit of decision: its exact text, its parameters, and what it was found to be. Not changed once made.
+
+    ``text`` is what was sent, decoded; ``parameters`` are the bind values as they came (None is NULL), with
+    ``formats`` telling text from binary where the protocol has both.
+    """
+
+    text: str
+    described: Described
+    parameters: tuple[bytes | None, ...] = ()
+    formats: tuple[int, ...] = ()
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return self.described.needs
+
+    @property
+    def effect(self) -> Effect:
+        return self.described.effect
+
+    @property
+    def summary(self) -> str:
+        return self.described.summary
+
+    @property
+    def measurable(self) -> bool:
+        return self.described.measurable
+
+    @property
+    def fenceable(self) -> bool:
+        return self.described.fenceable
+
+    @property
+    def unknown(self) -> str:
+        return self.described.unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +209,12 @@ class Impact:
         return sum(part.touched for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """How a statement ended. ``rows`` returned, ``changed`` rows changed, ``size_bytes`` of result sent on."""
+    """How a statement ended: ``rows`` returned, ``changed`` rows changed, ``size_bytes`` of result sent on.
+
+    Not changed once made.
+    """
 
     rows: int = 0
     changed: int = 0

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from interlock.errors import PeerError
 
 _CHUNK_BYTES = 256 * 1024
+_RECORD_BYTES = 16 * 1024
+"""The most that one record holds in plain (RFC 8446, 5.1), and so the most that one read gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class TlsEngine:
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name
         )
         self.secured = False
-        self._closed = False
+        self.closed = False
 
     def outgoing(self) -> bytes:
         return self._outgoing.read()
@@ -56,11 +58,17 @@ class TlsEngine:
         try:
             secured = not self.secured and self._handshake()
             plain = self._read() if self.secured else b""
-        except ssl.SSLCertVerificationError as error:
-            raise PeerError(f"The certificate is not accepted: {error.verify_message}.") from error
         except ssl.SSLError as error:
-            raise PeerError(f"TLS failed: {(error.reason or 'unknown').replace('_', ' ').lower()}.") from error
-        return Progress(plain, secured, self._closed)
+            raise _broken(error) from error
+        return Progress(plain, secured, self.closed)
+
+    def read(self, encrypted: bytes) -> bytes:
+        """What ``encrypted`` holds in plain, maybe nothing. Only after the handshake; else as ``receive``."""
+        self._incoming.write(encrypted)
+        try:
+            return self._read()
+        except ssl.SSLError as error:
+            raise _broken(error) from error
 
     def send(self, plain: bytes | memoryview) -> None:
         """Encrypt ``plain``. Only after the handshake."""
@@ -84,18 +92,26 @@ class TlsEngine:
         return True
 
     def _read(self) -> bytes:
-        parts = []
-        while not self._closed:
+        parts: list[bytes] = []
+        while not self.closed:
+            # No more than can come: the buffer of a read is made in its full size.
+            most = self._incoming.pending + self._tls.pending()
+            if most == 0 and parts:
+                break
             try:
-                part = self._tls.read(_CHUNK_BYTES)
+                part = self._tls.read(min(most, _RECORD_BYTES) or 1)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
                 part = b""
             if not part:
-                self._closed = True
+                self.closed = True
                 break
             parts.append(part)
-            if not self._incoming.pending and not self._tls.pending():
-                break
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _broken(error: ssl.SSLError) -> PeerError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PeerError(f"The certificate is not accepted: {error.verify_message}.")
+    return PeerError(f"TLS failed: {(error.reason or 'unknown').replace('_', ' ').lower()}.")

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import PeerError
-from interlock.gateway.connection import Connection
+from interlock.gateway.connection import Connection, as_asyncio
 from interlock.gateway.tls import upstream_context
 from interlock.ports.protocol import (
     Admission,
@@ -219,11 +219,16 @@ class Session:
         try:
             if upstream.host.startswith("/"):
                 path = f"{upstream.host}/.s.PGSQL.{upstream.port}"
-                await loop.create_unix_connection(lambda: Connection(self, _HIGH, _LOW), path)
+                await loop.create_unix_connection(self._as_upstream, path)
             else:
-                await loop.create_connection(lambda: Connection(self, _HIGH, _LOW), upstream.host, upstream.port)
+                await loop.create_connection(
+                    lambda: as_asyncio(Connection(self, _HIGH, _LOW)), upstream.host, upstream.port
+                )
         except OSError as error:
             self._call(self.machine.upstream_closed, f"{error.strerror or error}")
+
+    def _as_upstream(self) -> asyncio.Protocol:
+        return as_asyncio(Connection(self, _HIGH, _LOW))
 
     def open_aside(self, aside: Aside) -> None:
         self._gateway.asides += 1
@@ -232,7 +237,9 @@ class Session:
     async def _carry_aside(self, aside: Aside) -> None:
         upstream = self._gateway.upstream
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: Connection(AsideOwner(aside), _HIGH, _LOW), upstream.host, upstream.port)
+        await loop.create_connection(
+            lambda: as_asyncio(Connection(AsideOwner(aside), _HIGH, _LOW)), upstream.host, upstream.port
+        )
 
     def established(self) -> None:
         self.is_established = True
@@ -371,7 +378,7 @@ async def serving(gateway: TinyGateway, identity: tuple[Path, Path]) -> AsyncIte
     context.load_cert_chain(certificate_file, key_file)
     gateway.context = context
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(Session(gateway), _HIGH, _LOW), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: as_asyncio(Connection(Session(gateway), _HIGH, _LOW)), "127.0.0.1", 0)
     gateway.port = server.sockets[0].getsockname()[1]
     try:
         yield gateway

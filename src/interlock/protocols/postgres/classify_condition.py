@@ -8,6 +8,7 @@ from typing import Any
 
 from interlock.protocols.postgres.classify_names import strings
 from interlock.protocols.postgres.classify_parser import Tree
+from interlock.protocols.postgres.classify_template import Literal
 
 _LOOKS_AT_ROWS = frozenset({"ColumnRef", "CurrentOfExpr", "RangeVar"})
 _TRUE_WORDS = frozenset({"t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"})
@@ -30,7 +31,7 @@ def mentions(value: Any, kinds: frozenset[str]) -> bool:
         current = stack.pop()
         if isinstance(current, list):
             stack.extend(current)
-        elif isinstance(current, dict):
+        elif isinstance(current, dict) and type(current) is not Literal:
             if not kinds.isdisjoint(current):
                 return True
             stack.extend(current.values())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from interlock.protocols.postgres import messages
-from interlock.protocols.postgres.names import RESERVED
+from interlock.protocols.postgres.reading import RESERVED
 
 _NAME = f"{RESERVED}own"
 

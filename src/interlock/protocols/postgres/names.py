@@ -7,17 +7,13 @@ Across batches it may not: a Parse that fails leaves the old statement under its
 that one. Whoever looks a name up then has to wait (:data:`UNSETTLED`).
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Generic, Literal, TypeVar
 
 from interlock.domain.decisions import Fence
 from interlock.ports.protocol import Outcome
-from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.messages import BindMessage
-
-RESERVED = "__interlock_"
-"""How the names begin that the machine uses on the client's connection for its own ends."""
+from interlock.protocols.postgres.reading import Reading, show
 
 NAME_BYTES = 63
 """How much of a name counts for a server (NAMEDATALEN). What is longer is the same name as its beginning."""
@@ -30,24 +26,10 @@ class Running:
     count how many of its PREPAREs and DEALLOCATEs the server has done.
     """
 
-    __slots__ = (
-        "begun",
-        "changed",
-        "classified",
-        "deallocated",
-        "deferred",
-        "error",
-        "number",
-        "over",
-        "prepared",
-        "rows",
-        "size_bytes",
-        "tag",
-    )
-
-    def __init__(self, number: int, classified: Classified) -> None:
+    def __init__(self, number: int, reading: Reading) -> None:
         self.number = number
-        self.classified = classified
+        self.reading = reading
+        self.classified = reading.classified
         self.rows = 0
         self.changed = 0
         self.size_bytes = 0
@@ -64,41 +46,32 @@ class Running:
         self.rows = self.changed = self.size_bytes = self.prepared = self.deallocated = 0
         self.tag = self.error = ""
 
-    @property
-    def unsettles(self) -> bool:
-        """Whether settings or the names of prepared statements may be others once it has run."""
-        classified = self.classified
-        return bool(
-            classified.may_change_settings
-            or classified.prepares
-            or classified.deallocates
-            or classified.deallocates_all
-        )
-
     def outcome(self) -> Outcome:
         return Outcome(self.rows, self.changed, self.size_bytes, self.error, self.tag)
 
 
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prepared statement: its text as sent, and what it was found to need."""
+    """A prepared statement: its text as sent, and what it was found to need. Not changed once made."""
 
-    text: str
-    classified: Classified
+    def __init__(self, text: str, reading: Reading) -> None:
+        self.text = text
+        self.shown = show(text)
+        self.reading = reading
+        self.classified = reading.classified
 
 
-@dataclass(slots=True)
 class Portal:
     """A statement bound to its values. ``running`` is None for one that nobody decided on yet.
 
     ``fence`` is what its execution has to keep to; the Bind is kept only as long as it may be needed again.
     """
 
-    name: str
-    prepared: Prepared
-    bound: BindMessage | None
-    running: Running | None = None
-    fence: Fence | None = None
+    def __init__(self, name: str, prepared: Prepared, bound: BindMessage | None) -> None:
+        self.name = name
+        self.prepared = prepared
+        self.bound = bound
+        self.running: Running | None = None
+        self.fence: Fence | None = None
 
 
 class _Unsettled(Enum):
@@ -111,21 +84,25 @@ UNSETTLED: Final = _Unsettled.UNSETTLED
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
 class Asked(Generic[T]):
     """One change of a name that the server has not answered. ``thing`` is None when the name is to be free."""
 
-    name: str
-    thing: T | None
-    batch: int
+    __slots__ = ("batch", "name", "thing")
+
+    def __init__(self, name: str, thing: T | None, batch: int) -> None:
+        self.name = name
+        self.thing = thing
+        self.batch = batch
 
 
-@dataclass(slots=True)
 class Names(Generic[T]):
     """One name space: ``known`` is what the server confirmed."""
 
-    known: dict[str, T] = field(default_factory=dict)
-    _asked: dict[str, Asked[T]] = field(default_factory=dict)
+    __slots__ = ("_asked", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[str, T] = {}
+        self._asked: dict[str, Asked[T]] = {}
 
     @property
     def settled(self) -> bool:

@@ -1,44 +1,127 @@
-"""From the bytes of a statement to what is asked about it: the text, exactly, and its classification, cached."""
+"""From a statement's text to what is asked about it: its classification, cached by the text's template."""
 
 from collections.abc import Mapping
 
+from interlock.ports.protocol import Described, Effect
 from interlock.protocols.postgres import messages
-from interlock.protocols.postgres.classify import Classified, ClassifyContext, classify
+from interlock.protocols.postgres.classify import Classified, ClassifyContext, classify, classify_template
 from interlock.protocols.postgres.classify_result import not_understood
+from interlock.protocols.postgres.template import find_template
 
+RESERVED = "__interlock_"
+"""How the names begin that the machine uses on the client's connection for its own ends."""
+
+_NEVER, _AT_COMMIT = Effect.NEVER, Effect.AT_COMMIT
 _CACHED_TEXTS = 4096
 _CACHED_TEXT_CHARS = 8192
 
 
-class Reader:
-    """Classifies texts. One serves all sessions of a worker; ``recent`` keeps what is asked for again and again.
+class Reading:
+    """What one text was found to be, and what the machine asks of it again and again, worked out once.
 
-    Only what depends on nothing but the text and the context's settings is kept: not what runs a prepared statement
-    by name, and not what was not understood.
+    ``unsettles``: settings or the names of prepared statements may be others once it has run. ``plain``: it runs and
+    makes nothing by name and takes no copy data, so that what it is depends on nothing but its text.
+    """
+
+    def __init__(self, classified: Classified) -> None:
+        self.classified = classified
+        self.unsettles = bool(
+            classified.may_change_settings
+            or classified.prepares
+            or classified.deallocates
+            or classified.deallocates_all
+        )
+        self.ends_transaction = classified.ends_transaction
+        self.changes = classified.changes or classified.ends_transaction
+        self.takes_reserved = any(is_reserved(name) for name, _ in classified.prepares)
+        self.runs_names = classified.executes is not None or bool(classified.fetches)
+        self.plain = not (self.runs_names or classified.prepares or classified.copies_in or classified.unknown)
+        self._never: Described | None = None
+        self._at_commit: Described | None = None
+        self._now: Described | None = None
+
+    def described(self, effect: Effect) -> Described:
+        """What the gateway is told of it; the same object for the same ``effect``."""
+        if effect is _NEVER:
+            if self._never is None:
+                self._never = self._describe(effect)
+            return self._never
+        if effect is _AT_COMMIT:
+            if self._at_commit is None:
+                self._at_commit = self._describe(effect)
+            return self._at_commit
+        if self._now is None:
+            self._now = self._describe(effect)
+        return self._now
+
+    def _describe(self, effect: Effect) -> Described:
+        classified = self.classified
+        return Described(
+            needs=classified.needs,
+            effect=effect,
+            summary=classified.summary,
+            measurable=classified.measurable,
+            fenceable=classified.fenceable,
+            unknown=classified.unknown,
+        )
+
+
+class Reader:
+    """Classifies texts. One serves all sessions of a worker, which keeps what is asked for again and again.
+
+    A classification is kept by the text's template when it holds for every text of it, else by the text itself; see
+    ``classify_template.py``. Only what depends on nothing else but the kind of session is kept: not what runs a
+    prepared statement by name, and not what was not understood.
     """
 
     def __init__(self) -> None:
-        self._recent: dict[tuple[str, bool, bool], Classified] = {}
+        # By template (bytes), or by the text itself (str): one is never taken for the other.
+        self._reading: dict[bytes | str, Reading] = {}
+        self._writing: dict[bytes | str, Reading] = {}
 
-    def read(self, text: str, *, read_only: bool, ascii_only: bool, prepared: Mapping[str, Classified]) -> Classified:
+    def find(self, text: str, read_only: bool) -> Reading | None:
+        """What is kept for ``text``, if it is plain; of one that is not the caller must make sure what it means."""
+        if not text.isascii():
+            return None
+        kept = self._reading if read_only else self._writing
+        template = find_template(text.encode("ascii"))
+        found = None if template is None else kept.get(template)
+        if found is None:
+            found = kept.get(text)
+        return found if found is not None and found.plain else None
+
+    def read(self, text: str, *, read_only: bool, ascii_only: bool, prepared: Mapping[str, Classified]) -> Reading:
         """Classify ``text``. ``ascii_only``: in this session no other character has one meaning."""
         if not text.isascii():
             if ascii_only:
-                return not_understood("it holds other characters than ASCII, and client_encoding is SQL_ASCII")
+                return Reading(not_understood("it holds other characters than ASCII, and client_encoding is SQL_ASCII"))
             try:
                 text.encode()
             except UnicodeEncodeError:
-                return not_understood("its bytes are not UTF-8")
-        key = (text, read_only, bool(prepared))
-        known = self._recent.get(key)
+                return Reading(not_understood("its bytes are not UTF-8"))
+        context = ClassifyContext(prepared=prepared, read_only=read_only)
+        if prepared or len(text) > _CACHED_TEXT_CHARS:
+            return Reading(classify(text, context))
+        kept = self._reading if read_only else self._writing
+        places: list[tuple[int, int]] = []
+        template = find_template(text.encode("ascii"), places) if text.isascii() else None
+        known = None if template is None else kept.get(template)
+        if known is None:
+            known = kept.get(text)
         if known is not None:
             return known
-        classified = classify(text, ClassifyContext(prepared=prepared, read_only=read_only))
-        if not prepared and not classified.unknown and classified.executes is None and len(text) <= _CACHED_TEXT_CHARS:
-            if len(self._recent) >= _CACHED_TEXTS:
-                del self._recent[next(iter(self._recent))]
-            self._recent[key] = classified
-        return classified
+        classified, for_all = classify_template(text, context, places)
+        reading = Reading(classified)
+        if not classified.unknown and classified.executes is None:
+            if len(kept) >= _CACHED_TEXTS:
+                del kept[next(iter(kept))]
+            kept[template if for_all and template is not None else text] = reading
+        return reading
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name begins like those that the machine uses for its own ends on the same connection."""
+    return name.startswith(RESERVED)
 
 
 def may_execute_prepared(text: str) -> bool:

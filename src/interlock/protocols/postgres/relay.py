@@ -19,15 +19,14 @@ from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum
-from inspect import GEN_RUNNING, getgeneratorstate
 
 from interlock.errors import Misuse
 from interlock.ports.protocol import Admission, Effect, Outlet, Proceed, Refused, Statement, Verdict
 from interlock.protocols.postgres import messages
-from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.framer import Piece
 from interlock.protocols.postgres.injection import Answer, Injection, Row, Step
-from interlock.protocols.postgres.names import RESERVED, Prepared, Running
+from interlock.protocols.postgres.names import Prepared, Running
+from interlock.protocols.postgres.reading import RESERVED, Reading
 from interlock.protocols.postgres.replies import FAILED, REFUSAL, Awaited, Replies
 from interlock.protocols.postgres.sink import KEPT_LIMIT, Sink
 
@@ -42,6 +41,10 @@ CANCELLED = "57014"
 
 _SYNCED = Awaited("S")
 _MISSING = messages.bind("", f"{RESERVED}refused", messages.bind_tail())
+
+
+# Names of the enumeration, which are looked up for every statement.
+_NEVER, _AT_COMMIT, _NOW = Effect.NEVER, Effect.AT_COMMIT, Effect.NOW
 
 
 class Wait(Enum):
@@ -100,6 +103,7 @@ class Relay:
         self._inbox_bytes = 0
         self._paused = False
         self._script: Script | None = None
+        self._stepping = False
         self._wait = Wait.DRAINED
         self._unflushed = False
         self._number = 0
@@ -158,18 +162,21 @@ class Relay:
         """Forget the script and everything that waits. Also from inside the script."""
         self.inbox.clear()
         script, self._script = self._script, None
-        if script is not None and getgeneratorstate(script) != GEN_RUNNING:
+        if script is not None and not self._stepping:
             script.close()
 
     def _step(self) -> None:
         script = self._script
         if script is None:
             return
+        self._stepping = True
         try:
             self._wait = next(script)
         except StopIteration:
             self._script = None
             return
+        finally:
+            self._stepping = False
         if self._wait is not Wait.VERDICT:
             self._flush_batch()
 
@@ -232,11 +239,14 @@ class Relay:
 
     def decide(self, running: Running, statement: Statement) -> Generator[Wait, None, Verdict]:
         """Ask the gateway, and wait for its answer if it does not come at once."""
+        verdict = self.ask(running, statement)
+        return (yield from self.await_verdict(running)) if verdict is None else verdict
+
+    def ask(self, running: Running, statement: Statement) -> Verdict | None:
+        """Ask the gateway. None: ``await_verdict`` has to be waited for."""
         self.expect_verdict(running)
         verdict = self.outlet.ask(running.number, statement)
-        if verdict is None:
-            return (yield from self.await_verdict(running))
-        return self._note(running, verdict)
+        return None if verdict is None else self._note(running, verdict)
 
     def expect_verdict(self, running: Running) -> None:
         """From now on ``decided`` is listened to for ``running``."""
@@ -272,18 +282,19 @@ class Relay:
             if name and name not in same and known.get(name) is prepared:
                 del known[name]
 
-    def number(self, classified: Classified) -> Running:
+    def number(self, reading: Reading) -> Running:
         self._number += 1
-        return Running(self._number, classified)
+        return Running(self._number, reading)
 
-    def effect_of(self, classified: Classified) -> Effect:
+    def effect_of(self, reading: Reading) -> Effect:
         """When the change of a statement that would be sent now can take effect."""
-        if not classified.changes and not classified.ends_transaction:
-            return Effect.NEVER
+        if not reading.changes:
+            return _NEVER
+        classified = reading.classified
         certain = self.replies.in_block and not self.replies.ending_block and not self.replies.implicit_block
         if certain and classified.transactional and not classified.transaction_control:
-            return Effect.AT_COMMIT
-        return Effect.NOW
+            return _AT_COMMIT
+        return _NOW
 
     # --- refusing
 
@@ -349,8 +360,3 @@ class Relay:
         if not injection.done:
             yield Wait.INJECTED
         self._injection = None
-
-
-def is_reserved(name: str) -> bool:
-    """Whether a name begins like those that the machine uses for its own ends on the same connection."""
-    return name.startswith(RESERVED)

@@ -20,7 +20,6 @@ their ReadyForQuery after it. Notices, notifications and parameter reports may c
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from interlock.errors import PeerError
 from interlock.protocols.postgres import messages
@@ -28,6 +27,7 @@ from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.framer import Message, Piece, Run
 from interlock.protocols.postgres.injection import Injection
 from interlock.protocols.postgres.names import Asked, Names, Portal, Prepared, Running
+from interlock.protocols.postgres.reading import Reading
 from interlock.protocols.postgres.sink import Sink
 
 REFUSAL = "refusal"
@@ -51,7 +51,6 @@ _ASIDE = b"ENAS"
 _COPY_IN, _NOTICE, _NOTIFICATION, _PARAMETER = b"G"[0], b"N"[0], b"A"[0], b"S"[0]
 
 
-@dataclass(slots=True, eq=False)
 class Awaited:
     """One message whose answers have not all come.
 
@@ -60,15 +59,27 @@ class Awaited:
     nothing but an error. ``replayed`` is for a query whose copy data is sent without asking the client again.
     """
 
-    kind: str
-    running: Running | None = None
-    statement: Asked[Prepared] | None = None
-    portal: Asked[Portal] | None = None
-    injection: Injection | None = None
-    last: bool = False
-    refusal: bytes = b""
-    quiet: bool = False
-    replayed: bool = False
+    def __init__(
+        self,
+        kind: str,
+        running: Running | None = None,
+        statement: Asked[Prepared] | None = None,
+        portal: Asked[Portal] | None = None,
+        injection: Injection | None = None,
+        last: bool = False,
+        refusal: bytes = b"",
+        quiet: bool = False,
+        replayed: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.running = running
+        self.statement = statement
+        self.portal = portal
+        self.injection = injection
+        self.last = last
+        self.refusal = refusal
+        self.quiet = quiet
+        self.replayed = replayed
 
 
 class Replies:
@@ -107,8 +118,8 @@ class Replies:
         running = awaited.running
         if running is not None and not running.begun:
             running.begun = True
-            self.unsettled += running.unsettles
-            self.ending_block += running.classified.ends_transaction
+            self.unsettled += running.reading.unsettles
+            self.ending_block += running.reading.ends_transaction
 
     def take(self, piece: Piece) -> None:
         if isinstance(piece, Run):
@@ -146,8 +157,8 @@ class Replies:
         if running.over or running.deferred:
             return
         if running.begun:
-            self.unsettled -= running.unsettles
-            self.ending_block -= running.classified.ends_transaction
+            self.unsettled -= running.reading.unsettles
+            self.ending_block -= running.reading.ends_transaction
         running.over = True
         running.error = running.error or error
         if self.proceeding.pop(running.number, None) is not None:
@@ -237,7 +248,7 @@ class Replies:
         if tag == "PREPARE":
             # They are done in the order in which they stand, so the place says which one this was.
             for name, prepared in classified.prepares[running.prepared : running.prepared + 1]:
-                known[name] = Prepared(f"PREPARE {name}", prepared)
+                known[name] = Prepared(f"PREPARE {name}", Reading(prepared))
             running.prepared += 1
         elif tag == "DEALLOCATE":
             for name in classified.deallocates[running.deallocated : running.deallocated + 1]:
@@ -260,7 +271,7 @@ class Replies:
             return
         if head.kind == "E":
             self.stale_settings |= head.running.classified.may_change_settings
-            self.transaction_over = head.running.classified.ends_transaction
+            self.transaction_over = head.running.reading.ends_transaction
         if code != _SUSPENDED:
             self.copying = None
             self.end(head.running)

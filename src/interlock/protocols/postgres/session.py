@@ -41,6 +41,9 @@ class Phase(Enum):
     ENDED = 6
 
 
+_OPEN = Phase.OPEN
+
+
 class _Boundary:
     """Around every event: the one place where a broken protocol becomes an answer."""
 
@@ -75,6 +78,7 @@ class PostgresMachine:
         self._admission: Admission | None = None
         self._sign_in: UpstreamSignIn | None = None
         self._relay: Relay | None = None
+        self._replies: Replies | None = None
         self._steady: Steady | None = None
         self._reported = Reported(read_only=True)
         self._key = b""
@@ -83,12 +87,22 @@ class PostgresMachine:
     # --- the client
 
     def client_bytes(self, payload: bytes) -> None:
+        if self._phase is not _OPEN:
+            self._take_early(payload)
+            return
+        # As in _Boundary, which costs more than the rest of this.
+        try:
+            self._take_from_client(payload)
+        except PeerError as error:
+            self.end_broken(error)
+            raise
+        self.send_gathered()
+
+    def _take_early(self, payload: bytes) -> None:
         with self._boundary:
             if self._phase is Phase.STARTING:
                 self._startup.received(payload)
                 self._after_startup()
-            elif self._phase is Phase.OPEN:
-                self._take_from_client(payload)
             elif self._phase is not Phase.ENDED:
                 self._early += payload
                 if len(self._early) > _EARLY_LIMIT:
@@ -119,19 +133,19 @@ class PostgresMachine:
 
     def decided(self, number: int, verdict: Proceed | Refused) -> None:
         with self._boundary:
-            if self._relay is not None and self._steady is not None and self._phase is Phase.OPEN:
+            if self._relay is not None and self._steady is not None and self._phase is _OPEN:
                 self._relay.decided(number, verdict)
                 self._steady.pump()
 
     def told(self, sentence: str) -> None:
         with self._boundary:
-            if self._phase is Phase.OPEN:
+            if self._phase is _OPEN:
                 self._sink.interject(messages.notice(sentence))
 
     def interrupted(self) -> None:
         with self._boundary:
             relay = self._relay
-            if relay is None or self._phase is not Phase.OPEN:
+            if relay is None or self._phase is not _OPEN:
                 return
             relay.cancel()
             if relay.awaiting is not None:
@@ -164,10 +178,22 @@ class PostgresMachine:
                 self._sign_in.secured()
 
     def upstream_bytes(self, payload: bytes) -> None:
+        if self._phase is not _OPEN:
+            self._take_handshake(payload)
+            return
+        # As in _Boundary, which costs more than the rest of this.
+        try:
+            self._take_from_server(self._server_framer.feed(payload))
+        except PeerError as error:
+            self.end_broken(error)
+            raise
+        self.send_gathered()
+
+    def _take_handshake(self, payload: bytes) -> None:
         with self._boundary:
             if self._phase is Phase.SIGNING_IN and self._sign_in is not None and self._sign_in.awaits_tls:
                 self._sign_in.answered_tls(payload)
-            elif self._phase in (Phase.SIGNING_IN, Phase.OPEN):
+            elif self._phase is Phase.SIGNING_IN:
                 self._take_from_server(self._server_framer.feed(payload))
 
     def upstream_closed(self, why: str) -> None:
@@ -176,7 +202,7 @@ class PostgresMachine:
                 return
             name = "" if self._admission is None else self._admission.resource.name
             reason = f": {why.rstrip('.')}" if why else ""
-            if self._phase is Phase.OPEN:
+            if self._phase is _OPEN:
                 sentence = f"The server of {name} closed the connection{reason}."
             else:
                 sentence = f"The server of {name} cannot be reached{reason}. Ask its operator whether it is running."
@@ -224,13 +250,13 @@ class PostgresMachine:
 
     def _take_from_server(self, pieces: list[Piece]) -> None:
         for piece in pieces:
-            if self._phase is Phase.OPEN and self._relay is not None:
-                self._relay.replies.take(piece)
+            if self._phase is _OPEN and self._replies is not None:
+                self._replies.take(piece)
             elif self._phase is Phase.SIGNING_IN and self._sign_in is not None:
                 self._sign_in.take(piece)
                 if self._sign_in.done:
                     self._open(self._sign_in)
-        if self._phase is Phase.OPEN and self._steady is not None:
+        if self._phase is _OPEN and self._steady is not None:
             self._steady.pump()
 
     def _open(self, sign_in: UpstreamSignIn) -> None:
@@ -244,6 +270,7 @@ class PostgresMachine:
         replies = Replies(self._sink, self._finish, self._reported.follow)
         relay = Relay(self._outlet, admission, self._sink, replies)
         self._relay = relay
+        self._replies = replies
         self._steady = Steady(relay, self._reader, self._reported, lambda: self._leave("the client said goodbye"))
         self._outlet.established()
         self._sink.write(messages.authentication(0))
@@ -278,7 +305,7 @@ class PostgresMachine:
 
     def _stop(self, why: str) -> None:
         """Nothing more is sent upstream; what runs there is stopped, and everything that was to proceed is finished."""
-        was_open = self._phase is Phase.OPEN
+        was_open = self._phase is _OPEN
         self._phase = Phase.ENDED
         relay = self._relay
         if relay is None or not was_open:

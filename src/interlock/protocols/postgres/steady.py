@@ -14,8 +14,8 @@ from interlock.protocols.postgres.framer import Piece, Run
 from interlock.protocols.postgres.impact import PREPARED
 from interlock.protocols.postgres.injection import Step
 from interlock.protocols.postgres.names import NAME_BYTES, UNSETTLED, Names, Portal, Prepared, Running, T
-from interlock.protocols.postgres.reading import Reader, may_execute_prepared, show
-from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait, is_reserved
+from interlock.protocols.postgres.reading import Reader, Reading, is_reserved, may_execute_prepared, show
+from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait
 from interlock.protocols.postgres.replies import FAILED, Awaited
 from interlock.protocols.postgres.reported import FOLLOWED, Reported
 
@@ -26,6 +26,8 @@ _SETTINGS = Step("SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', tr
 _KEPT_BIND_BYTES = 64 * 1024
 
 _DESCRIBED = Awaited("D")
+_QUERY, _PARSE, _BIND, _EXECUTE, _DESCRIBE, _CLOSE, _SYNC, _FLUSH, _TERMINATE = b"QPBEDCSHX"
+_COPY_ENDS = b"cf"
 
 _RESERVED_NAME = Refused("Names that begin with __interlock_ are taken by Interlock. Use another name.", "reserved")
 _UNSURE_NAME = Refused(
@@ -79,25 +81,25 @@ class Steady:
     def _begin(self, piece: Piece) -> None:
         if isinstance(piece, Run):
             return
-        code = chr(piece.code)
+        code = piece.code
         self._relay.cancelled = False
-        if code == "X":
-            self._relay.start(self._say_goodbye())
-        elif code == "S":
+        if code == _SYNC:
             if self._replies.implicit_block:
                 self._relay.start(fence.close_block(self._relay))
             else:
                 self._relay.send_sync()
-        elif self._skips() or code in "cf":
+        elif code == _TERMINATE:
+            self._relay.start(self._say_goodbye())
+        elif self._skips() or code in _COPY_ENDS:
             return
-        elif code == "H":
+        elif code == _FLUSH:
             self._relay.upstream.append(messages.FLUSH)
-        elif code == "D":
+        elif code == _DESCRIBE:
             self._describe(piece.raw)
-        elif code == "C":
+        elif code == _CLOSE:
             self._close(piece.raw)
-        else:
-            self._relay.start(self._scripts[piece.code](piece.raw))
+        elif not self._at_once(code, piece.raw):
+            self._relay.start(self._scripts[code](piece.raw))
 
     def _copy(self, piece: Piece) -> None:
         """The server takes copy data. A message that has no place here ends the copy, as it would at a server."""
@@ -122,6 +124,79 @@ class Steady:
         yield Wait.DRAINED
         self._terminate()
 
+    # --- at once: the common case of each message, in which there is nothing to wait for before it is asked about
+
+    def _at_once(self, code: int, raw: bytes) -> bool:
+        """Whether the message was dealt with. If not, nothing happened, and its script has to run."""
+        if not self._is_settled():
+            return False
+        if code == _QUERY:
+            return self._query_at_once(raw)
+        if code == _BIND:
+            return self._bind_at_once(raw)
+        if code == _EXECUTE:
+            return self._execute_at_once(raw)
+        return code == _PARSE and self._parse_at_once(raw)
+
+    def _query_at_once(self, raw: bytes) -> bool:
+        relay, replies = self._relay, self._replies
+        if relay.batch_open or replies.implicit_block or raw.find(0, 5) != len(raw) - 1:
+            return False
+        text = messages.decode(raw[5:-1])
+        reading = self._reader.find(text, relay.admission.read_only)
+        if reading is None:
+            return False
+        running = relay.number(reading)
+        verdict = relay.ask(running, Statement(text, reading.described(relay.effect_of(reading))))
+        if _runs(verdict):
+            relay.send_query(raw, running)
+        else:
+            relay.start(self._go_on_with_query(raw, text, running, verdict))
+        return True
+
+    def _parse_at_once(self, raw: bytes) -> bool:
+        relay = self._relay
+        parsed = messages.read_parse(raw)
+        reading = self._reader.find(parsed.text, relay.admission.read_only)
+        if reading is None or _why_unusable(parsed.name) is not None:
+            return False
+        prepared = Prepared(parsed.text, reading)
+        relay.send(raw, Awaited("P", None, self._replies.statements.ask(parsed.name, prepared, relay.batch)))
+        return True
+
+    def _bind_at_once(self, raw: bytes) -> bool:
+        relay = self._relay
+        bound = messages.read_bind(raw)
+        found = self._replies.statements.find(bound.statement, relay.batch)
+        if not isinstance(found, Prepared) or not found.reading.plain:
+            return False
+        prepared = found
+        if _why_unusable(bound.portal) is not None or _why_unusable(bound.statement) is not None:
+            return False
+        reading = prepared.reading
+        portal = Portal(bound.portal, prepared, bound)
+        running = relay.number(reading)
+        described = reading.described(relay.effect_of(reading))
+        verdict = relay.ask(running, Statement(prepared.shown, described, bound.parameters, bound.formats))
+        if _runs(verdict):
+            self._send_bind(raw, portal, running, None)
+        else:
+            relay.start(self._go_on_with_bind(raw, portal, running, verdict))
+        return True
+
+    def _execute_at_once(self, raw: bytes) -> bool:
+        relay = self._relay
+        name, _ = messages.read_execute(raw)
+        found = self._replies.portals.find(name, relay.batch)
+        if not isinstance(found, Portal) or found.running is None or found.running.over:
+            return False
+        portal = found
+        if not portal.prepared.reading.plain or portal.fence is not None:
+            return False
+        relay.batch_executed += 1
+        relay.send(raw, Awaited("E", found.running))
+        return True
+
     # --- simple queries
 
     def _query(self, raw: bytes) -> Script:
@@ -130,21 +205,27 @@ class Steady:
             yield Wait.DRAINED
         if self._skips() or (self._replies.implicit_block and not (yield from self._end_batch())):
             return
-        if not self._settled:
+        if not self._is_settled():
             yield from self._settle()
         if raw.find(0, 5) != len(raw) - 1:
             relay.refuse(MALFORMED, Refused("The statement holds a NUL byte, and was not sent on."), query=True)
             return
         text = messages.read_query(raw)
-        classified = yield from self._read(text)
-        unusable = _RESERVED_NAME if _takes_reserved(classified) else (yield from self._find_fetched(classified))
+        reading = yield from self._read(text)
+        unusable = _RESERVED_NAME if reading.takes_reserved else (yield from self._find_fetched(reading.classified))
         if unusable is not None:
             relay.refuse(DENIED, unusable, query=True)
             return
-        running = relay.number(classified)
+        running = relay.number(reading)
+        statement = Statement(show(text), reading.described(relay.effect_of(reading)))
+        yield from self._go_on_with_query(raw, text, running, relay.ask(running, statement))
+
+    def _go_on_with_query(self, raw: bytes, text: str, running: Running, verdict: Verdict | None) -> Script:
+        """A query that was asked about. Without a verdict it comes later."""
+        relay, classified = self._relay, running.classified
+        if verdict is None:
+            verdict = yield from relay.await_verdict(running)
         target = hold.Target(text, classified)
-        statement = self._describe_statement(text, classified)
-        verdict = yield from relay.decide(running, statement)
         sheltered = isinstance(verdict, Held) or (
             isinstance(verdict, Proceed) and fence_of(verdict, classified) is not None
         )
@@ -202,24 +283,24 @@ class Steady:
 
     def _parse(self, raw: bytes) -> Script:
         relay = self._relay
-        if not self._settled:
+        if not self._is_settled():
             yield from self._settle()
         if self._skips():
             return
         parsed = messages.read_parse(raw)
-        classified = yield from self._read(parsed.text)
+        reading = yield from self._read(parsed.text)
         if self._skips():
             return
-        unusable = _RESERVED_NAME if _takes_reserved(classified) else _why_unusable(parsed.name)
+        unusable = _RESERVED_NAME if reading.takes_reserved else _why_unusable(parsed.name)
         if unusable is not None:
             relay.refuse(DENIED, unusable, query=False)
             return
-        prepared = Prepared(parsed.text, classified)
+        prepared = Prepared(parsed.text, reading)
         relay.send(raw, Awaited("P", statement=self._replies.statements.ask(parsed.name, prepared, relay.batch)))
 
     def _bind(self, raw: bytes) -> Script:
         relay = self._relay
-        if not self._settled:
+        if not self._is_settled():
             yield from self._settle()
         if self._skips():
             return
@@ -241,18 +322,36 @@ class Steady:
             if self._skips():
                 return
         portal = Portal(bound.portal, prepared, bound)
-        if not (yield from self._decide_portal(portal)):
-            return
-        asked = self._replies.portals.ask(bound.portal, portal, relay.batch)
-        relay.send(raw, Awaited("B", portal=asked))
+        if (yield from self._decide_portal(portal)) and portal.running is not None:
+            self._send_bind(raw, portal, portal.running, portal.fence)
+
+    def _go_on_with_bind(self, raw: bytes, portal: Portal, running: Running, verdict: Verdict | None) -> Script:
+        """A statement with its values that was asked about. Without a verdict it comes later."""
+        if (yield from self._judge_portal(portal, running, verdict)):
+            self._send_bind(raw, portal, running, portal.fence)
+
+    def _send_bind(self, raw: bytes, portal: Portal, running: Running, fence: Fence | None) -> None:
+        portal.running = running
+        portal.fence = fence
+        if fence is None and len(raw) > _KEPT_BIND_BYTES:
+            portal.bound = None
+        relay = self._relay
+        relay.send(raw, Awaited("B", None, None, self._replies.portals.ask(portal.name, portal, relay.batch)))
 
     def _decide_portal(self, portal: Portal) -> Generator[Wait, None, bool]:
         """Ask about a statement with its values. Whether it may run; if not it was refused, or is skipped."""
-        relay = self._relay
-        classified = portal.prepared.classified
-        running = relay.number(classified)
-        statement = self._describe_statement(portal.prepared.text, classified, portal)
-        verdict = yield from relay.decide(running, statement)
+        relay, reading, bound = self._relay, portal.prepared.reading, portal.bound
+        running = relay.number(reading)
+        described = reading.described(relay.effect_of(reading))
+        statement = Statement(portal.prepared.shown, described)
+        if bound is not None:
+            statement = Statement(portal.prepared.shown, described, bound.parameters, bound.formats)
+        return (yield from self._judge_portal(portal, running, relay.ask(running, statement)))
+
+    def _judge_portal(self, portal: Portal, running: Running, verdict: Verdict | None) -> Generator[Wait, None, bool]:
+        relay, classified = self._relay, running.classified
+        if verdict is None:
+            verdict = yield from relay.await_verdict(running)
         if isinstance(verdict, Held):
             tail = None if portal.bound is None else portal.bound.tail
             name = None if portal.bound is None else portal.bound.statement
@@ -267,14 +366,12 @@ class Steady:
         portal.running = running
         rows = fence_of(verdict, classified)
         portal.fence = None if rows is None else Fence(rows)
-        if portal.fence is None and portal.bound is not None and len(portal.bound.tail) > _KEPT_BIND_BYTES:
-            portal.bound = None
         return True
 
     def _execute(self, raw: bytes) -> Script:
         relay = self._relay
         name, _ = messages.read_execute(raw)
-        if not self._settled:
+        if not self._is_settled():
             yield from self._settle()
         if self._skips():
             return
@@ -333,8 +430,7 @@ class Steady:
         """Whether the batch failed: everything up to the client's next Sync is skipped, as the server does."""
         return self._replies.skipping
 
-    @property
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         """Whether there is nothing to wait for or to look at: the common case, told without starting a script."""
         replies, relay = self._replies, self._relay
         if replies.unsettled or replies.stale_settings or relay.doubt is not None:
@@ -392,7 +488,7 @@ class Steady:
     def _find_other_meaning(self, prepared: Prepared) -> Generator[Wait, None, Refused | None]:
         """Why it may not be executed now: the names in it mean something else than when it was decided on."""
         classified = prepared.classified
-        if classified.executes is not None and (yield from self._read(prepared.text)) != classified:
+        if classified.executes is not None and (yield from self._read(prepared.text)).classified != classified:
             return _OTHER_MEANING
         return (yield from self._find_fetched(classified))
 
@@ -403,7 +499,7 @@ class Steady:
                 return _FETCHED_PORTAL
         return None
 
-    def _read(self, text: str) -> Generator[Wait, None, Classified]:
+    def _read(self, text: str) -> Generator[Wait, None, Reading]:
         prepared: dict[str, Classified] = {}
         statements = self._replies.statements
         if may_execute_prepared(text):
@@ -425,19 +521,10 @@ class Steady:
         self._relay.send(messages.describe(kind, name), Awaited("D", quiet=True))
         yield Wait.DRAINED
 
-    def _describe_statement(self, text: str, classified: Classified, portal: Portal | None = None) -> Statement:
-        bound = None if portal is None else portal.bound
-        return Statement(
-            text=show(text),
-            needs=classified.needs,
-            effect=self._relay.effect_of(classified),
-            summary=classified.summary,
-            parameters=() if bound is None else bound.parameters,
-            formats=() if bound is None else bound.formats,
-            measurable=classified.measurable,
-            fenceable=classified.fenceable,
-            unknown=classified.unknown,
-        )
+
+def _runs(verdict: Verdict | None) -> bool:
+    """Whether it is a yes without conditions."""
+    return isinstance(verdict, Proceed) and not verdict.obligations
 
 
 def fence_of(verdict: Proceed, classified: Classified) -> int | None:
@@ -454,13 +541,9 @@ def _why_unusable(name: str) -> Refused | None:
     return None if name.isascii() and len(name) <= NAME_BYTES else _UNSURE_NAME
 
 
-def _takes_reserved(classified: Classified) -> bool:
-    return any(is_reserved(name) for name, _ in classified.prepares)
-
-
 def _unseen(what: str, name: str) -> Prepared:
     why = f"the {what} {name!r} was not made where Interlock could read it"
-    return Prepared(f"({what} {name})", not_understood(why))
+    return Prepared(f"({what} {name})", Reading(not_understood(why)))
 
 
 def _wait_for_room() -> Script:

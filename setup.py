@@ -1,0 +1,23 @@
+"""Compiles the hot loops where Cython and a C compiler are; without them the same files run as they stand, slower.
+
+Each of the files has a ``.pxd`` beside it with the C types of its names, so that the Python itself stays plain.
+"""
+
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+_SOURCE = Path("src")
+_HOT = sorted(path.with_suffix(".py") for path in _SOURCE.rglob("*.pxd"))
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(".".join(path.relative_to(_SOURCE).with_suffix("").parts), [str(path)], optional=True)
+            for path in _HOT
+        ],
+        build_dir="build/cython",
+        compiler_directives={"language_level": "3", "annotation_typing": False, "binding": True},
+    )
+)

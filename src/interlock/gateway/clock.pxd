@@ -1,0 +1,7 @@
+cdef class WorkerClock:
+    cdef public object steady
+    cdef object _wall
+    cdef double _wall_ahead
+    cdef double _ahead
+
+    cpdef double now_s(self) except? -1

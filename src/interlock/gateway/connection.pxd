@@ -1,0 +1,20 @@
+from interlock.wire.tls cimport TlsEngine
+
+
+cdef class Connection:
+    cdef object _owner
+    cdef tuple _bounds
+    cdef object _transport
+    cdef TlsEngine _tls
+    cdef list _waiting
+    cdef bint _over
+    cdef bint _closing
+    cdef bint _finished
+    cdef public bint high
+    cdef public bint paused
+    cdef public str peer
+    cdef public bint local
+
+    cpdef send(self, payload)
+    cdef _decrypt(self, bytes encrypted)
+    cdef _go_on(self, bytes encrypted)

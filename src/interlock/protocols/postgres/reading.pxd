@@ -1,0 +1,21 @@
+cdef class Reading:
+    cdef public object classified
+    cdef public bint unsettles
+    cdef public bint ends_transaction
+    cdef public bint changes
+    cdef public bint takes_reserved
+    cdef public bint runs_names
+    cdef public bint plain
+    cdef object _never
+    cdef object _at_commit
+    cdef object _now
+
+    cpdef described(self, effect)
+    cdef _describe(self, effect)
+
+
+cdef class Reader:
+    cdef dict _reading
+    cdef dict _writing
+
+    cpdef Reading find(self, str text, bint read_only)

@@ -1,0 +1,43 @@
+from interlock.protocols.postgres.names cimport Running
+from interlock.protocols.postgres.reading cimport Reading
+from interlock.protocols.postgres.replies cimport Awaited, Replies
+from interlock.protocols.postgres.sink cimport Sink
+
+
+cdef class Relay:
+    cdef public object outlet
+    cdef public object admission
+    cdef public Sink sink
+    cdef public Replies replies
+    cdef public object inbox
+    cdef public object batch
+    cdef public bint batch_open
+    cdef public object batch_executed
+    cdef public bint cancelled
+    cdef public bint holding
+    cdef public object copied
+    cdef public object doubt
+    cdef public list upstream
+    cdef Py_ssize_t _inbox_bytes
+    cdef bint _paused
+    cdef object _script
+    cdef bint _stepping
+    cdef object _wait
+    cdef bint _unflushed
+    cdef object _number
+    cdef object _asking
+    cdef object _verdict
+    cdef object _injection
+
+    cpdef put(self, list pieces)
+    cpdef take(self)
+    cpdef control_flow(self)
+    cpdef send(self, bytes raw, Awaited awaited)
+    cpdef send_query(self, bytes raw, Running running, bint replayed=*)
+    cpdef send_sync(self)
+    cdef _close_batch(self)
+    cpdef ask(self, Running running, statement)
+    cpdef expect_verdict(self, Running running)
+    cdef _note(self, Running running, verdict)
+    cpdef number(self, Reading reading)
+    cpdef effect_of(self, Reading reading)

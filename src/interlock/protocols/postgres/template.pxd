@@ -1,0 +1,14 @@
+cimport cython
+
+@cython.locals(end=Py_ssize_t, at=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, previous=int, char=int, kind=int, out=bytearray)
+cpdef find_template(bytes text, list places=*)
+
+@cython.locals(following=int)
+cdef bint _is_doubtful(bytes text, Py_ssize_t at, Py_ssize_t end, int char, int previous)
+cdef bint _is_digit(int char)
+cdef bint _continues_word(int char)
+cdef Py_ssize_t _end_of_number(bytes text, Py_ssize_t at, Py_ssize_t end)
+@cython.locals(point=Py_ssize_t)
+cdef int _kind_of_number(bytes text, Py_ssize_t start, Py_ssize_t after, Py_ssize_t end)
+@cython.locals(char=int)
+cdef Py_ssize_t _end_of_string(bytes text, Py_ssize_t at, Py_ssize_t end)

@@ -1,0 +1,16 @@
+cimport cython
+
+
+cdef class TlsEngine:
+    cdef object _incoming
+    cdef object _outgoing
+    cdef object _tls
+    cdef public bint secured
+    cdef public bint closed
+
+    cpdef bytes outgoing(self)
+    cpdef send(self, plain)
+    cpdef receive(self, bytes encrypted=*)
+    cpdef bytes read(self, bytes encrypted)
+    @cython.locals(most=Py_ssize_t, parts=list)
+    cdef bytes _read(self)
