@@ -92,7 +92,7 @@ class Recording:
 
     def statement(self, number: int, statement: Statement, decision: Decision, *, then: Then | None = None) -> None:
         self.statements += 1
-        shown = _encode(show_parameters(statement)) if statement.parameters else "[]"
+        shown = write_parameters(statement) if statement.parameters else "[]"
         described = statement.described
         kept = self._decided.get(described)
         if kept is None or kept[0] is not decision:
@@ -159,6 +159,11 @@ def _list_decided(described: Described, decision: Decision) -> str:
     if described.unknown:
         fields["unknown"] = described.unknown
     return _encode(fields)[1:-1]
+
+
+def write_parameters(statement: Statement) -> str:
+    """The bind values for people, as JSON."""
+    return f"[{','.join('null' if value is None else _quote(value) for value in show_parameters(statement))}]"
 
 
 def show_parameters(statement: Statement) -> tuple[str | None, ...]:

@@ -38,7 +38,7 @@ def frame(payload: bytes) -> bytes:
     if len(payload) > LONGEST_BYTES:
         raise ValueError(f"a frame holds {LONGEST_BYTES} bytes at most, not {len(payload)}")
     length = _LENGTH.pack(len(payload))
-    return _HEADER.pack(len(payload), zlib.crc32(payload, zlib.crc32(length))) + payload
+    return length + _LENGTH.pack(zlib.crc32(payload, zlib.crc32(length))) + payload
 
 
 def read_frame(content: memoryview, offset: int) -> Frame | None:

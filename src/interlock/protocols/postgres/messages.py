@@ -6,7 +6,6 @@ what is not UTF-8 keeps its bytes as surrogates (PEP 383), so that nothing is ev
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from interlock.domain.plain_text import written_out
 from interlock.errors import PeerError
@@ -156,21 +155,23 @@ def _cut_string(raw: bytes, at: int, what: str) -> tuple[str, int]:
     return decode(raw[at:end]), end + 1
 
 
-@dataclass(slots=True)
 class ParseMessage:
-    name: str
-    text: str
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
 
 
-@dataclass(slots=True)
 class BindMessage:
     """``tail`` is what follows the names, byte for byte, so that the same values can be bound once more."""
 
-    portal: str
-    statement: str
-    formats: tuple[int, ...]
-    parameters: tuple[bytes | None, ...]
-    tail: bytes
+    def __init__(
+        self, portal: str, statement: str, formats: tuple[int, ...], parameters: tuple[bytes | None, ...], tail: bytes
+    ) -> None:
+        self.portal = portal
+        self.statement = statement
+        self.formats = formats
+        self.parameters = parameters
+        self.tail = tail
 
 
 def read_query(raw: bytes) -> str:
@@ -208,27 +209,46 @@ def read_bind(raw: bytes) -> BindMessage:
 
 
 def _shorts(raw: bytes, at: int) -> tuple[tuple[int, ...], int]:
-    (count,) = _SHORT.unpack_from(raw, at)
+    count = _short_at(raw, at)
+    if count == 0:
+        return (), at + 2
     if count < 0:
         raise malformed("Bind")
     return struct.unpack_from(f"!{count}h", raw, at + 2), at + 2 + 2 * count
 
 
 def _values(raw: bytes, at: int) -> tuple[tuple[bytes | None, ...], int]:
-    count = int.from_bytes(raw[at : at + 2], "big")
+    count = _short_at(raw, at) & 0xFFFF
+    end = len(raw)
     at += 2
     values: list[bytes | None] = []
     for _ in range(count):
-        (length,) = _LENGTH.unpack_from(raw, at)
+        length = _int_at(raw, at)
         at += 4
         if length == -1:
             values.append(None)
             continue
-        if length < 0 or at + length > len(raw):
+        if length < 0 or at + length > end:
             raise malformed("Bind")
         values.append(raw[at : at + length])
         at += length
     return tuple(values), at
+
+
+def _short_at(raw: bytes, at: int) -> int:
+    """A signed number of two bytes. Raises struct.error past the end."""
+    if at + 2 > len(raw):
+        raise struct.error("the message is too short")
+    number = (raw[at] << 8) | raw[at + 1]
+    return number - 0x10000 if number > 0x7FFF else number
+
+
+def _int_at(raw: bytes, at: int) -> int:
+    """A signed number of four bytes. Raises struct.error past the end."""
+    if at + 4 > len(raw):
+        raise struct.error("the message is too short")
+    number = (raw[at] << 24) | (raw[at + 1] << 16) | (raw[at + 2] << 8) | raw[at + 3]
+    return number - 0x1_0000_0000 if number > 0x7FFF_FFFF else number
 
 
 def read_named(raw: bytes, what: str) -> tuple[bytes, str]:
@@ -247,8 +267,7 @@ def read_execute(raw: bytes) -> tuple[str, int]:
     portal, at = _cut_string(raw, 5, "Execute")
     if at + 4 != len(raw):
         raise malformed("Execute")
-    (most,) = _LENGTH.unpack_from(raw, at)
-    return portal, max(most, 0)
+    return portal, max(_int_at(raw, at), 0)
 
 
 def read_startup(body: bytes) -> dict[str, str]:

@@ -1,0 +1,35 @@
+cimport cython
+
+
+cdef class BindMessage:
+    cdef public str portal
+    cdef public str statement
+    cdef public tuple formats
+    cdef public tuple parameters
+    cdef public bytes tail
+
+
+cdef class ParseMessage:
+    cdef public str name
+    cdef public str text
+
+
+cpdef str decode(bytes raw)
+@cython.locals(end=Py_ssize_t)
+cdef tuple _cut_string(bytes raw, Py_ssize_t at, str what)
+@cython.locals(count=int)
+cdef tuple _shorts(bytes raw, Py_ssize_t at)
+@cython.locals(count=int, end=Py_ssize_t, length=Py_ssize_t, values=list)
+cdef tuple _values(bytes raw, Py_ssize_t at)
+@cython.locals(number=int)
+cdef int _short_at(bytes raw, Py_ssize_t at) except? -1
+@cython.locals(number=long)
+cdef long _int_at(bytes raw, Py_ssize_t at) except? -1
+@cython.locals(at=Py_ssize_t, tail_at=Py_ssize_t)
+cpdef BindMessage read_bind(bytes raw)
+cpdef ParseMessage read_parse(bytes raw)
+cpdef tuple read_execute(bytes raw)
+cpdef tuple read_named(bytes raw, str what)
+cpdef int read_ready(bytes raw) except -1
+cpdef str read_tag(bytes raw)
+cpdef count_changed(str tag)
