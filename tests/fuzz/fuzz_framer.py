@@ -13,7 +13,8 @@ import sys
 from dataclasses import dataclass
 
 from interlock.errors import PeerError
-from interlock.ports.protocol import Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Proceed, Refused, Verdict
+from interlock.ports.statement import Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.session import PostgresMachine
 from tests.protocols.postgres.dialogues import NAMES, TEXTS, check_framing

@@ -12,8 +12,8 @@ from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
 from interlock.gateway.recorder import Recording
 from interlock.gateway.sealing import number_of
-from interlock.ports.protocol import Described, Outcome, Statement
-from interlock.ports.protocol import Effect as When
+from interlock.ports.statement import Described, Outcome, Statement
+from interlock.ports.statement import Effect as When
 
 _TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from(['"', "\\", "\udc80", "\x00", '","n":7,', "ß\u2028"])
 _NEEDS = st.lists(st.builds(Need, st.sampled_from(Action), _TEXTS), min_size=1, max_size=2).map(tuple)

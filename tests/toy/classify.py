@@ -1,7 +1,7 @@
 """Lines to what they need. ``*`` at the end of a key means every key that begins so."""
 
 from interlock.domain.actions import EVERYTHING, Action, Need
-from interlock.ports.protocol import Described, Effect, Statement
+from interlock.ports.statement import Described, Effect, Statement
 
 _ACTIONS = {"get": Action.READ, "set": Action.WRITE, "drop": Action.DESTROY}
 

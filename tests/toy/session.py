@@ -16,14 +16,13 @@ from interlock.ports.protocol import (
     Credentials,
     Held,
     Impact,
-    Outcome,
     Outlet,
     PartImpact,
     PeerCertificate,
     Proceed,
     Refused,
-    Statement,
 )
+from interlock.ports.statement import Outcome, Statement
 
 from .classify import classify  # noqa: TID252 -- the folder has no name of its own
 from .framer import Answers, Lines  # noqa: TID252 -- as above

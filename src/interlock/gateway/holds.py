@@ -17,7 +17,8 @@ from interlock.gateway.admission import Rights
 from interlock.gateway.recorder import Recording, show_parameters
 from interlock.gateway.shared import Shared
 from interlock.ports.control import ControlPlane, HoldOpened, HoldOpening
-from interlock.ports.protocol import Impact, Refused, Statement
+from interlock.ports.protocol import Impact, Refused
+from interlock.ports.statement import Statement
 
 _LOOK_S = 1.0
 _RETRY_S = 0.5

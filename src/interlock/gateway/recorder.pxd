@@ -1,4 +1,5 @@
 from interlock.gateway.clock cimport WorkerClock
+from interlock.ports.statement cimport Outcome, Statement
 cimport cython
 
 
@@ -19,8 +20,8 @@ cdef class Recording:
     cdef dict _decided
 
     @cython.locals(kept=tuple)
-    cpdef statement(self, number, statement, decision, then=*)
-    cpdef outcome(self, number, outcome, took_us)
+    cpdef statement(self, number, Statement statement, decision, then=*)
+    cpdef outcome(self, number, Outcome outcome, took_us)
     cdef tuple _write_decided(self, described, decision)
     cdef _write(self, str kind_and_fields, then=*)
     @cython.locals(now_s=double, second=long, micros=long)

@@ -23,7 +23,8 @@ from interlock.domain.decisions import Decision
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
 from interlock.ports.control import SessionStart
-from interlock.ports.protocol import Described, Impact, Outcome, Statement
+from interlock.ports.protocol import Impact
+from interlock.ports.statement import Described, Outcome, Statement
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote: Callable[[str], str] = encode_basestring

@@ -1,4 +1,5 @@
 from interlock.gateway.connection cimport Connection
+from interlock.ports.statement cimport Outcome, Statement
 from interlock.gateway.statements cimport Statements
 
 
@@ -23,5 +24,5 @@ cdef class Session:
     cdef object __weakref__
 
     cpdef received(self, Connection connection, bytes payload)
-    cpdef ask(self, number, statement)
-    cpdef finish(self, number, outcome)
+    cpdef ask(self, number, Statement statement)
+    cpdef finish(self, number, Outcome outcome)

@@ -25,14 +25,13 @@ from interlock.ports.protocol import (
     Credentials,
     Impact,
     Machine,
-    Outcome,
     PeerCertificate,
     Proceed,
     ProtocolAdapter,
     Refused,
-    Statement,
     Verdict,
 )
+from interlock.ports.statement import Outcome, Statement
 from interlock.services.ids import new_id
 
 _LOG = logging.getLogger("interlock.gateway")

@@ -1,10 +1,11 @@
 from interlock.gateway.recorder cimport Recording
+from interlock.ports.statement cimport Outcome, Statement
 cimport cython
 
 
 cdef class Pending:
     cdef public object number
-    cdef public object statement
+    cdef public Statement statement
     cdef public object stage
     cdef public double started
     cdef public object decision
@@ -36,12 +37,12 @@ cdef class Statements:
     cdef public object on_idle
 
     @cython.locals(pending=Pending)
-    cpdef ask(self, number, statement)
+    cpdef ask(self, number, Statement statement)
     @cython.locals(pending=Pending)
-    cpdef finish(self, number, outcome)
-    @cython.locals(judged=_Judged)
+    cpdef finish(self, number, Outcome outcome)
+    @cython.locals(judged=_Judged, statement=Statement)
     cdef _decide(self, Pending pending, tuple known)
     @cython.locals(kept=_Judged)
-    cdef _Judged _judge(self, statement, tuple known)
+    cdef _Judged _judge(self, Statement statement, tuple known)
     cdef _fit(self, decision, statement)
     cdef _forget(self, number)

@@ -21,7 +21,8 @@ from interlock.gateway.holds import Hold
 from interlock.gateway.recorder import Recording
 from interlock.gateway.rules import Rules
 from interlock.gateway.shared import Shared
-from interlock.ports.protocol import Described, Effect, Held, Impact, Outcome, Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
+from interlock.ports.statement import Described, Effect, Outcome, Statement
 
 _LOG = logging.getLogger("interlock.gateway")
 _REMEMBERED = 256

@@ -30,13 +30,13 @@ Rules that the gateway relies on:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Protocol
 
 from interlock.domain.actions import Need
 from interlock.domain.decisions import Obligation
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
+from interlock.ports.statement import Outcome, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,74 +76,6 @@ class Admission:
     credential: UpstreamCredential | None
     read_only: bool
     may_execute: bool = False
-
-
-class Effect(Enum):
-    """When a statement's change can take effect, which says when its record must be durable.
-
-    ``NEVER``: a read. ``AT_COMMIT``: inside the client's own open transaction, by a statement that can do nothing
-    outside of it. ``NOW``: everything else that changes something, and every statement that ends a transaction.
-    """
-
-    NEVER = "never"
-    AT_COMMIT = "at-commit"
-    NOW = "now"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Described:
-    """What a statement was found to be, apart from its text and its values: the part that many statements share.
-
-    What it ``needs`` and when it takes ``effect``. ``summary`` is a short name such as ``DELETE``. ``measurable`` says
-    that the machine can find the statement's impact before running it; ``fenceable`` that it can honour a Fence on it.
-    ``unknown`` says why nobody understood it, or is empty. A machine that describes two statements by one object saves
-    the gateway from deciding twice; two are one only when they are the same object.
-    """
-
-    needs: tuple[Need, ...]
-    effect: Effect
-    summary: str = ""
-    measurable: bool = False
-    fenceable: bool = False
-    unknown: str = ""
-
-
-@dataclass(slots=True)
-class Statement:
-    """The unit of decision: its exact text, its parameters, and what it was found to be. Not changed once made.
-
-    ``text`` is what was sent, decoded; ``parameters`` are the bind values as they came (None is NULL), with
-    ``formats`` telling text from binary where the protocol has both.
-    """
-
-    text: str
-    described: Described
-    parameters: tuple[bytes | None, ...] = ()
-    formats: tuple[int, ...] = ()
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        return self.described.needs
-
-    @property
-    def effect(self) -> Effect:
-        return self.described.effect
-
-    @property
-    def summary(self) -> str:
-        return self.described.summary
-
-    @property
-    def measurable(self) -> bool:
-        return self.described.measurable
-
-    @property
-    def fenceable(self) -> bool:
-        return self.described.fenceable
-
-    @property
-    def unknown(self) -> str:
-        return self.described.unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,20 +139,6 @@ class Impact:
     @property
     def touched(self) -> int:
         return sum(part.touched for part in self.parts)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a statement ended: ``rows`` returned, ``changed`` rows changed, ``size_bytes`` of result sent on.
-
-    Not changed once made.
-    """
-
-    rows: int = 0
-    changed: int = 0
-    size_bytes: int = 0
-    error: str = ""
-    tag: str = ""
 
 
 class Outlet(Protocol):

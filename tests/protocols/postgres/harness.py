@@ -22,18 +22,8 @@ from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import PeerError
 from interlock.gateway.connection import Connection, as_asyncio
 from interlock.gateway.tls import upstream_context
-from interlock.ports.protocol import (
-    Admission,
-    Aside,
-    Credentials,
-    Impact,
-    Outcome,
-    PeerCertificate,
-    Proceed,
-    Refused,
-    Statement,
-    Verdict,
-)
+from interlock.ports.protocol import Admission, Aside, Credentials, Impact, PeerCertificate, Proceed, Refused, Verdict
+from interlock.ports.statement import Outcome, Statement
 from interlock.protocols.postgres import PROTOCOL
 
 PASSWORD = "let-me-in"

@@ -10,17 +10,8 @@ from dataclasses import dataclass, field
 
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
-from interlock.ports.protocol import (
-    Admission,
-    Aside,
-    Credentials,
-    Impact,
-    Outcome,
-    Proceed,
-    Refused,
-    Statement,
-    Verdict,
-)
+from interlock.ports.protocol import Admission, Aside, Credentials, Impact, Proceed, Refused, Verdict
+from interlock.ports.statement import Outcome, Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.session import PostgresMachine

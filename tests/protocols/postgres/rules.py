@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from interlock.domain.actions import Action
 from interlock.domain.decisions import Fence
-from interlock.ports.protocol import Effect, Held, Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Held, Proceed, Refused, Verdict
+from interlock.ports.statement import Effect, Statement
 
 SENTENCE = "You may not do that on orders. Ask: interlock request orders --role writer"
 

@@ -6,7 +6,8 @@ The one exception is meant: what is refused fails at its place, with Interlock's
 from hypothesis import given, settings
 
 from interlock.domain.decisions import Fence
-from interlock.ports.protocol import Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Proceed, Refused, Verdict
+from interlock.ports.statement import Statement
 from interlock.protocols.postgres import messages
 from tests.protocols.postgres.dialogues import Talk, commands, plans, shape
 from tests.protocols.postgres.playbook import SENTENCE, ScriptedServer, refuse_no, split

@@ -10,7 +10,8 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from interlock.domain.actions import Action
-from interlock.ports.protocol import Effect, Proceed
+from interlock.ports.protocol import Proceed
+from interlock.ports.statement import Effect
 from tests.protocols.postgres.conftest import Database
 from tests.protocols.postgres.harness import PASSWORD, TinyGateway, until
 from tests.protocols.postgres.rules import SENTENCE, refusing

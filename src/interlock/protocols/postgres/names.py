@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, Generic, Literal, TypeVar
 
 from interlock.domain.decisions import Fence
-from interlock.ports.protocol import Outcome
+from interlock.ports.statement import Outcome
 from interlock.protocols.postgres.messages import BindMessage
 from interlock.protocols.postgres.reading import Reading, show
 
@@ -107,6 +107,10 @@ class Names(Generic[T]):
     @property
     def settled(self) -> bool:
         return not self._asked
+
+    def may_hold(self, name: str) -> bool:
+        """Whether the name stands for something, or may soon."""
+        return name in self.known or name in self._asked
 
     def find(self, name: str, batch: int) -> T | Literal[_Unsettled.UNSETTLED] | None:
         asked = self._asked.get(name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from interlock.ports.protocol import Described, Effect
+from interlock.ports.statement import Described, Effect
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.classify import Classified, ClassifyContext, classify, classify_template
 from interlock.protocols.postgres.classify_result import not_understood

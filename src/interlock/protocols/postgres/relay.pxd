@@ -1,3 +1,4 @@
+from interlock.ports.statement cimport Statement
 from interlock.protocols.postgres.names cimport Running
 from interlock.protocols.postgres.reading cimport Reading
 from interlock.protocols.postgres.replies cimport Awaited, Replies
@@ -36,7 +37,7 @@ cdef class Relay:
     cpdef send_query(self, bytes raw, Running running, bint replayed=*)
     cpdef send_sync(self)
     cdef _close_batch(self)
-    cpdef ask(self, Running running, statement)
+    cpdef ask(self, Running running, Statement statement)
     cpdef expect_verdict(self, Running running)
     cdef _note(self, Running running, verdict)
     cpdef number(self, Reading reading)

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from interlock.errors import Misuse
-from interlock.ports.protocol import Admission, Effect, Outlet, Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Admission, Outlet, Proceed, Refused, Verdict
+from interlock.ports.statement import Effect, Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Piece
 from interlock.protocols.postgres.injection import Answer, Injection, Row, Step
@@ -211,8 +212,9 @@ class Relay:
         self.upstream.append(raw)
         names = self.replies
         self.batch += 1
-        forgotten = names.statements.ask("", None, self.batch)
-        destroyed = names.portals.ask("", None, self.batch)
+        # It forgets the unnamed statement and destroys the unnamed portal, where there are some.
+        forgotten = names.statements.ask("", None, self.batch) if names.statements.may_hold("") else None
+        destroyed = names.portals.ask("", None, self.batch) if names.portals.may_hold("") else None
         self.replies.expect(Awaited("Q", running, statement=forgotten, portal=destroyed, replayed=replayed))
         self._close_batch()
 

@@ -6,7 +6,8 @@ How the pieces fit is told in :mod:`interlock.protocols.postgres.relay`; here st
 from collections.abc import Callable, Generator
 
 from interlock.domain.decisions import Fence
-from interlock.ports.protocol import Held, Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Held, Proceed, Refused, Verdict
+from interlock.ports.statement import Statement
 from interlock.protocols.postgres import fence, hold, messages
 from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.classify_result import not_understood

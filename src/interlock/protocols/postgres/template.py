@@ -61,7 +61,8 @@ def find_template(text: bytes, places: list[tuple[int, int]] | None = None) -> b
                 size += 1
                 at += 1
         previous = text[after - 1]
-    return bytes(out[:size])
+    del out[size:]
+    return bytes(out)
 
 
 def _is_doubtful(text: bytes, at: int, end: int, char: int, previous: int) -> bool:
