@@ -32,6 +32,7 @@ _LOG = logging.getLogger("interlock.gateway")
 LOCK = "lock"
 SUFFIX = ".journal"
 _RETRY_S = 0.5
+_ROOM = bytes(1024 * 1024)
 
 
 class FrameOwner(Protocol):
@@ -196,7 +197,11 @@ class Journal:
 
 
 class _Writer:
-    """The files, on the writing thread."""
+    """The files, on the writing thread.
+
+    A file is given room ahead of what is written, filled with zeros: a sync then has no new length of the file to write
+    down, which halves its time. Zeros are no frame, so a reader stops where they begin.
+    """
 
     def __init__(self, folder: Path, file_bytes: int, sync: Callable[[int], None]) -> None:
         self.file = 0
@@ -205,31 +210,42 @@ class _Writer:
         self._sync = sync
         self._handle = -1
         self._end = 0
+        self._room = 0
 
     def write(self, frames: list[bytes]) -> tuple[int, int]:
         """Lay down ``frames`` and sync. Returns the file and the offset of the first. Raises OSError."""
         if self._handle < 0 or self._end >= self._file_bytes:
             self._open_next()
         start = self._end
+        content = b"".join(frames)
         try:
-            written = _write_all(self._handle, b"".join(frames))
+            _write_all(self._handle, content, start)
+            self._make_room(start + len(content))
             self._sync(self._handle)
         except OSError:
             self._give_up()
             raise
-        self._end += written
+        self._end += len(content)
         return self.file, start
+
+    def _make_room(self, end: int) -> None:
+        """Zeros behind what ends at ``end``, when that is not within the room that was made before."""
+        if end > self._room:
+            # A matter of speed alone: a disk that has room for the records and no more is no failure.
+            with contextlib.suppress(OSError):
+                self._room = end + _write_all(self._handle, _ROOM, end)
 
     def _open_next(self) -> None:
         if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+            handle, self._handle = self._handle, -1
+            os.ftruncate(handle, self._end)
+            os.close(handle)
         path = file_path(self._folder, self.file + 1)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._handle = os.open(path, flags, 0o600)
-        self._end = 0
+        self._end = self._room = 0
         try:
-            self._end = _write_all(self._handle, MAGIC)
+            self._end = self._room = _write_all(self._handle, MAGIC, 0)
             _sync_folder(self._folder)
         except OSError:
             self._give_up()
@@ -255,10 +271,12 @@ def remove_journal(folder: Path) -> None:
     folder.rmdir()
 
 
-def _write_all(handle: int, content: bytes) -> int:
+def _write_all(handle: int, content: bytes, at: int) -> int:
     view = memoryview(content)
     while view:
-        view = view[os.write(handle, view) :]
+        written = os.pwrite(handle, view, at)
+        view = view[written:]
+        at += written
     return len(content)
 
 
