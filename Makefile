@@ -3,18 +3,21 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+BUILT  := $(VENV)/.compiled
+TYPED  := $(shell find src -name '*.pxd')
+HOT    := setup.py $(TYPED) $(TYPED:.pxd=.py)
 
 .PHONY: demo test check bench clean
 
-demo: $(STAMP)
+demo: $(BUILT)
 	$(BIN)/interlock demo $(if $(TOUR),--tour,)
 
-test: $(STAMP)
+test: $(BUILT)
 	tools/debian-packages
 	tools/regression-sql
 	$(BIN)/pytest
 
-check: $(STAMP)
+check: $(BUILT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -24,10 +27,15 @@ $(STAMP): pyproject.toml requirements/lock.txt
 	$(PYTHON) -m venv $(VENV)
 	# The lock is complete: pip is not to look for more, which its older versions do for extras, past the pins.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements/lock.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-bench: $(STAMP)
+# What was changed since is compiled anew: a stale compiled file would hide the change.
+$(BUILT): $(STAMP) $(HOT)
+	$(BIN)/python setup.py -q build_ext --inplace
+	touch $@
+
+bench: $(BUILT)
 	tools/debian-packages postgresql-15 pgbouncer haproxy
 	$(BIN)/python -m bench.cut
 	$(BIN)/python -m bench.statements $(BENCH)

@@ -9,15 +9,22 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 _SOURCE = Path("src")
+_FLAGS = ["-O2", "-g0", "-Wno-maybe-uninitialized", "-Wno-unused-function"]
 _HOT = sorted(path.with_suffix(".py") for path in _SOURCE.rglob("*.pxd"))
 
 setup(
+    options={"build_ext": {"parallel": 2}},
     ext_modules=cythonize(
         [
-            Extension(".".join(path.relative_to(_SOURCE).with_suffix("").parts), [str(path)], optional=True)
+            Extension(
+                ".".join(path.relative_to(_SOURCE).with_suffix("").parts),
+                [str(path)],
+                optional=True,
+                extra_compile_args=_FLAGS,
+            )
             for path in _HOT
         ],
         build_dir="build/cython",
         compiler_directives={"language_level": "3", "annotation_typing": False, "binding": True},
-    )
+    ),
 )

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from interlock.domain.actions import Need
-from interlock.ports.protocol import Effect, Machine, Proceed, Refused, Statement, Verdict
+from interlock.ports.protocol import Machine, Proceed, Refused, Verdict
+from interlock.ports.statement import Effect, Statement
 from interlock.protocols.postgres import PostgresAdapter, messages
 from tests.protocols.postgres.playbook import Playbook, admission, greet, startup
 

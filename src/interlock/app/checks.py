@@ -18,6 +18,7 @@ from cryptography import x509
 
 from interlock.app.check_ledger import check_ledger
 from interlock.app.check_upstreams import check_upstream
+from interlock.app.compiled import REMEDY, SLOWER, find_uncompiled
 from interlock.app.data_folder import DataFolder, weaknesses
 from interlock.app.finding import Finding, Verdict, bad, doubtful, good
 from interlock.app.installation import Adapters, running_state
@@ -53,6 +54,7 @@ def examine(data: Path, config: Path | None) -> list[Finding]:
             findings.extend(_check_ports(configuration, adapters))
         findings.extend(asyncio.run(_check_upstreams(configuration, adapters)))
     findings.append(_check_psql())
+    findings.append(_check_compiled())
     return findings
 
 
@@ -201,6 +203,11 @@ async def _check_upstreams(configuration: Configuration, adapters: Adapters) -> 
     return list(
         await asyncio.gather(*(check_upstream(one, credentials) for _, one in sorted(configuration.resources.items())))
     )
+
+
+def _check_compiled() -> Finding:
+    slow = find_uncompiled()
+    return doubtful("speed", SLOWER, REMEDY) if slow else good("speed", "The hot loops are compiled.")
 
 
 def _check_psql() -> Finding:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.app.children import Program
+from interlock.app.compiled import REMEDY, SLOWER, find_uncompiled
 from interlock.app.data_folder import DataFolder, locked
 from interlock.app.installation import Adapters, external_state, keep_state_address
 from interlock.app.listen import Reservation, reserve, wanted_addresses
@@ -81,6 +82,8 @@ def summary(plan: Plan) -> str:
     lines.extend(f"{'':<18}{name:<17}{address}" for name, address in sorted(plan.listen.items()) if name != "console")
     lines.append("Let a person in:  interlock enrol PERSON")
     lines.append("Then they type:   interlock login --person PERSON --code CODE")
+    if find_uncompiled():
+        lines.append(f"{SLOWER} {REMEDY}")
     lines.append(f"The data is in {plan.folder.root}. Stop with Ctrl-C.")
     return "\n".join(lines)
 
