@@ -58,6 +58,19 @@ class Statement:
         self.parameters = parameters
         self.formats = formats
 
+    def __eq__(self, other: object) -> bool:
+        return self._all() == other._all() if isinstance(other, Statement) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return f"Statement{self._all()}"
+
+    def _all(self) -> tuple[object, ...]:
+        described = tuple(getattr(self.described, name) for name in Described.__slots__)
+        return (self.text, self.parameters, self.formats, described)
+
     @property
     def needs(self) -> tuple[Need, ...]:
         return self.described.needs
