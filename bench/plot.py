@@ -1,4 +1,4 @@
-"""Bars with their spread, as SVG."""
+"""Bars with their spread, and stacks as nested bars, as SVG."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,6 +10,43 @@ _STYLE = (
     "text{font:12px sans-serif;fill:#222}.t{font-size:14px;font-weight:bold}.b{fill:#4477aa}.w{stroke:#222}"
     ".one{stroke:#bb5566;stroke-dasharray:4 3}.n{text-anchor:end}"
 )
+
+
+_DEEPEST, _THINNEST = 60, 1.5
+
+
+def stacks(title: str, seen: Sequence[Sequence[str]]) -> str:
+    """Nested bars: each function as wide as its share of the stacks that were ``seen`` (outermost first)."""
+    width, row = _LABEL + _WIDTH + _RIGHT, 16
+    parts: list[str] = []
+    deepest = 0
+    waiting: list[tuple[Sequence[Sequence[str]], int, float]] = [(seen, 0, 0.0)]
+    while waiting:
+        inside, depth, left = waiting.pop()
+        groups: dict[str, list[Sequence[str]]] = {}
+        for stack in inside:
+            if len(stack) > depth:
+                groups.setdefault(stack[depth], []).append(stack)
+        for name, group in sorted(groups.items(), key=lambda found: -len(found[1])):
+            wide = width * len(group) / len(seen)
+            if wide >= _THINNEST and depth < _DEEPEST:
+                parts.append(_bar(name, f"{len(group) / len(seen):.1%}", left, _TOP + depth * row, wide, row))
+                waiting.append((group, depth + 1, left))
+                deepest = max(deepest, depth)
+            left += wide
+    height = _TOP + (deepest + 1) * row + 8
+    size = f"0 0 {width} {height}"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" role="img" aria-label="{escape(title)}">'
+    style = f"<style>{_STYLE}.s{{fill:#88aacc;stroke:#fff}}.l{{font-size:9px}}</style>"
+    text = f'<rect width="100%" height="100%" fill="#fff"/><text class="t" x="12" y="24">{escape(title)}</text>'
+    return "".join([head, style, text, *parts, "</svg>\n"])
+
+
+def _bar(name: str, share: str, left: float, top: int, wide: float, row: int) -> str:
+    shown = name if len(name) * 5 < wide else name[: int(wide / 5)]
+    label = f'<text class="l" x="{left + 2:.1f}" y="{top + row - 5}">{escape(shown)}</text>' if len(shown) > 3 else ""
+    bar = f'<rect class="s" x="{left:.1f}" y="{top}" width="{wide:.1f}" height="{row}"/>'
+    return f"<g><title>{escape(name)} {share}</title>{bar}{label}</g>"
 
 
 def bars(title: str, figures: Sequence[tuple[str, Spread]], mark: float = 1.0) -> str:

@@ -1,0 +1,102 @@
+"""What a statement costs, by part: where the worker's thread is while select-only runs through it.
+
+    python -m bench.parts [--mode prepared] [--seconds 4]
+
+perf (Debian's linux-perf) samples the thread that runs the sessions; a sample counts for the innermost of the parts
+below whose function is on its stack. Nested bars of the whole stack go to bench/results/last/stacks.svg.
+"""
+
+import argparse
+import re
+import subprocess
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.pgbench import Run, Slicer
+from bench.plot import stacks
+from bench.report import RESULTS
+from bench.stage import INTERLOCK, Stage, staged
+
+_PARTS = (
+    ("the kernel: sending", re.compile(r"^(__GI___libc_)?(__libc_)?(write|writev|send|sendmsg)$")),
+    ("the kernel: receiving", re.compile(r"^(__GI___libc_)?(__libc_)?(read|recv|recvmsg)$")),
+    ("the kernel: waiting for events", re.compile(r"^(__GI_)?epoll_p?wait$")),
+    ("TLS", re.compile(r"^SSL_(read|write)(_ex)?$|wire_3tls_9TlsEngine")),
+    ("the journal", re.compile(r"gateway_7journal")),
+    ("the records", re.compile(r"gateway_8recorder")),
+    ("deciding", re.compile(r"gateway_10statements")),
+    ("the template and the classification kept for it", re.compile(r"postgres_(8template|7reading)")),
+    ("framing", re.compile(r"postgres_6framer")),
+    ("what the server answers", re.compile(r"postgres_7replies")),
+    ("what the client sends", re.compile(r"postgres_(6steady|5relay|8messages)")),
+    ("session and sockets", re.compile(r"interlock_")),
+    ("the event loop", re.compile(r"uvloop|^uv__")),
+)
+_OTHER = "everything else"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mode", choices=("simple", "extended", "prepared"), default="simple")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=4)
+    chosen = parser.parse_args()
+    with staged(scale=10, sessions=100) as stage:
+        per_statement_us, samples = _sample(stage, chosen)
+    counted = Counter(_part_of(stack) for stack in samples)
+    print(
+        f"{sum(counted.values()):,} samples; {per_statement_us:.1f} µs of CPU a statement, all threads of the worker\n"
+    )
+    print("| part | share |\n| --- | --- |")
+    for name, count in counted.most_common():
+        print(f"| {name} | {count / sum(counted.values()):.1%} |")
+    folder = RESULTS / "last"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "stacks.svg").write_text(stacks("Where a statement's time goes", samples))
+    print(f"\nThe stacks: {folder / 'stacks.svg'}")
+
+
+def _sample(stage: Stage, chosen: argparse.Namespace) -> tuple[float, list[list[str]]]:
+    """µs of CPU a statement while nobody looks, and the stacks that were seen, each from the outermost function on."""
+    (pid,) = stage.pids(INTERLOCK)
+    run = Run(("-S",), chosen.mode, chosen.clients)
+    slicer = Slicer(run, lambda: stage.variables(INTERLOCK, tls=True), (pid,))
+    per_statement_us = slicer.slice(3).cpu_us
+    load = threading.Thread(target=slicer.slice, args=(chosen.seconds + 2,), name="load")
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = Path(folder) / "perf.data"
+        load.start()
+        words = ["perf", "record", "-F", "997", "--call-graph", "dwarf,8192", "-o", str(recorded), "-t", str(pid)]
+        subprocess.run([*words, "--", "sleep", str(chosen.seconds)], check=True, capture_output=True)
+        load.join()
+        words = ["perf", "script", "-i", str(recorded), "-F", "ip,sym"]
+        said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return per_statement_us, list(_stacks(said.splitlines()))
+
+
+def _stacks(lines: Iterable[str]) -> Iterable[list[str]]:
+    stack: list[str] = []
+    for line in lines:
+        words = line.split(maxsplit=1)
+        if len(words) == 2:
+            stack.append(words[1].removesuffix(" (inlined)"))
+        elif stack:
+            yield stack[::-1]
+            stack = []
+    if stack:
+        yield stack[::-1]
+
+
+def _part_of(stack: list[str]) -> str:
+    for function in reversed(stack):
+        for name, pattern in _PARTS:
+            if pattern.search(function):
+                return name
+    return _OTHER
+
+
+if __name__ == "__main__":
+    main()
