@@ -16,6 +16,7 @@ test: $(BUILT)
 	tools/debian-packages
 	tools/regression-sql
 	$(BIN)/pytest
+	tools/test-uncompiled
 
 check: $(BUILT)
 	$(BIN)/ruff format --check .
