@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import Progress as ProgressBar
 
+from interlock.app.kept_recordings import KeptRecordings
 from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.home import open_home
@@ -28,7 +29,6 @@ from interlock.ledger.proofs import FIRST_LINE, read_proof
 from interlock.ledger.tiles import Source, entry_of
 from interlock.ledger.verify import Broken, Verified, Verifier
 from interlock.ports.state import LedgerEntry
-from interlock.store.kept_recordings import KeptRecordings
 from interlock.store.tiles import ObjectTiles
 
 
