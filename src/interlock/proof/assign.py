@@ -48,15 +48,20 @@ class Assigner:
             if len(alike) < most:
                 alike.append(name)
         self._kinds = kinds
+        self._left: int | None = None
         self._places = places
         self._numbers = {duty: place for place, duty in enumerate(chain.duties)}
         # The duties with the fewest takers first: a dead end shows early.
         sizes = [len(names) for names in takers]
         self._order = sorted(chain.duties, key=lambda duty: (sizes[self._numbers[duty]], self._numbers[duty]))
 
-    def assign(self, fixed: Mapping[str, str]) -> tuple[str, ...] | None:
-        """Persons for all duties when those in ``fixed`` are carried already; None when it cannot be finished."""
+    def assign(self, fixed: Mapping[str, str], *, steps: int | None = None) -> tuple[str, ...] | None:
+        """Persons for all duties when those in ``fixed`` are carried already; None when it cannot be finished.
+
+        With ``steps`` the search is given up after so many, and None says only that no way was found.
+        """
         done = dict(fixed)
+        self._left = steps
         if not all(holds(self._chain, s, done, self._people, self._teams) for s in self._chain.separations):
             return None
         order = [duty for duty in self._order if duty not in done]
@@ -69,6 +74,10 @@ class Assigner:
             return True
         duty = order[number]
         for name in self._candidates(duty, done):
+            if self._left is not None:
+                if self._left == 0:
+                    return False
+                self._left -= 1
             done[duty] = name
             fine = all(holds(self._chain, s, done, self._people, self._teams) for s in self._rules[duty])
             if fine and self._give(order, number + 1, done):

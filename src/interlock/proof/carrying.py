@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from interlock.proof.assign import Assigner, holds
 from interlock.proof.model import Duties, Member, Separated
 
+STEPS = 2000
+"""How long the look-ahead searches: it runs while others wait to decide."""
+_TRIED = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -42,7 +46,10 @@ class Standing:
             name for name in sorted(self.people) if self.may_carry(name, duty) and not self.broken(carried, duty, name)
         ]
         assigner = self.assigner()
-        finishing = [name for name in able if assigner.assign({**carried, duty: name}) is not None]
+        finishing = []
+        for name in able[:_TRIED]:
+            if assigner.assign({**carried, duty: name}, steps=STEPS) is not None:
+                finishing.append(name)
         return tuple(finishing or able)
 
     def assigner(self) -> Assigner:

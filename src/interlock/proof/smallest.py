@@ -58,19 +58,26 @@ def find_smallest(
 def _cut(team: Units, everyone: Units, able: Callable[[Units], bool], kinds: Mapping[object, list[str]]) -> Units:
     """Who is left when ``team``, which is not able, is grown as far as it stays so."""
     grown = set(team)
-    cut: set[str] = set()
-    for names in kinds.values():
-        rest = [name for name in names if name not in grown]
-        if rest and not able(frozenset(grown).union(rest)):
-            grown.update(rest)
-            continue
-        # Those who are left are alike: as soon as one would make the team able, each of them would.
-        while rest:
-            if able(frozenset(grown | {rest[0]})):
-                cut.update(rest)
-                break
-            grown.add(rest.pop(0))
-    return frozenset(cut)
+    _grow(grown, list(kinds.values()), able)
+    return everyone - grown
+
+
+def _grow(grown: set[str], kinds: Sequence[list[str]], able: Callable[[Units], bool]) -> None:
+    """Add what can be added of ``kinds``: all at once if that goes, else one half after the other."""
+    rest = [name for names in kinds for name in names if name not in grown]
+    if not rest:
+        return
+    if not able(frozenset(grown).union(rest)):
+        grown.update(rest)
+        return
+    if len(kinds) > 1:
+        half = len(kinds) // 2
+        _grow(grown, kinds[:half], able)
+        _grow(grown, kinds[half:], able)
+        return
+    # Those who are left are alike: as soon as one would make the team able, each of them would.
+    while rest and not able(frozenset(grown | {rest[0]})):
+        grown.add(rest.pop(0))
 
 
 def hit_all(cuts: Sequence[Units], size: int) -> Units | None:

@@ -22,7 +22,7 @@ from interlock.domain.people import Person
 from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain
 from interlock.ports.state import Reading, UnitOfWork
-from interlock.proof.carrying import Standing, blamed, describe
+from interlock.proof.carrying import STEPS, Standing, blamed, describe
 from interlock.proof.model import Member
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -176,9 +176,9 @@ def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history:
             f"{person.name} may not carry {duty}: in the chain {chain.name} {describe(broken)}.{act}",
             _who(standing, carried, duty),
         )
-    if standing.assigner().assign({**carried, duty: person.name}) is not None:
+    if standing.assigner().assign({**carried, duty: person.name}, steps=STEPS) is not None:
         return ""
-    sentence = f"With {person.name} as {duty} the chain {chain.name} could not be finished by anybody."
+    sentence = f"With {person.name} as {duty} no way was found in which the chain {chain.name} could be finished."
     remedy = _who(standing, carried, duty)
     if chain.refuses_dead_ends:
         raise Refusal("dead-end", sentence, remedy)
