@@ -46,10 +46,9 @@ class Standing:
             name for name in sorted(self.people) if self.may_carry(name, duty) and not self.broken(carried, duty, name)
         ]
         assigner = self.assigner()
-        finishing = []
-        for name in able[:_TRIED]:
-            if assigner.assign({**carried, duty: name}, steps=STEPS) is not None:
-                finishing.append(name)
+        finishing = [
+            name for name in able[:_TRIED] if assigner.assign({**carried, duty: name}, steps=STEPS) is not None
+        ]
         return tuple(finishing or able)
 
     def assigner(self) -> Assigner:
