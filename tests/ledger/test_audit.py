@@ -167,14 +167,14 @@ async def test_forged_checkpoints_do_not_hold() -> None:
         assert isinstance(found, Broken)
         assert found.position == 0
     # another key's lines beside the log's own are none of our business
-    log.objects[CHECKPOINT] = good + stranger.sign(checkpoint.text()).encode()
+    log.objects[CHECKPOINT] = good + stranger.sign(checkpoint.written()).encode()
     assert isinstance(await verdict(log), Sound)
 
 
 async def test_witnesses_are_counted_by_their_keys() -> None:
     log = log_of(5)
     first, second = new_signer("w.example/1", COSIGNATURE), new_signer("w.example/2", COSIGNATURE)
-    text = log.publish([]).checkpoint.text()
+    text = log.publish([]).checkpoint.written()
     trust = Trust(log.signer.verifier, (first.verifier, second.verifier), need=2)
     log.objects[CHECKPOINT] += first.sign(text, seconds=7).encode() * 2
     found = await audit(log, trust)

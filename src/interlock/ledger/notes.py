@@ -82,7 +82,7 @@ class Checkpoint:
     size: int
     root: bytes
 
-    def text(self) -> str:
+    def written(self) -> str:
         return f"{self.origin}\n{self.size}\n{_b64(self.root)}\n"
 
 
@@ -203,7 +203,7 @@ def open_checkpoint(content: bytes, key: VerifierKey) -> SignedCheckpoint:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signer: SignerKey) -> SignedCheckpoint:
-    text = checkpoint.text()
+    text = checkpoint.written()
     return SignedCheckpoint(checkpoint, Note(text, (signer.sign(text),)))
 
 

@@ -235,7 +235,7 @@ class Sequencer:
     ) -> SignedCheckpoint:
         await self._write(growth, bodies)
         checkpoint = Checkpoint(self._key.verifier.name, growth.size, growth.frontier.root())
-        text = checkpoint.text()
+        text = checkpoint.written()
         content = f"{text}\n{await self._key.sign(text)}".encode()
         signed = await self._cosign(open_checkpoint(content, self._key.verifier))
         await self._put(connection, signed)
