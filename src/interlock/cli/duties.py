@@ -1,7 +1,6 @@
 """Commands about the duties of a chain: take one, say that it is done, look at an artifact's history."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 import typer
 
@@ -63,7 +62,7 @@ def done(
 def show(chain: Chain, artifact: Artifact, server: ServerOption = None, json: JsonOption = False) -> None:
     """Who has carried which duty over an artifact."""
     with signed_in(server) as client:
-        history = client.get("/v1/duties?" + urlencode({"chain": chain, "artifact": artifact}))
+        history = client.get("/v1/duties", chain=chain, artifact=artifact)
     rows = [
         (
             past["duty"],

@@ -21,7 +21,7 @@ from interlock.proof.prove import Proof, prove
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.proof_model import LiveState, build_model, claims_of
-from interlock.services.reading_rights import check_may_read_ledger
+from interlock.services.reading_rights import check_may_prove
 
 _MANY = 100_000
 _TURN = asyncio.Semaphore(1)
@@ -43,7 +43,7 @@ async def prove_state(
 ) -> Proved:
     """Raises Refusal (``not-yours``) and NotFound."""
     async with desk.state.reading() as reading:
-        check_may_read_ledger(await acting_person(reading, by))
+        check_may_prove(await acting_person(reading, by))
         state = await read_live(desk, reading)
         position = await reading.ledger_head()
     check_known(state.configuration, [person.name for person in state.people], chain, absent)

@@ -76,5 +76,14 @@ def may_read_contract(reader: Person, contract: Contract) -> bool:
 
 
 def check_may_read_ledger(person: Person) -> None:
+    _check_administrator(person, "read the ledger")
+
+
+def check_may_prove(person: Person) -> None:
+    """A proof tells what everybody could do."""
+    _check_administrator(person, "ask what everybody could do")
+
+
+def _check_administrator(person: Person, what: str) -> None:
     if not is_administrator(person):
-        raise Refusal("not-yours", f"{person.name} may not read the ledger.", "Ask an administrator.")
+        raise Refusal("not-yours", f"{person.name} may not {what}.", "Ask an administrator.")

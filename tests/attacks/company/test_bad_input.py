@@ -366,7 +366,7 @@ def test_ctrl_c_and_ctrl_d_at_each_question(stack: Stack, ann: Member, lead: Mem
     request = ask_for(stack, ann, "reader")
     questions = [
         (stranger, ("login", "--server", stack.server, "--person", "x"), "operator told you?"),
-        (ann, ("login",), "Password"),
+        (ann, ("login", "--how", "password"), "Password"),
         (lead, ("approve", request), "Approve exactly this?"),
     ]
     for member, words, question in questions:
@@ -377,6 +377,14 @@ def test_ctrl_c_and_ctrl_d_at_each_question(stack: Stack, ann: Member, lead: Mem
     assert stack.ask(ann, "show", request)["state"] == "open"
     stack.run(ann, "whoami")
     stack.run(ann, "withdraw", request)
+
+
+def test_ctrl_c_while_the_browser_is_waited_for(stack: Stack, ann: Member) -> None:
+    code, said, echoes = _at_a_terminal(stack, ann, ("login", "--how", "code"), [("Waiting for your answer", b"\x03")])
+    assert code == 1, said
+    assert said.rstrip().endswith("Stopped."), said
+    assert echoes
+    stack.run(ann, "whoami")
 
 
 def test_a_narrow_terminal_folds_no_number(stack: Stack, ann: Member) -> None:

@@ -1,0 +1,74 @@
+"""Duties and proofs as people type them, against a running whole."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import Stack, running_stack
+
+COMMIT = "commit:" + "ab" * 20
+CONTENT = "sha256:" + "cd" * 32
+CONFIGURATION = """
+listen: {console: "127.0.0.1:0", postgres: "127.0.0.1:0"}
+resources:
+  orders: {kind: postgres, address: "127.0.0.1:1", credential: {user: app}, labels: {environment: production}}
+vendors: {acme: {}}
+people:
+  lead@example.com: {groups: [dba, administrators]}
+  second@example.com: {groups: [dba]}
+  dev@acme.example: {vendor: acme}
+contracts:
+  acme-orders: {vendor: acme, sponsor: lead@example.com, start: 2020-01-01, end: 2090-01-01, roles: [writer]}
+roles:
+  writer:
+    on: {kind: postgres, environment: production}
+    allow: [connect, read, write, alter, destroy]
+    hold: [alter, destroy]
+    lend: {longest: 2h, approvals: [{from: {group: dba}, count: 1}]}
+chains:
+  release:
+    duties: [develop, review, deploy]
+    separate: all
+"""
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack(CONFIGURATION, {}) as running:
+        yield running
+
+
+def test_a_duty_is_taken_done_and_shown_and_the_next_belongs_to_another(stack: Stack) -> None:
+    dev, second = stack.member("dev@acme.example"), stack.member("second@example.com")
+    on = ("release", "develop", "--artifact", COMMIT)
+    stack.run(dev, "duty", "take", *on)
+    stack.run(dev, "duty", "done", *on, "--content", CONTENT)
+    refused = stack.run(dev, "duty", "take", "release", "review", "--artifact", COMMIT, check=False)
+    assert refused.returncode == 1
+    assert "no person carries two of them. dev@acme.example did develop on" in refused.stderr
+    assert "second@example.com" in refused.stderr
+    stack.run(second, "duty", "take", "release", "review", "--artifact", COMMIT)
+    history = stack.ask(second, "duty", "show", "release", "--artifact", COMMIT)
+    assert [(one["duty"], one["person"], one["content"]) for one in history] == [
+        ("develop", "dev@acme.example", CONTENT),
+        ("review", "second@example.com", ""),
+    ]
+
+
+def test_a_proof_from_the_live_state_holds_for_the_checker(stack: Stack, tmp_path: Path) -> None:
+    lead, second = stack.member("lead@example.com"), stack.member("second@example.com")
+    refused = stack.run(second, "prove", check=False)
+    assert refused.returncode == 1
+    assert "second@example.com may not ask what everybody could do." in refused.stderr
+    certificate = tmp_path / "certificate.json"
+    said = stack.run(lead, "prove", "--certificate", str(certificate)).stdout
+    assert "the chain release takes 3 persons at least" in said
+    assert "destroy on orders takes 2 persons at least" in said
+    checked = stack.run(None, "prove", "--check", str(certificate))
+    assert "holds: destroy on orders takes 2 persons at least" in checked.stdout
+    forged = json.loads(certificate.read_text())
+    forged["verdicts"][0]["claim"]["least"] = 4
+    certificate.write_text(json.dumps(forged))
+    assert stack.run(None, "prove", "--check", str(certificate), check=False).returncode == 1
