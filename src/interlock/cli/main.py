@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import traceback
+from typing import TextIO
 
 import typer
 
@@ -52,6 +53,11 @@ def run(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except OSError as error:
         code = _tell_unwritable(error)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # What it still holds would fail again when Python ends, and change the exit code.
+        _say_no_more(sys.stderr)
     sys.exit(code)
 
 
@@ -93,7 +99,7 @@ def outcome(arguments: list[str]) -> int:
         return error.exit_code
     except SystemExit:
         # What Typer makes of a broken pipe. Whoever read our output has enough; nothing more can be said to them.
-        _say_no_more()
+        _say_no_more(sys.stdout)
         return DONE
     except OSError as error:
         if error.errno in _UNWRITABLE:
@@ -122,17 +128,17 @@ def _have_outputs() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _say_no_more() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _say_no_more(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _tell_unwritable(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
-        _say_no_more()
+        _say_no_more(sys.stdout)
         return DONE
     where = "The output" if error.filename is None else str(error.filename)
     output.note(f"{where} cannot be written: {error.strerror}.\nMake room, or write elsewhere, and type it again.")
-    _say_no_more()
+    _say_no_more(sys.stdout)
     return FAILED
 
 

@@ -1,1 +1,1 @@
-cpdef bytes frame(bytes payload)
+cpdef bytes frame(payload)
