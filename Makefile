@@ -7,7 +7,7 @@ BUILT  := $(VENV)/.compiled
 TYPED  := $(shell find src -name '*.pxd')
 HOT    := setup.py $(TYPED) $(TYPED:.pxd=.py)
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench prove-bench clean
 
 demo: $(BUILT)
 	$(BIN)/interlock demo $(if $(TOUR),--tour,)
@@ -41,6 +41,9 @@ bench: $(BUILT)
 	$(BIN)/python -m bench.cut
 	$(BIN)/python -m bench.statements $(BENCH)
 	$(BIN)/python -m bench.ledger
+
+prove-bench: $(BUILT)
+	$(BIN)/python -m bench.prove
 
 clean:
 	rm -rf $(VENV) .demo .demo-tour

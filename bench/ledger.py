@@ -16,8 +16,9 @@ from pathlib import Path
 
 import asyncpg
 
-from interlock.domain.events import PasswordUsed, VendorAdded
 from interlock.domain.people import Vendor
+from interlock.domain.rights_events import VendorAdded
+from interlock.domain.work_events import PasswordUsed
 from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.entries import Recorded, body_of
 from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint, sign_checkpoint

@@ -24,8 +24,10 @@ import psycopg
 from interlock.app.data_folder import open_data_folder
 from interlock.app.installation import Adapters, kept_state_address
 from interlock.app.plan import kept_plan
-from interlock.domain.events import Event, GrantStarted, LoginStarted, RequestOpened
+from interlock.domain.event import Event
 from interlock.domain.grants import Grant, Login, Request, RequestKind, RequestState
+from interlock.domain.identity_events import LoginStarted
+from interlock.domain.rights_events import GrantStarted, RequestOpened
 from interlock.identity.authority import Authority, make_request
 from interlock.identity.keys import new_key, private_pem, thumbprint, write_private
 from interlock.ports.clock import SystemClock

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from interlock.domain.events import Event, GrantEnded, PersonAdded, RequestOpened
+from interlock.domain.event import Event
+from interlock.domain.rights_events import GrantEnded, PersonAdded, RequestOpened
 from interlock.ledger.entries import Recorded, body_of
 from interlock.ledger.links import GENESIS, link
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from interlock.domain.events import VendorAdded
+from interlock.domain.rights_events import VendorAdded
 from interlock.ledger.entries import Recorded, body_of
 from interlock.ledger.notes import Checkpoint, SignedCheckpoint, SignerKey, new_signer, sign_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, Growth, body_path, entry_of, stands_for

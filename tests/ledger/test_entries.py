@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from interlock.domain.events import Event, PersonAdded
+from interlock.domain.event import Event
+from interlock.domain.rights_events import PersonAdded
 from interlock.ledger.canonical import NotCanonical, canonical, read_canonical
 from interlock.ledger.entries import Recorded, Unreadable, body_of, read_body
 from tests.ledger.entries import EVENTS, START

@@ -10,7 +10,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import jsonschema
 import pytest
 
-from interlock.domain.events import EVENTS, Event
+from interlock.domain.event import Event
+from interlock.domain.events import EVENTS
 from interlock.domain.sensitivity import Sensitivity
 from interlock.ledger.entries import Recorded
 from interlock.ledger.ocsf import VERSION, as_ocsf

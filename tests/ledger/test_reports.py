@@ -4,7 +4,9 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 
-from interlock.domain.events import ApprovalGiven, ApprovalVoided, Event, GrantEnded, GrantStarted, SessionCut
+from interlock.domain.event import Event
+from interlock.domain.rights_events import ApprovalGiven, ApprovalVoided, GrantEnded, GrantStarted
+from interlock.domain.work_events import SessionCut
 from interlock.ledger.entries import Recorded
 from interlock.ledger.reports import Report, access_at, as_csv, as_html, person_report
 

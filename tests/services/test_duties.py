@@ -98,6 +98,18 @@ async def test_who_may_carry_a_duty(world: World) -> None:
     await _carry(world, DBA, "review")
 
 
+async def test_a_duty_is_not_done_by_who_may_not_carry_it_any_more(world: World) -> None:
+    await _started(world, Separation(SeparationKind.SEPARATE, ("develop", "deploy")))
+    await _carry(world, DBA, "develop")
+    await _take(world, DBA, "review")
+    await _started(world, SEPARATE)
+    with refused("separated"):
+        await _do(world, DBA, "review")
+    await _started(world, Separation(SeparationKind.SEPARATE, ("develop", "deploy")), review=ApprovalRule(1, "ops"))
+    with refused("not-your-duty"):
+        await _do(world, DBA, "review")
+
+
 async def test_being_an_administrator_gives_nothing(world: World) -> None:
     await _started(world, SEPARATE, develop=ApprovalRule(1, "ops"))
     with refused("not-your-duty"):

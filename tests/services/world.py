@@ -12,8 +12,9 @@ import pytest
 
 from interlock.domain.actions import Action, Need
 from interlock.domain.codec import to_plain
-from interlock.domain.events import EVENTS, LoginStarted
+from interlock.domain.events import EVENTS
 from interlock.domain.grants import Activity, Grant, Login, Request
+from interlock.domain.identity_events import LoginStarted
 from interlock.domain.people import ADMINISTRATORS, Contract, Person, Vendor
 from interlock.domain.resources import CredentialSource, Resource, Selector
 from interlock.domain.roles import ApprovalRule, Hold, Lending, Role

@@ -17,8 +17,8 @@ from fastapi import FastAPI, Request, Response
 
 from interlock.app.discovery import find_sinks
 from interlock.app.sinking import Cursor, feed_sink
-from interlock.domain.events import VendorAdded
 from interlock.domain.people import Vendor
+from interlock.domain.rights_events import VendorAdded
 from interlock.errors import Failure
 from interlock.identity.authority import Authority
 from interlock.policy.configuration import SinkSource

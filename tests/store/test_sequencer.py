@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from interlock.domain.events import VendorAdded
 from interlock.domain.people import Vendor
+from interlock.domain.rights_events import VendorAdded
 from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, bundle_path, tile_path

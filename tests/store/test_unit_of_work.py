@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.domain.events import Event, GrantEnded
+from interlock.domain.event import Event
 from interlock.domain.grants import Grant, Request
 from interlock.domain.people import Person
+from interlock.domain.rights_events import GrantEnded
 from interlock.errors import Failure, Misuse
 from interlock.ledger.verify import Verified, verify
 from interlock.ports.state import Contended, State

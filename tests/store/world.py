@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from interlock.domain.duties import Duty
-from interlock.domain.events import PersonAdded
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
+from interlock.domain.rights_events import PersonAdded
 from interlock.domain.roles import ApprovalRule
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText

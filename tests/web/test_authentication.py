@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from fastapi.routing import APIRoute
 
-from interlock.domain.events import PersonChanged
+from interlock.domain.rights_events import PersonChanged
 from interlock.identity.authority import make_request
 from interlock.identity.dpop import LEEWAY, token_hash
 from interlock.identity.jose import Signer

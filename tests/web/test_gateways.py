@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from interlock.domain.codec import from_plain, to_plain
-from interlock.domain.events import GatewayJoined
 from interlock.domain.grants import Grant
 from interlock.domain.snapshot import Snapshot
+from interlock.domain.work_events import GatewayJoined
 from interlock.errors import Failure, NotFound, Refusal
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.keys import new_key, thumbprint

@@ -8,7 +8,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from interlock.domain.events import SessionClosed
+from interlock.domain.work_events import SessionClosed
 from interlock.errors import Failure
 from interlock.ledger.entries import Unreadable, read_body
 

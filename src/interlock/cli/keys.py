@@ -9,7 +9,7 @@ import typer
 
 from interlock.app.installation import running_state
 from interlock.cli.output import JsonOption, emit, moment
-from interlock.domain.events import KeyRotated
+from interlock.domain.identity_events import KeyRotated
 from interlock.identity.key_ring import rotate
 
 keys_app = typer.Typer(help="The keys that sign: take fresh ones.", no_args_is_help=True, rich_markup_mode=None)

@@ -16,5 +16,4 @@ cdef class Connection:
     cdef public bint local
 
     cpdef send(self, payload)
-    cdef _decrypt(self, bytes encrypted)
-    cdef _go_on(self, bytes encrypted)
+    cpdef _go_on(self, bytes encrypted)

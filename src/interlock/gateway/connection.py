@@ -71,8 +71,6 @@ class Connection:
             return
         if self._tls is None:
             self._owner.received(self, data)
-        elif self._tls.secured:
-            self._decrypt(data)
         else:
             self._go_on(data)
 
@@ -172,31 +170,13 @@ class Connection:
 
     # Inside
 
-    def _decrypt(self, encrypted: bytes) -> None:
-        """What comes once TLS stands."""
-        tls, transport = self._tls, self._transport
-        if tls is None or transport is None:
-            return
-        try:
-            plain = tls.read(encrypted)
-        except PeerError as error:
-            transport.write(tls.outgoing())
-            self._fail(error.sentence)
-            return
-        outgoing = tls.outgoing()
-        if outgoing:
-            transport.write(outgoing)
-        if plain:
-            self._owner.received(self, plain)
-        if tls.closed:
-            self._tell_finished()
-
     def _go_on(self, encrypted: bytes) -> None:
         tls, transport = self._tls, self._transport
         if self._over or self._closing or tls is None or transport is None:
             return
+        was_secured = tls.secured
         try:
-            progress = tls.receive(encrypted)
+            plain = tls.receive(encrypted)
         except PeerError as error:
             # The alert goes out first, so that the peer learns why.
             transport.write(tls.outgoing())
@@ -205,13 +185,13 @@ class Connection:
         outgoing = tls.outgoing()
         if outgoing:
             transport.write(outgoing)
-        if progress.secured:
+        if tls.secured and not was_secured:
             self._owner.secured(self, tls.peer_certificate)
             for payload in self._take_waiting():
                 self.send(payload)
-        if progress.plain and not self._closing:
-            self._owner.received(self, progress.plain)
-        if progress.closed:
+        if plain and not self._closing:
+            self._owner.received(self, plain)
+        if tls.closed:
             self._tell_finished()
 
     def _take_waiting(self) -> list[bytes]:

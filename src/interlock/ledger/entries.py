@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from interlock.domain.codec import from_plain, to_plain
-from interlock.domain.events import EVENTS, Event
+from interlock.domain.event import Event
+from interlock.domain.events import EVENTS
 from interlock.ledger.canonical import NotCanonical, canonical, read_canonical
 
 _NAMES = frozenset({"actor", "at", "event", "kind", "position"})

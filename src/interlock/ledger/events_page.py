@@ -4,7 +4,8 @@ import dataclasses
 import sys
 from typing import get_type_hints
 
-from interlock.domain.events import EVENTS, Event
+from interlock.domain.event import Event
+from interlock.domain.events import EVENTS
 from interlock.domain.sensitivity import FIELDS, sensitivity_of
 
 _HEAD = """\

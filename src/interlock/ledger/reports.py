@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from interlock.domain.codec import to_plain
-from interlock.domain.events import ApprovalGiven, ApprovalVoided, GrantEnded, GrantStarted
+from interlock.domain.rights_events import ApprovalGiven, ApprovalVoided, GrantEnded, GrantStarted
 from interlock.ledger.entries import Recorded
 
 

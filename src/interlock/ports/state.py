@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from interlock.domain.duties import Duty
-from interlock.domain.events import Event
+from interlock.domain.event import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor

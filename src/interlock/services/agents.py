@@ -10,7 +10,7 @@ Holds to:
 from collections.abc import Mapping
 from typing import Any
 
-from interlock.domain.events import ClientRegistered
+from interlock.domain.identity_events import ClientRegistered
 from interlock.domain.oauth import ClientKind, OauthClient
 from interlock.domain.plain_text import written_out
 from interlock.errors import NotFound, Refusal

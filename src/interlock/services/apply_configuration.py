@@ -14,17 +14,17 @@ Holds to:
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from interlock.domain.events import (
+from interlock.domain.identity_events import IdentityLinked
+from interlock.domain.people import Contract, Person
+from interlock.domain.provisioning import USER
+from interlock.domain.rights_events import (
     ContractAdded,
     ContractChanged,
-    IdentityLinked,
     PersonAdded,
     PersonChanged,
     PolicyActivated,
     VendorAdded,
 )
-from interlock.domain.people import Contract, Person
-from interlock.domain.provisioning import USER
 from interlock.domain.snapshot import PolicyText
 from interlock.policy.configuration import Configuration
 from interlock.ports.state import UnitOfWork

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from interlock.domain.durations import format_duration
-from interlock.domain.events import SignInRefused
+from interlock.domain.identity_events import SignInRefused
 from interlock.domain.signin import Attempts
 from interlock.errors import Refusal
 from interlock.ports.state import Reading, UnitOfWork

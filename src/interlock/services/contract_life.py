@@ -15,8 +15,14 @@ Holds to:
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from interlock.domain.events import ContractChanged, ContractConfirmed, ContractTaken, ExtensionAsked, ExtensionDecided
 from interlock.domain.people import Contract, Extension, Person
+from interlock.domain.rights_events import (
+    ContractChanged,
+    ContractConfirmed,
+    ContractTaken,
+    ExtensionAsked,
+    ExtensionDecided,
+)
 from interlock.errors import NotFound, Refusal
 from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import Desk

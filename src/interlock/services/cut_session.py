@@ -9,9 +9,9 @@ Holds to:
 
 from dataclasses import replace
 
-from interlock.domain.events import SessionCut
 from interlock.domain.grants import Activity
 from interlock.domain.people import Person
+from interlock.domain.work_events import SessionCut
 from interlock.errors import NotFound, Refusal
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk

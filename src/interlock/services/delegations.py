@@ -17,8 +17,8 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from interlock.domain.events import ClientRegistered, DelegationGiven, DelegationUsed
 from interlock.domain.grants import Login
+from interlock.domain.identity_events import ClientRegistered, DelegationGiven, DelegationUsed
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Scope
 from interlock.errors import Refusal
 from interlock.ports.state import UnitOfWork

@@ -5,7 +5,8 @@ Holds to:
 * one who acts is a person in an active login; an agent's login is its owner's, so it counts as its owner
 * a contractor carries duties while a contract runs, nobody carries one that ``by`` does not give them
 * duties are taken in their order, each when those before it are done; one person carries a duty of an artifact
-* every separation is judged over the artifact's whole history; a refusal names the rule, the earlier act and who could
+* every separation is judged over the whole history of the artifact, when a duty is taken and when it is done; a refusal
+  names the rule, the earlier act and who could
 * when the chain could not be finished any more, that is said with who could take it instead, and with
   ``dead_ends: refuse`` it is refused
 * a duty is done on a content; a later duty is done on that same content. Who does their duty anew on another content
@@ -17,8 +18,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from interlock.domain.duties import ARTIFACT_KINDS, Duty, read_artifact
-from interlock.domain.events import DutyDone, DutyTaken, DutyVoided
 from interlock.domain.people import Person
+from interlock.domain.work_events import DutyDone, DutyTaken, DutyVoided
 from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain
 from interlock.ports.state import Reading, UnitOfWork
@@ -77,6 +78,9 @@ async def do_duty(desk: Desk, *, login_id: str, chain: str, duty: str, artifact:
                 f"{person.name} has not taken {duty} of {chain} over {name}.",
                 f"Take it first: interlock duty take {chain} {duty} --artifact {name}",
             )
+        # What gave the duty to them may have changed since they took it.
+        others = [past for past in history if past is not own]
+        _refuse_unfit(await _standing(work, known, now), known, duty, person, others)
         _refuse_other_content(known, duty, history, content)
         done = replace(own, content=content, done_at=now)
         await work.save(done)
@@ -160,8 +164,10 @@ def _refuse_order(chain: Chain, duty: str, person: Person, history: Sequence[Dut
         )
 
 
-def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> str:
-    """The warning of the look-ahead, empty when there is nothing to warn of."""
+def _refuse_unfit(
+    standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]
+) -> dict[str, str]:
+    """Who carries what besides; refused when the duty belongs in another person's hands than ``person``'s."""
     carried = {past.duty: past.person for past in history}
     if not standing.may_carry(person.name, duty):
         raise Refusal(
@@ -176,6 +182,12 @@ def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history:
             f"{person.name} may not carry {duty}: in the chain {chain.name} {describe(broken)}.{act}",
             _who(standing, carried, duty),
         )
+    return carried
+
+
+def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> str:
+    """The warning of the look-ahead, empty when there is nothing to warn of."""
+    carried = _refuse_unfit(standing, chain, duty, person, history)
     if standing.assigner().assign({**carried, duty: person.name}, steps=STEPS) is not None:
         return ""
     sentence = f"With {person.name} as {duty} no way was found in which the chain {chain.name} could be finished."

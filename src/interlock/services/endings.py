@@ -17,22 +17,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from interlock.domain.events import (
+from interlock.domain.event import Event
+from interlock.domain.grants import Grant, Login, Request, RequestState
+from interlock.domain.identity_events import ClientEnded, DelegationEnded, LoginEnded, PasskeyEnded
+from interlock.domain.oauth import Delegation, OauthClient, Passkey
+from interlock.domain.people import Contract, Person
+from interlock.domain.rights_events import (
     ApprovalVoided,
-    ClientEnded,
     ContractEnded,
     ContractPaused,
-    DelegationEnded,
-    Event,
     GrantEnded,
-    LoginEnded,
-    PasskeyEnded,
     PersonEnded,
     RequestEnded,
 )
-from interlock.domain.grants import Grant, Login, Request, RequestState
-from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Person
 from interlock.ledger.entries import read_body
 from interlock.ports.state import State, UnitOfWork
 

@@ -15,7 +15,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from interlock.domain.events import EnrolmentIssued, EnrolmentUsed
+from interlock.domain.identity_events import EnrolmentIssued, EnrolmentUsed
 from interlock.domain.signin import Enrolment, LocalCredential
 from interlock.errors import Refusal
 from interlock.services.ending_rights import acting_person

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from interlock.domain.events import ContractEnding
 from interlock.domain.grants import Request, RequestState
 from interlock.domain.people import Contract
+from interlock.domain.rights_events import ContractEnding
 from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.endings import MANY, Ended, Endings

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from interlock.domain.approving import No, Tally
-from interlock.domain.events import ApprovalGiven, GrantStarted
 from interlock.domain.grants import Approval, Grant, Login, Request, RequestKind, RequestState
 from interlock.domain.requesting import Wish
+from interlock.domain.rights_events import ApprovalGiven, GrantStarted
 from interlock.errors import Misuse, Refusal
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import Desk

@@ -15,8 +15,8 @@ from datetime import datetime
 
 from interlock.domain.approving import Ask, rules_for_hold
 from interlock.domain.codec import to_plain
-from interlock.domain.events import RequestOpened
 from interlock.domain.grants import Activity, Request, RequestKind, RequestState
+from interlock.domain.rights_events import RequestOpened
 from interlock.domain.roles import ApprovalRule
 from interlock.errors import Refusal
 from interlock.ports.control import HoldOpened, HoldOpening

@@ -13,8 +13,8 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from interlock.domain.events import PasswordIssued
 from interlock.domain.signin import MOST_CONNECTIONS, ConnectionPassword
+from interlock.domain.work_events import PasswordIssued
 from interlock.errors import NotFound, Refusal
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person

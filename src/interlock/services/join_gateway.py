@@ -6,8 +6,8 @@ Holds to:
 * idempotent: a gateway that is in stays in, under its name; one that was ended is never let in again with that key
 """
 
-from interlock.domain.events import GatewayJoined
 from interlock.domain.signin import GatewayIdentity
+from interlock.domain.work_events import GatewayJoined
 from interlock.errors import Refusal
 from interlock.services.desk import SYSTEM, Desk
 

@@ -9,8 +9,8 @@ Holds to:
 
 from collections.abc import Sequence
 
-from interlock.domain.events import RecordingRead
 from interlock.domain.grants import Activity
+from interlock.domain.work_events import RecordingRead
 from interlock.errors import NotFound, Refusal
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from interlock.domain.events import PersonEnded, SessionClosed
 from interlock.domain.grants import Activity
 from interlock.domain.people import Person
+from interlock.domain.rights_events import PersonEnded
+from interlock.domain.work_events import SessionClosed
 from interlock.errors import NotFound, Refusal
 from interlock.ledger.entries import read_body
 from interlock.ports.state import LedgerEntry, Reading

@@ -12,10 +12,10 @@ Holds to:
 from datetime import datetime, timedelta
 
 from interlock.domain.codec import to_plain
-from interlock.domain.events import RequestOpened
 from interlock.domain.grants import Login, Request, RequestKind, RequestState
 from interlock.domain.people import Contract
 from interlock.domain.requesting import Circumstances, Wish, contract_for, refuse_at_once
+from interlock.domain.rights_events import RequestOpened
 from interlock.errors import Refusal
 from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import Desk

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from interlock.domain.events import LoginStepped, PasskeyAdded, PasskeyUsed
 from interlock.domain.grants import Login
+from interlock.domain.identity_events import LoginStepped, PasskeyAdded, PasskeyUsed
 from interlock.domain.oauth import Passkey
 from interlock.domain.plain_text import written_out
 from interlock.errors import NotFound, Refusal

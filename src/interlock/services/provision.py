@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from interlock.domain.events import PersonAdded, PersonChanged, PersonReturned, ResourceProvisioned
 from interlock.domain.people import ADMINISTRATORS, Person
 from interlock.domain.provisioning import GROUP, USER, Provisioned
+from interlock.domain.rights_events import PersonAdded, PersonChanged, PersonReturned, ResourceProvisioned
 from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration, Scim
 from interlock.ports.state import UnitOfWork

@@ -12,8 +12,8 @@ Holds to:
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from interlock.domain.events import SessionClosed, SessionOpened
 from interlock.domain.grants import Activity, RequestState
+from interlock.domain.work_events import SessionClosed, SessionOpened
 from interlock.errors import Refusal
 from interlock.ports.control import SessionEnd, SessionStart
 from interlock.ports.state import UnitOfWork

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from interlock.domain.events import LoginStarted
 from interlock.domain.grants import Login
+from interlock.domain.identity_events import LoginStarted
 from interlock.domain.people import Contract, Person
 from interlock.domain.roles import ApprovalRule, Role
 from interlock.domain.signin import LocalCredential

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from interlock.domain.events import IdentityLinked
 from interlock.domain.grants import Login
+from interlock.domain.identity_events import IdentityLinked
 from interlock.domain.people import Identity
 from interlock.errors import Refusal
 from interlock.policy.configuration import Provider

@@ -10,8 +10,8 @@ Holds to:
 
 from dataclasses import dataclass, replace
 
-from interlock.domain.events import LoginStepped, SignInRefused
 from interlock.domain.grants import Login
+from interlock.domain.identity_events import LoginStepped, SignInRefused
 from interlock.domain.signin import Attempts, LocalCredential
 from interlock.errors import Refusal
 from interlock.ports.identity import IssuedToken

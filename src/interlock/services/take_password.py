@@ -12,8 +12,8 @@ Holds to:
 from dataclasses import replace
 from datetime import datetime
 
-from interlock.domain.events import PasswordUsed
 from interlock.domain.signin import ConnectionPassword
+from interlock.domain.work_events import PasswordUsed
 from interlock.errors import Refusal
 from interlock.ports.control import PasswordHolder
 from interlock.services.desk import Desk

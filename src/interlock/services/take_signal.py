@@ -11,8 +11,8 @@ Holds to:
 
 from dataclasses import replace
 
-from interlock.domain.events import PasswordEnded
 from interlock.domain.grants import RequestState
+from interlock.domain.identity_events import PasswordEnded
 from interlock.services.desk import Desk
 from interlock.services.endings import MANY, Ended, Endings
 from interlock.services.sign_in_elsewhere import KIND

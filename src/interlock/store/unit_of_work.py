@@ -15,7 +15,8 @@ from sqlalchemy import BigInteger, Integer, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from interlock.domain.events import EVENTS, Event
+from interlock.domain.event import Event
+from interlock.domain.events import EVENTS
 from interlock.errors import Misuse, Refusal
 from interlock.ledger.canonical import NotCanonical
 from interlock.ledger.entries import Recorded, body_of

@@ -10,7 +10,6 @@ cdef class TlsEngine:
 
     cpdef bytes outgoing(self)
     cpdef send(self, plain)
-    cpdef receive(self, bytes encrypted=*)
-    cpdef bytes read(self, bytes encrypted)
+    cpdef bytes receive(self, bytes encrypted=*)
     @cython.locals(most=Py_ssize_t, parts=list)
     cdef bytes _read(self)

@@ -6,22 +6,12 @@ that can start at any byte: that is what this engine is for.
 """
 
 import ssl
-from dataclasses import dataclass
 
 from interlock.errors import PeerError
 
 _CHUNK_BYTES = 256 * 1024
 _RECORD_BYTES = 16 * 1024
 """The most that one record holds in plain (RFC 8446, 5.1), and so the most that one read gives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What came of received bytes: plain text, whether the handshake ended with them, whether the peer said goodbye."""
-
-    plain: bytes = b""
-    secured: bool = False
-    closed: bool = False
 
 
 class TlsEngine:
@@ -48,25 +38,15 @@ class TlsEngine:
         """Take bytes in without acting on them yet; the next ``receive`` does."""
         self._incoming.write(encrypted)
 
-    def receive(self, encrypted: bytes = b"") -> Progress:
-        """Go on with ``encrypted``. Raises PeerError when the peer breaks TLS or is not who it must be.
+    def receive(self, encrypted: bytes = b"") -> bytes:
+        """Go on with ``encrypted``. Returns what it holds in plain, maybe nothing.
 
-        Also then ``outgoing`` has the alert that tells the peer why.
+        ``secured`` says whether the handshake is over, ``closed`` whether the peer said goodbye. Raises PeerError when
+        the peer breaks TLS or is not who it must be; also then ``outgoing`` has the alert that tells the peer why.
         """
-        if encrypted:
-            self._incoming.write(encrypted)
-        try:
-            secured = not self.secured and self._handshake()
-            plain = self._read() if self.secured else b""
-        except ssl.SSLError as error:
-            raise _broken(error) from error
-        return Progress(plain, secured, self.closed)
-
-    def read(self, encrypted: bytes) -> bytes:
-        """What ``encrypted`` holds in plain, maybe nothing. Only after the handshake; else as ``receive``."""
         self._incoming.write(encrypted)
         try:
-            return self._read()
+            return self._read() if self.secured or self._handshake() else b""
         except ssl.SSLError as error:
             raise _broken(error) from error
 

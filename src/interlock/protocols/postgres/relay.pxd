@@ -1,5 +1,5 @@
 from interlock.ports.statement cimport Statement
-from interlock.protocols.postgres.names cimport Running
+from interlock.protocols.postgres.names cimport Portal, Running
 from interlock.protocols.postgres.reading cimport Reading
 from interlock.protocols.postgres.replies cimport Awaited, Replies
 from interlock.protocols.postgres.sink cimport Sink
@@ -37,7 +37,12 @@ cdef class Relay:
     cpdef send_query(self, bytes raw, Running running, bint replayed=*)
     cpdef send_sync(self)
     cdef _close_batch(self)
-    cpdef ask(self, Running running, Statement statement)
+    cpdef send_bind(self, bytes raw, Portal portal, Running running, fence)
+    cpdef bint is_settled(self) except -1
+    cpdef bint crosses_transactions(self) except -1
+    cpdef ask_text(self, Running running, str shown)
+    cpdef ask_portal(self, Running running, Portal portal)
+    cdef _ask(self, Running running, Statement statement)
     cpdef expect_verdict(self, Running running)
     cdef _note(self, Running running, verdict)
     cpdef number(self, Reading reading)

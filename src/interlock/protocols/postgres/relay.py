@@ -20,13 +20,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum
 
+from interlock.domain.decisions import Fence
 from interlock.errors import Misuse
 from interlock.ports.protocol import Admission, Outlet, Proceed, Refused, Verdict
 from interlock.ports.statement import Effect, Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Piece
 from interlock.protocols.postgres.injection import Answer, Injection, Row, Step
-from interlock.protocols.postgres.names import Prepared, Running
+from interlock.protocols.postgres.names import Portal, Prepared, Running
 from interlock.protocols.postgres.reading import RESERVED, Reading
 from interlock.protocols.postgres.replies import FAILED, REFUSAL, Awaited, Replies
 from interlock.protocols.postgres.sink import KEPT_LIMIT, Sink
@@ -36,6 +37,9 @@ INBOX_LIMIT = 256 * 1024
 
 EXPECTED_LIMIT = 8192
 """How many messages may be on their way upstream without an answer."""
+
+_KEPT_BIND_BYTES = 64 * 1024
+"""From this size on a Bind is not kept, unless a fence may need it again."""
 
 DENIED = "42501"
 CANCELLED = "57014"
@@ -218,6 +222,14 @@ class Relay:
         self.replies.expect(Awaited("Q", running, statement=forgotten, portal=destroyed, replayed=replayed))
         self._close_batch()
 
+    def send_bind(self, raw: bytes, portal: Portal, running: Running, fence: Fence | None) -> None:
+        """Send the Bind of a portal that may run, which has to keep to ``fence``."""
+        portal.running = running
+        portal.fence = fence
+        if fence is None and len(raw) > _KEPT_BIND_BYTES:
+            portal.bound = None
+        self.send(raw, Awaited("B", None, None, self.replies.portals.ask(portal.name, portal, self.batch)))
+
     def send_sync(self) -> None:
         self.upstream.append(messages.SYNC)
         self.replies.expect(_SYNCED)
@@ -237,15 +249,41 @@ class Relay:
         self.batch_executed = 0
         self._unflushed = False
 
+    # --- what may be relied on
+
+    def is_settled(self) -> bool:
+        """Whether there is nothing to wait for or to look at: the common case, told without starting a script."""
+        replies = self.replies
+        if replies.unsettled or replies.stale_settings or self.doubt is not None:
+            return False
+        return not (self.admission.read_only and (replies.transaction_over or self.crosses_transactions()))
+
+    def crosses_transactions(self) -> bool:
+        """Whether the message at hand would be in a transaction after one that is not known to have ended well.
+
+        Code out of sight (behind a view, a cast, a policy) may have lifted what holds a reader's next transaction
+        read-only. The server reports it at the end, so nothing of the next one is sent before.
+        """
+        if not self.admission.read_only:
+            return False
+        replies = self.replies
+        return bool(replies.ending_block or (replies.expected and not self.batch_open))
+
     # --- asking
 
-    def decide(self, running: Running, statement: Statement) -> Generator[Wait, None, Verdict]:
-        """Ask the gateway, and wait for its answer if it does not come at once."""
-        verdict = self.ask(running, statement)
-        return (yield from self.await_verdict(running)) if verdict is None else verdict
+    def ask_text(self, running: Running, shown: str) -> Verdict | None:
+        """Ask the gateway about a text. None: ``await_verdict`` has to be waited for."""
+        return self._ask(running, Statement(shown, running.reading.described(self.effect_of(running.reading))))
 
-    def ask(self, running: Running, statement: Statement) -> Verdict | None:
-        """Ask the gateway. None: ``await_verdict`` has to be waited for."""
+    def ask_portal(self, running: Running, portal: Portal) -> Verdict | None:
+        """As ``ask_text``, about a prepared statement with the values that were bound to it, where they are known."""
+        bound = portal.bound
+        described = running.reading.described(self.effect_of(running.reading))
+        if bound is None:
+            return self._ask(running, Statement(portal.prepared.shown, described))
+        return self._ask(running, Statement(portal.prepared.shown, described, bound.parameters, bound.formats))
+
+    def _ask(self, running: Running, statement: Statement) -> Verdict | None:
         self.expect_verdict(running)
         verdict = self.outlet.ask(running.number, statement)
         return None if verdict is None else self._note(running, verdict)

@@ -9,9 +9,9 @@ cdef class Steady:
     cdef Relay _relay
     cdef Replies _replies
     cdef Reader _reader
-    cdef object _reported
     cdef object _terminate
-    cdef dict _scripts
+    cdef object _scripts
+    cdef dict _script_of
 
     cpdef pump(self)
     @cython.locals(code=int)
@@ -21,19 +21,10 @@ cdef class Steady:
     cdef bint _query_at_once(self, bytes raw) except -1
     @cython.locals(relay=Relay, reading=Reading, prepared=Prepared)
     cdef bint _parse_at_once(self, bytes raw) except -1
-    @cython.locals(relay=Relay, reading=Reading, portal=Portal, running=Running)
+    @cython.locals(relay=Relay, portal=Portal, running=Running)
     cdef bint _bind_at_once(self, bytes raw) except -1
     @cython.locals(relay=Relay, portal=Portal)
     cdef bint _execute_at_once(self, bytes raw) except -1
-    @cython.locals(relay=Relay)
-    cdef _send_bind(self, bytes raw, Portal portal, Running running, fence)
     cdef _describe(self, bytes raw)
     cdef _close(self, bytes raw)
     cdef _copy(self, piece)
-    cdef bint _skips(self) except -1
-    cdef bint _is_settled(self) except -1
-    cdef bint _crosses_transactions(self) except -1
-
-
-cdef bint _runs(verdict) except -1
-cdef _why_unusable(str name)

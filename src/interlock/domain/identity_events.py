@@ -1,0 +1,184 @@
+"""Events of how people prove who they are: enrolment, logins, passkeys, clients and agents, keys."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from interlock.domain.event import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityLinked(Event):
+    """An identity (an e-mail address, an IdP subject, a key) was linked to a person."""
+
+    kind: ClassVar[str] = "identity.linked"
+    person: str
+    identity_kind: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentIssued(Event):
+    """A one-time code was made with which a person can set a password and a TOTP secret."""
+
+    kind: ClassVar[str] = "enrolment.issued"
+    person: str
+    by: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentUsed(Event):
+    """A person set a password and a TOTP secret with a one-time code; earlier ones no longer work."""
+
+    kind: ClassVar[str] = "enrolment.used"
+    person: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordEnded(Event):
+    """A person's local password and TOTP secret no longer work."""
+
+    kind: ClassVar[str] = "password.ended"
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginStarted(Event):
+    """A person signed in with a key; the certificate and the tokens are bound to it."""
+
+    kind: ClassVar[str] = "login.started"
+    login: str
+    person: str
+    key: str
+    ends_at: datetime
+    present_at: datetime | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginStepped(Event):
+    """A person gave a fresh proof of presence within a login."""
+
+    kind: ClassVar[str] = "login.stepped-up"
+    login: str
+    person: str
+    present_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginEnded(Event):
+    """A login ended before its time; its certificate and tokens no longer work."""
+
+    kind: ClassVar[str] = "login.ended"
+    login: str
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRefused(Event):
+    """A sign-in failed. ``blocked_until`` is set when further tries have to wait."""
+
+    kind: ClassVar[str] = "sign-in.refused"
+    person: str
+    address: str
+    reason: str
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotated(Event):
+    """The operator let a fresh key sign tokens; what the last one signed is taken until ``older_until``."""
+
+    kind: ClassVar[str] = "key.rotated"
+    key: str
+    older_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRegistered(Event):
+    """A client of the authorization server came to be known; ``owner`` is set for an agent."""
+
+    kind: ClassVar[str] = "client.registered"
+    client: str
+    client_kind: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientEnded(Event):
+    """A client may no longer ask for tokens, and those that it has no longer work."""
+
+    kind: ClassVar[str] = "client.ended"
+    client: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationGiven(Event):
+    """A person let a client act for them until ``ends_at`` or the end of the login, whichever is sooner."""
+
+    kind: ClassVar[str] = "delegation.given"
+    delegation: str
+    person: str
+    login: str
+    client: str
+    scopes: tuple[str, ...]
+    ends_at: datetime
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationUsed(Event):
+    """A client exchanged its code, or refreshed: ``generation`` counts the refresh tokens."""
+
+    kind: ClassVar[str] = "delegation.used"
+    delegation: str
+    key: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationEnded(Event):
+    """What a client was allowed ended; its tokens no longer work."""
+
+    kind: ClassVar[str] = "delegation.ended"
+    delegation: str
+    person: str
+    client: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyAdded(Event):
+    """A person registered a passkey."""
+
+    kind: ClassVar[str] = "passkey.added"
+    person: str
+    passkey: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyUsed(Event):
+    """A passkey signed, with the person verified; ``purpose`` is what for: a sign-in, or the request that it named."""
+
+    kind: ClassVar[str] = "passkey.used"
+    person: str
+    passkey: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyEnded(Event):
+    """A passkey no longer works."""
+
+    kind: ClassVar[str] = "passkey.ended"
+    person: str
+    passkey: str
+    reason: str

@@ -1,0 +1,126 @@
+"""Events of what is done: passwords for a connection, sessions, recordings, duties."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from interlock.domain.event import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordIssued(Event):
+    """A password for so many connections within 60 s was made."""
+
+    kind: ClassVar[str] = "password.issued"
+    person: str
+    login: str
+    resource: str
+    connections: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordUsed(Event):
+    """One of a password's connections was made, from ``address``; it is good for ``left`` more."""
+
+    kind: ClassVar[str] = "password.used"
+    person: str
+    login: str
+    resource: str
+    address: str = ""
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened(Event):
+    """A session through a gateway began, on these grants."""
+
+    kind: ClassVar[str] = "session.opened"
+    session: str
+    person: str
+    resource: str
+    login: str
+    grants: tuple[str, ...]
+    gateway: str
+    address: str
+    client: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCut(Event):
+    """A person asked for a live session to be cut."""
+
+    kind: ClassVar[str] = "session.cut"
+    session: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClosed(Event):
+    """A session ended. ``recording`` is the SHA-256 (hex) of its sealed recording."""
+
+    kind: ClassVar[str] = "session.closed"
+    session: str
+    person: str
+    resource: str
+    closed_at: datetime
+    why: str
+    statements: int
+    recording: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRead(Event):
+    """A person watched or replayed a session's recording."""
+
+    kind: ClassVar[str] = "recording.read"
+    session: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayJoined(Event):
+    """A gateway host was allowed to follow the feed."""
+
+    kind: ClassVar[str] = "gateway.joined"
+    gateway: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyTaken(Event):
+    """A person took a duty of a chain over an artifact; every separation held, over all that was done on it before."""
+
+    kind: ClassVar[str] = "duty.taken"
+    duty_id: str
+    chain: str
+    artifact: str
+    duty: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyDone(Event):
+    """The person who took a duty did it, on exactly this content."""
+
+    kind: ClassVar[str] = "duty.done"
+    duty_id: str
+    chain: str
+    artifact: str
+    duty: str
+    person: str
+    content_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyVoided(Event):
+    """A duty no longer counts, because the content that it was done on has changed."""
+
+    kind: ClassVar[str] = "duty.voided"
+    duty_id: str
+    chain: str
+    artifact: str
+    duty: str
+    person: str
+    reason: str
