@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import time
 from functools import partial
 from pathlib import Path
@@ -137,6 +138,22 @@ async def test_a_full_disk_calls_nobody_and_loses_nothing(tmp_path: Path) -> Non
     assert _payloads(journal) == [b"first", b"second", b"third"]
     journal.append(owner, b"fourth", then=lambda: called.append("fourth"))
     await until(lambda: "fourth" in called)
+    await journal.close()
+
+
+async def test_a_disk_with_room_for_the_records_alone_is_no_failure(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    journal = _journal(tmp_path, disk)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, most))
+    try:
+        for number in range(3):
+            journal.append(owner, b"record %d" % number)
+            await until(partial(_placed, owner, number + 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert not journal.failure
+    assert _payloads(journal) == [b"record 0", b"record 1", b"record 2"]
     await journal.close()
 
 

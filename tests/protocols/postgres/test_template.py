@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from interlock.protocols.postgres import reading
 from interlock.protocols.postgres.classify import ClassifyContext, classify, classify_template
 from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.template import find_template
@@ -74,6 +75,15 @@ def test_a_text_that_looks_like_a_template_is_not_taken_for_one() -> None:
     reader.read("SELECT 1", read_only=False, ascii_only=False, prepared={})
     assert reader.find("SELECT 2", False) is not None
     assert reader.find("SELECT \x01", False) is None
+
+
+def test_a_long_text_is_not_gone_through_for_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader()
+    text = f"SELECT {'1, ' * 3000} 1"
+    monkeypatch.setattr(reading, "find_template", lambda _text, _places=None: pytest.fail("it was gone through"))
+    assert reader.find(text, False) is None
+    assert reader.read(text, read_only=False, ascii_only=False, prepared={}).classified.summary == "SELECT"
+    assert reader.find(text, False) is None
 
 
 def _lasts(text: str) -> bool:

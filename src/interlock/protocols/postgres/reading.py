@@ -81,7 +81,7 @@ class Reader:
 
     def find(self, text: str, read_only: bool) -> Reading | None:
         """What is kept for ``text``, if it is plain; of one that is not the caller must make sure what it means."""
-        if not text.isascii():
+        if not text.isascii() or len(text) > _CACHED_TEXT_CHARS:
             return None
         kept = self._reading if read_only else self._writing
         template = find_template(text.encode("ascii"))
