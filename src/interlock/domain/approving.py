@@ -18,6 +18,7 @@ from datetime import datetime
 
 from interlock.domain.people import ADMINISTRATORS, Contract, Person
 from interlock.domain.roles import ApprovalRule, Role
+from interlock.domain.seating import seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +153,8 @@ def count_approvals(
 ) -> Tally:
     """Which rules the approvals of ``approvers`` meet when each person counts for one rule at most.
 
-    A maximum matching of persons to the places that the rules ask for, by augmenting paths: as many places are
-    filled as any assignment could fill, so nobody has to say yes in a special order. Who cannot approve counts for
-    nothing; a person who is named twice counts once.
+    As many places are filled as any assignment could fill, so nobody has to say yes in a special order. Who cannot
+    approve counts for nothing; a person who is named twice counts once.
     """
     contracts = tuple(contracts)
     persons = {person.name: person for person in approvers}
@@ -165,9 +165,7 @@ def count_approvals(
         for name, person in sorted(persons.items())
     }
     room = [max(1, rule.count) for rule in rules]
-    seated: list[list[str]] = [[] for _ in rules]
-    for name in fits:
-        _seat(name, fits, room, seated, set())
+    seated = seat(fits, room)
     return Tally(
         counted={name: place for place, names in enumerate(seated) for name in names},
         open=tuple(
@@ -200,24 +198,6 @@ def narrow_down(
                 if len(fitting) == places:
                     break
     return tuple(found.values())
-
-
-def _seat(
-    name: str, fits: Mapping[str, Sequence[int]], room: Sequence[int], seated: list[list[str]], tried: set[int]
-) -> bool:
-    """Find ``name`` a place, moving others to places that suit them as well. False leaves everything as it was."""
-    for place in fits[name]:
-        if place in tried:
-            continue
-        tried.add(place)
-        if len(seated[place]) < room[place]:
-            seated[place].append(name)
-            return True
-        for number, other in enumerate(seated[place]):
-            if _seat(other, fits, room, seated, tried):
-                seated[place][number] = name
-                return True
-    return False
 
 
 def who_may(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
+from interlock.domain.seating import seat
 from interlock.errors import Misuse
 from interlock.proof.assign import assign
 from interlock.proof.model import EMPLOYEES, WIDEST, Duties, Goal, Lend, Model, Rule
-from interlock.proof.seats import seat
 
 Team = int
 """Persons as bits, by their place in ``Reach.names``."""
@@ -286,7 +286,7 @@ class Reach:
             places.extend(place for place, mask in enumerate(masks) if mask & self._bit[name])
         already = set(self.members(given))
         seated = seat({name: some[name] for name in sorted(some, key=lambda n: n not in already)}, counts)
-        return tuple(name for name in seated if name not in already)
+        return tuple(name for names in seated for name in names if name not in already)
 
     def _do(self, team: Team, lend: Lend, goal: Goal, joined: frozenset[str]) -> tuple[Step, ...] | None:
         able = [action for action in (goal.action, WIDEST) if action in lend.actions]
