@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ class Client:
     person: str
     api: ApiClient
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: str | Sequence[str]) -> Any:
         return self.api.get(path, timeout_s=_LONG_CALL_S, **query)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:

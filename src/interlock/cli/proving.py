@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import typer
 from rich.console import Console
@@ -65,11 +64,13 @@ def prove(
 
 
 def _ask(server: str | None, chain: str | None, persons: int | None, absent: Sequence[str]) -> dict[str, Any]:
-    query: list[tuple[str, str]] = [("absent", name) for name in absent]
-    query += [("chain", chain)] if chain is not None else []
-    query += [("persons", str(persons))] if persons is not None else []
+    query: dict[str, str | Sequence[str]] = {"absent": absent} if absent else {}
+    if chain is not None:
+        query["chain"] = chain
+    if persons is not None:
+        query["persons"] = str(persons)
     with signed_in(server) as client:
-        found: dict[str, Any] = client.get(f"/v1/proof?{urlencode(query)}" if query else "/v1/proof")
+        found: dict[str, Any] = client.get("/v1/proof", **query)
     return found
 
 

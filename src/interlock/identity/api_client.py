@@ -8,7 +8,7 @@ import hmac
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from interlock.errors import Failure, InterlockError, NotFound, Refusal
+from interlock.errors import Failure, InterlockError, Misuse, NotFound, Refusal
 from interlock.identity.authority import fingerprint_of
 from interlock.identity.dpop import ProofMaker
 from interlock.identity.keys import PrivateKey
@@ -84,8 +84,12 @@ class ApiClient:
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, *, timeout_s: float | None = None, **query: str) -> Any:
-        """The answer's JSON. ``timeout_s`` for calls that wait on purpose. Raises Refusal, NotFound or Failure."""
+    def get(self, path: str, *, timeout_s: float | None = None, **query: str | Sequence[str]) -> Any:
+        """The answer's JSON. ``timeout_s`` for calls that wait on purpose. Raises Refusal, NotFound or Failure.
+
+        What is asked stands in ``query``, never in ``path``: Misuse, because it would be lost on the way.
+        """
+        _refuse_query(path)
         with _as_failures(self.server):
             return _read(self._http.get(path, params=query, timeout=_timeout(timeout_s)))
 
@@ -112,6 +116,11 @@ class ApiClient:
                     yield _json_object(line)
 
 
+def _refuse_query(path: str) -> None:
+    if "?" in path:
+        raise Misuse(f"the query of {path} belongs into the arguments")
+
+
 class AsyncApiClient:
     """The same for asyncio. ``auth.token`` may be replaced while calls are under way."""
 
@@ -133,7 +142,8 @@ class AsyncApiClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def get(self, path: str, *, timeout_s: float | None = None, **query: str) -> Any:
+    async def get(self, path: str, *, timeout_s: float | None = None, **query: str | Sequence[str]) -> Any:
+        _refuse_query(path)
         with _as_failures(self.server):
             return _read(await self._http.get(path, params=query, timeout=_timeout(timeout_s)))
 
