@@ -10,6 +10,7 @@ from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain, Separation, SeparationKind
 from interlock.services.duties import Taken, do_duty, list_duties, take_duty
 from interlock.services.end_contract import end_contract
+from interlock.services.workloads import Acting
 from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, LEAD, MATE, OPS, RIVAL, World, company, refused
 
 DUTIES = ("develop", "review", "deploy")
@@ -24,14 +25,14 @@ async def _started(world: World, *separations: Separation, dead_ends: bool = Fal
 
 async def _take(world: World, person: str, duty: str, artifact: str = ARTIFACT) -> Taken:
     login = await world.sign_in(person)
-    return await take_duty(world.desk, login_id=login.id, chain="release", duty=duty, artifact=artifact)
+    return await take_duty(world.desk, acting=Acting(login=login.id), chain="release", duty=duty, artifact=artifact)
 
 
 async def _do(world: World, person: str, duty: str, content: str = "sha256:a") -> list[str]:
     """The duties voided by it."""
     login = await world.sign_in(person)
     own, *voided = await do_duty(
-        world.desk, login_id=login.id, chain="release", duty=duty, artifact=ARTIFACT, content=content
+        world.desk, acting=Acting(login=login.id), chain="release", duty=duty, artifact=ARTIFACT, content=content
     )
     assert own.done
     return [duty.duty for duty in voided]
@@ -121,7 +122,7 @@ async def test_a_contractor_without_a_running_contract_carries_nothing(world: Wo
     login = await world.sign_in(RIVAL)
     await end_contract(world.desk, by=LEAD, contract_name="globex-ops", reason="over")
     with pytest.raises(Refusal):
-        await take_duty(world.desk, login_id=login.id, chain="release", duty="develop", artifact=ARTIFACT)
+        await take_duty(world.desk, acting=Acting(login=login.id), chain="release", duty="develop", artifact=ARTIFACT)
 
 
 async def test_independent_by_vendor_and_by_team(world: World) -> None:
@@ -132,9 +133,14 @@ async def test_independent_by_vendor_and_by_team(world: World) -> None:
     await _carry(world, RIVAL, "review")
     await _started(world, Separation(SeparationKind.INDEPENDENT, ("review",), by="team"))
     login = await world.sign_in(BOTH)
-    await take_duty(world.desk, login_id=login.id, chain="release", duty="develop", artifact="change:2")
+    await take_duty(world.desk, acting=Acting(login=login.id), chain="release", duty="develop", artifact="change:2")
     await do_duty(
-        world.desk, login_id=login.id, chain="release", duty="develop", artifact="change:2", content="sha256:b"
+        world.desk,
+        acting=Acting(login=login.id),
+        chain="release",
+        duty="develop",
+        artifact="change:2",
+        content="sha256:b",
     )
     for person in (OPS, DBA, BOTH):
         with refused("separated"):
@@ -213,7 +219,7 @@ async def test_what_is_not_there_says_so(world: World) -> None:
     login = await world.sign_in(DEV)
     for chain, duty in (("other", "develop"), ("release", "sleep")):
         with pytest.raises(NotFound):
-            await take_duty(world.desk, login_id=login.id, chain=chain, duty=duty, artifact=ARTIFACT)
+            await take_duty(world.desk, acting=Acting(login=login.id), chain=chain, duty=duty, artifact=ARTIFACT)
 
 
 async def test_a_contractor_sees_the_history_of_what_they_took_part_in(world: World) -> None:

@@ -29,6 +29,7 @@ from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
 from interlock.identity.totp import TotpCodes
+from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.ledger.notes import new_signer
 from interlock.policy.configuration import Address, Configuration
 from interlock.services.apply_configuration import apply_configuration
@@ -214,6 +215,7 @@ async def open_house(
             ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock),
             fetch or PublicFetch(),
             Passkeys(issuer),
+            WorkloadTokens(issuer),
         ),
         credentials=Credentials({}, {}),
         recordings=LocalStore(recordings),

@@ -31,6 +31,7 @@ from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.tokens import Tokens
 from interlock.identity.totp import TotpCodes
+from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.policy.configuration import CONSOLE, Address
 from interlock.ports.clock import Clock, SystemClock
 from interlock.ports.state import ReplayCache, WaitingRoom
@@ -138,7 +139,7 @@ async def _scim_secret(plan: Plan, credentials: Credentials) -> str:
 def _oauth(plan: Plan, waiting: WaitingRoom, replays: ReplayCache, clock: Clock) -> AuthorizationServer:
     issuer = issuer_of(plan)
     assertions = ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock)
-    return AuthorizationServer(issuer, waiting, assertions, PublicFetch(), Passkeys(issuer))
+    return AuthorizationServer(issuer, waiting, assertions, PublicFetch(), Passkeys(issuer), WorkloadTokens(issuer))
 
 
 def issuer_of(plan: Plan) -> str:

@@ -6,6 +6,7 @@ import webbrowser
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ from interlock.cli.pg_service import (
     write_home_file,
 )
 from interlock.cli.shown import harmless
+from interlock.cli.workload_login import login_of_job
 from interlock.errors import InterlockError, Refusal
 from interlock.identity.api_client import ApiClient, authority_digest, fetch_authority
 from interlock.identity.authority import make_request
@@ -70,26 +72,46 @@ def login(
             help="Write a section for each resource into ~/.pg_service.conf (default: unless INTERLOCK_HOME is set).",
         ),
     ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option("--workload", metavar="NAME", help="In a CI job: be let in as this workload of interlock.yaml."),
+    ] = None,
+    job_token: Annotated[
+        Path | None,
+        typer.Option("--job-token", help="With --workload: the file with the token that the CI system gave the job."),
+    ] = None,
+    authority: Annotated[
+        str | None,
+        typer.Option(
+            "--authority",
+            envvar="INTERLOCK_AUTHORITY",
+            help="The fingerprint of the server's authority, where nobody is there to compare it.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Sign in: a short-lived certificate for clients and a token for commands, both bound to a key of yours."""
     home = open_home()
     address = choose_server(server, home)
+    if workload is not None:
+        login_of_job(home, address, workload, job_token, _authority(home, address, authority))
+        emit(_public(home.login()), _welcome_job)
+        return
     name = person or str(home.settings().get("person") or "")
     way = how or _way(code)
     if not name and (way is How.PASSWORD or code):
         raise typer.BadParameter("say who you are: --person NAME")
     if enrol_only and not code:
         raise typer.BadParameter("--enrol-only needs --code")
-    authority = _authority(home, address, code)
-    with ApiClient(address, key=home.private_key(), authority=authority) as api:
+    pinned = _authority(home, address, code.partition(".")[2] if code else authority)
+    with ApiClient(address, key=home.private_key(), authority=pinned) as api:
         enrolled = _enrol(api, name, code) if code else None
         # Shown before anything else can fail: the code is used, and the secret is nowhere else.
         if enrolled and enrol_only:
             emit(enrolled, _show_secret(enrolled))
         elif enrolled:
             _show_secret(enrolled)(output.aside())
-        home.write(home.authority.name, authority)
+        home.write(home.authority.name, pinned)
         home.remember(server=address, person=name)
         if enrol_only:
             return
@@ -118,6 +140,9 @@ def logout(server: ServerOption = None, json: JsonOption = False) -> None:
 
 def whoami(server: ServerOption = None, json: JsonOption = False) -> None:
     """The person, the login and what it rests on, as the server sees it."""
+    if open_home().login().get("workload"):
+        _who_works(server)
+        return
     with signed_in(server) as client:
         answer = client.get("/v1/whoami")
         home = client.home
@@ -140,9 +165,23 @@ def whoami(server: ServerOption = None, json: JsonOption = False) -> None:
     emit(answer, show)
 
 
-def _authority(home: Home, server: str, code: str | None) -> str:
-    """The authority to trust: named by the code, else pinned already, else compared by the person."""
-    fingerprint = code.partition(".")[2] if code else ""
+def _who_works(server: str | None) -> None:
+    with signed_in(server) as client:
+        answer = client.get("/v1/workload")
+        address = client.api.server
+
+    def show(console: Console) -> None:
+        console.print(
+            f"the workload [bold]{escape(harmless(answer['workload']))}[/bold], which counts as "
+            f"{escape(harmless(answer['owner']))}, on {escape(address)}"
+        )
+        console.print(f"let in until {moment(answer['ends_at'])}, {left(answer['ends_at'])} left")
+
+    emit(answer, show)
+
+
+def _authority(home: Home, server: str, fingerprint: str | None) -> str:
+    """The authority to trust: named by its fingerprint, else pinned already, else compared by the person."""
     if fingerprint:
         return fetch_authority(server, fingerprint)
     if home.authority.exists():
@@ -153,7 +192,7 @@ def _authority(home: Home, server: str, code: str | None) -> str:
         raise Refusal(
             "unknown-authority",
             f"{server} is not known here yet, and nobody is there to compare its fingerprint.",
-            "Sign in with a code from the operator (--code CODE.FINGERPRINT), or on a terminal.",
+            "Sign in with a code (--code CODE.FINGERPRINT), name its fingerprint (--authority), or use a terminal.",
         )
     note(f"{server} is not known here yet. Its authority's fingerprint is\n  {authority_digest(found)}")
     if not typer.confirm("Is that what the operator told you?", default=False, err=True):
@@ -247,6 +286,14 @@ def services_of(client: Client) -> list[Service]:
 
 def _public(login: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in login.items() if name != "token"}
+
+
+def _welcome_job(console: Console) -> None:
+    kept = open_home().login()
+    console.print(
+        f"Let in as the workload [bold]{escape(harmless(str(kept['workload'])))}[/bold], which counts as "
+        f"{escape(harmless(str(kept['person'])))}, until {moment(kept.get('ends_at'))}."
+    )
 
 
 def _welcome(console: Console, home: Home) -> None:

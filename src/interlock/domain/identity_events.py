@@ -155,6 +155,19 @@ class DelegationEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadAdmitted(Event):
+    """A job of a CI system was let in as a workload, which counts as its owner; ``subject`` is its provider's."""
+
+    kind: ClassVar[str] = "workload.admitted"
+    workload: str
+    owner: str
+    subject: str
+    key: str
+    ends_at: datetime
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyAdded(Event):
     """A person registered a passkey."""
 

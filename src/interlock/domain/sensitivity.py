@@ -67,6 +67,7 @@ _PUBLIC = (
     "version",
     "what",
     "why",
+    "workload",
 )
 _SENSITIVE = (
     "actor",

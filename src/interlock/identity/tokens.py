@@ -42,12 +42,15 @@ class Scope(StrEnum):
     """A client that acts for a person, within the scopes of its delegation."""
     AGENT = "agent"
     """An agent as itself. It opens nothing but what says who it is, and is exchanged for an owner's token."""
+    WORKLOAD = "workload"
+    """A job of a CI system. It opens what concerns duties and gates."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """A token that is ours and not over. ``login`` is that of a person's own token alone, ``delegation`` and
-    ``scopes`` are those of a client's; a gateway's or an agent's ``subject`` is its name."""
+    ``scopes`` are those of a client's; a gateway's, an agent's or a workload's ``subject`` is its name. ``rule`` is the
+    digest of what made somebody the workload."""
 
     subject: str
     scope: Scope
@@ -59,6 +62,7 @@ class AccessToken:
     delegation: str = ""
     client: str = ""
     scopes: frozenset[str] = frozenset()
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,9 @@ class Tokens:
     def issue_for_agent(self, agent: str, key: str, at: datetime) -> IssuedToken:
         claims = {"client_id": agent, "agent": agent}
         return self._issue(agent, Scope.AGENT, key, at, at + CLIENT_LIFETIME, claims)
+
+    def issue_for_workload(self, name: str, *, rule: str, key: str, at: datetime, ends_at: datetime) -> IssuedToken:
+        return self._issue(name, Scope.WORKLOAD, key, at, ends_at, {"client_id": name, "rule": rule})
 
     def issue_refresh(self, delegation: Delegation, at: datetime) -> str:
         claims = {
@@ -210,6 +217,7 @@ def _token(claims: dict[str, Any]) -> AccessToken:
             delegation=_text(claims["delegation"]) if is_client else "",
             client=_text(claims["client_id"]) if is_client else "",
             scopes=frozenset(_text(claims["scope"]).split()) if is_client else frozenset(),
+            rule=_text(claims["rule"]) if scope is Scope.WORKLOAD else "",
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise TokenRefused("bad-token", "The access token lacks what it must say.", _AGAIN) from error

@@ -129,6 +129,22 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """A job of a CI system, known by the token that its provider signs (OpenID Connect) when the token's ``claims``
+    are, each, one of the values that stand here. It counts as its ``owner``.
+
+    ``audience`` is what the token must be made for; empty: this server's own name. ``ca`` as for a provider.
+    """
+
+    name: str
+    owner: str
+    issuer: str
+    claims: Mapping[str, frozenset[str]]
+    audience: str = ""
+    ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scim:
     """The company's directory. ``secret`` says where the secret is kept that it brings.
 
@@ -177,6 +193,7 @@ class Configuration:
     witnesses: Witnesses = field(default_factory=Witnesses)
     scim: Scim | None = None
     providers: Mapping[str, Provider] = field(default_factory=dict)
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
     sinks: Mapping[str, SinkSource] = field(default_factory=dict)
     own_recordings: bool = True
     cedar: Mapping[str, str] = field(default_factory=dict)

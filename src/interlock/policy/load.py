@@ -23,6 +23,7 @@ from interlock.policy.read_roles import read_roles
 from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
 from interlock.policy.read_sinks import read_sinks
 from interlock.policy.read_witnesses import read_witnesses
+from interlock.policy.read_workloads import read_workloads
 from interlock.policy.scalars import read_text
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -57,6 +58,7 @@ def load_configuration(
     contracts = read_contracts(draft, people)
     scim = read_scim(draft, schemes)
     providers = read_providers(draft, schemes)
+    workloads = read_workloads(draft, people, directory=scim is not None)
     outside = frozenset[str]() if scim is None else scim.groups
     groups = frozenset({ADMINISTRATORS}) | outside.union(*(person.groups for person in people.values()))
     roles = read_roles(draft, groups)
@@ -90,6 +92,7 @@ def load_configuration(
         witnesses=witnesses,
         scim=scim,
         providers=providers,
+        workloads=workloads,
         sinks=sinks,
         own_recordings=own_recordings,
         cedar=dict(cedar),

@@ -160,7 +160,7 @@ def _read_provider(section: Section, schemes: Collection[str]) -> Provider | Non
         text = None if node is None else read_text(draft, node, section.at(key), f"{key} of {section.where}")
         if text is not None:
             texts[key] = text
-    if "issuer" in texts and not _is_issuer(texts["issuer"]):
+    if "issuer" in texts and not is_issuer(texts["issuer"]):
         draft.add(section.at("issuer"), f"the issuer of {section.where} is no https address", "write https://HOST/…")
     if texts.get("claim", "email") not in ("email", "preferred_username", "upn"):
         draft.add(section.at("claim"), f"{shown(texts['claim'])} names no person", "email, preferred_username or upn")
@@ -182,7 +182,8 @@ def _read_provider(section: Section, schemes: Collection[str]) -> Provider | Non
     )
 
 
-def _is_issuer(text: str) -> bool:
+def is_issuer(text: str) -> bool:
+    """Whether it can be an issuer's name (OpenID Connect Discovery section 3): https, no query, no fragment."""
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
 Holds to:
 
-* one who acts is a person in an active login; an agent's login is its owner's, so it counts as its owner
+* one who acts is a person in an active login; an agent's login is its owner's, and a workload counts as its owner
 * a contractor carries duties while a contract runs, nobody carries one that ``by`` does not give them
 * duties are taken in their order, each when those before it are done; one person carries a duty of an artifact
 * every separation is judged over the whole history of the artifact, when a duty is taken and when it is done; a refusal
@@ -28,8 +28,8 @@ from interlock.proof.model import Member
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.ids import new_id
-from interlock.services.logins import active_login
 from interlock.services.proof_model import duties_of
+from interlock.services.workloads import Acting, acting_as
 
 _SHOWN = 5
 
@@ -42,15 +42,15 @@ class Taken:
     warning: str = ""
 
 
-async def take_duty(desk: Desk, *, login_id: str, chain: str, duty: str, artifact: str) -> Taken:
+async def take_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact: str) -> Taken:
     """Raises Refusal (``separated``, ``out-of-order``, ``not-your-duty``, ``dead-end`` …) or NotFound."""
     known = _chain(desk, chain, duty)
     name = _artifact(artifact)
     async with desk.state.reading() as reading:
-        actor = (await active_login(reading, login_id, desk.clock.now())).person
-    async with desk.deciding(actor) as work:
+        carrier = await acting_as(desk, reading, acting, desk.clock.now())
+    async with desk.deciding(f"workload:{acting.workload}" if acting.workload else carrier) as work:
         now = desk.clock.now()
-        person = await acting_person(work, (await active_login(work, login_id, now)).person)
+        person = await acting_person(work, await acting_as(desk, work, acting, now))
         history = [past for past in await work.duties(chain, name) if past.carried]
         standing = await _standing(work, known, now)
         _refuse_order(known, duty, person, history)
@@ -61,15 +61,15 @@ async def take_duty(desk: Desk, *, login_id: str, chain: str, duty: str, artifac
     return Taken(taken, warning)
 
 
-async def do_duty(desk: Desk, *, login_id: str, chain: str, duty: str, artifact: str, content: str) -> Sequence[Duty]:
+async def do_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact: str, content: str) -> Sequence[Duty]:
     """The duty, done on ``content``, and those that are voided by it. Raises Refusal or NotFound."""
     known = _chain(desk, chain, duty)
     name, content = _artifact(artifact), _content(content)
     async with desk.state.reading() as reading:
-        actor = (await active_login(reading, login_id, desk.clock.now())).person
-    async with desk.deciding(actor) as work:
+        carrier = await acting_as(desk, reading, acting, desk.clock.now())
+    async with desk.deciding(f"workload:{acting.workload}" if acting.workload else carrier) as work:
         now = desk.clock.now()
-        person = await acting_person(work, (await active_login(work, login_id, now)).person)
+        person = await acting_person(work, await acting_as(desk, work, acting, now))
         history = [past for past in await work.duties(chain, name) if past.carried]
         own = next((past for past in history if past.duty == duty), None)
         if own is None or own.person != person.name:

@@ -4,12 +4,14 @@ Holds to:
 
 * exactly one ``Authorization: DPoP`` and exactly one ``DPoP`` header; no other scheme, no cookie, no query parameter
 * the token is ours and not over, the proof is for this call and of the token's key, and is used once
+* a workload's token opens the calls that concern duties and gates, and counts as its owner
 * a person's token opens the calls of persons, a gateway's those of gateways, never the other way round; a client that
   acts for a person opens those calls that only show something, and no other
 * the login (or the gateway) is active with that very key, and the person has not left
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -18,12 +20,16 @@ from interlock.domain.grants import Login
 from interlock.domain.oauth import Scope as ClientScope
 from interlock.domain.people import Person
 from interlock.domain.signin import GatewayIdentity
+from interlock.errors import Refusal
 from interlock.identity.dpop import Proof
 from interlock.identity.refusals import ProofProblem, ProofRefused, TokenRefused
 from interlock.identity.tokens import AccessToken, Scope
+from interlock.identity.workload_tokens import rule_of
+from interlock.services.workloads import Acting, owner_of
 from interlock.web.services import Services
 
 _AGAIN = "Type `interlock login`."
+_AS_WORKLOAD = "Type `interlock login --workload NAME`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,21 @@ class Caller:
 
     person: Person
     login: Login
+
+    @property
+    def name(self) -> str:
+        return self.person.name
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who carries duties and asks gates: a person in a login, or a workload, which counts as ``person``, its owner."""
+
+    person: Person
+    acting: Acting
+    key: str
+    since: datetime
+    ends_at: datetime
 
     @property
     def name(self) -> str:
@@ -77,6 +98,26 @@ async def sign_in_reader(request: Request, services: ServicesOf) -> Caller:
     if caller is None or not holds:
         raise TokenRefused("login-ended", "This login is over.", _AGAIN)
     return caller
+
+
+async def sign_in_worker(request: Request, services: ServicesOf) -> Worker:
+    """A person, or a workload that is still what it was when it was let in."""
+    token = await _prove_token(request, services, Scope.PERSON, Scope.WORKLOAD)
+    if token.scope is Scope.PERSON:
+        caller = await active_caller(services, token.login)
+        if caller is None or (caller.name, caller.login.key) != (token.subject, token.key):
+            raise TokenRefused("login-ended", "This login is over.", _AGAIN)
+        login = caller.login
+        return Worker(caller.person, Acting(login=login.id), login.key, login.signed_in_at, login.ends_at)
+    workload = services.desk.configuration.workloads.get(token.subject)
+    if workload is None or rule_of(workload) != token.rule:
+        raise TokenRefused("workload-ended", "This workload is no longer what it was.", _AS_WORKLOAD)
+    try:
+        async with services.desk.state.reading() as reading:
+            owner = await owner_of(services.desk, reading, workload.name)
+    except Refusal as refusal:
+        raise TokenRefused(refusal.code, refusal.sentence, refusal.remedy) from refusal
+    return Worker(owner, Acting(workload=workload.name), token.key, token.issued_at, token.ends_at)
 
 
 async def active_caller(services: Services, login_id: str) -> Caller | None:
@@ -135,4 +176,5 @@ def _address(request: Request) -> str:
 SignedInPerson = Annotated[Caller, Depends(sign_in_person)]
 ReadingPerson = Annotated[Caller, Depends(sign_in_reader)]
 SignedInGateway = Annotated[GatewayIdentity, Depends(sign_in_gateway)]
+Working = Annotated[Worker, Depends(sign_in_worker)]
 ProvedKey = Annotated[Proof, Depends(prove_key)]

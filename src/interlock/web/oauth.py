@@ -20,6 +20,7 @@ from interlock.identity.client_assertions import ASSERTION_TYPE, ClientAssertion
 from interlock.identity.oauth_clients import OWN, OWN_ID, fetch_client
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.refusals import NonceNeeded, NotAuthentic, ProofRefused
+from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.ports.identity import PasskeyChecking
 from interlock.ports.state import WaitingRoom
 from interlock.services.attempts import network_of
@@ -60,6 +61,7 @@ class AuthorizationServer:
     assertions: ClientAssertions
     fetch: PublicFetch
     passkeys: PasskeyChecking
+    workloads: WorkloadTokens
 
 
 Call = Callable[..., Awaitable[Response]]

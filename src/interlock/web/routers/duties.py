@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from interlock.services.duties import do_duty, list_duties, take_duty
-from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
+from interlock.web.authentication import ServicesOf, Working
 from interlock.web.models import Body, InQuery, Name, answer
 
 router = APIRouter(prefix="/v1/duties")
@@ -21,24 +21,22 @@ class DoneBody(DutyBody):
 
 
 @router.get("")
-async def history(services: ServicesOf, caller: ReadingPerson, chain: InQuery, artifact: InQuery) -> JSONResponse:
+async def history(services: ServicesOf, caller: Working, chain: InQuery, artifact: InQuery) -> JSONResponse:
     return answer(await list_duties(services.desk, person=caller.name, chain=chain, artifact=artifact))
 
 
 @router.post("/take")
-async def take(body: DutyBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def take(body: DutyBody, services: ServicesOf, caller: Working) -> JSONResponse:
     return answer(
-        await take_duty(
-            services.desk, login_id=caller.login.id, chain=body.chain, duty=body.duty, artifact=body.artifact
-        )
+        await take_duty(services.desk, acting=caller.acting, chain=body.chain, duty=body.duty, artifact=body.artifact)
     )
 
 
 @router.post("/done")
-async def done(body: DoneBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def done(body: DoneBody, services: ServicesOf, caller: Working) -> JSONResponse:
     own, *voided = await do_duty(
         services.desk,
-        login_id=caller.login.id,
+        acting=caller.acting,
         chain=body.chain,
         duty=body.duty,
         artifact=body.artifact,

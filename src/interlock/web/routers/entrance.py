@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import Field, StringConstraints
 
+from interlock.errors import NotFound
 from interlock.services.end_login import end_login
 from interlock.services.enrol import enrol
 from interlock.services.sign_in import SignIn, sign_in
 from interlock.services.step_up import step_up
-from interlock.web.authentication import ProvedKey, ReadingPerson, ServicesOf, SignedInPerson
+from interlock.web.authentication import ProvedKey, ReadingPerson, ServicesOf, SignedInPerson, Working
 from interlock.web.models import Body, Code, Name, Secret, answer
 
 router = APIRouter(prefix="/v1")
@@ -121,6 +122,15 @@ async def whoami(caller: ReadingPerson) -> JSONResponse:
             "present_at": login.present_at,
         }
     )
+
+
+@router.get("/workload")
+async def workload(worker: Working) -> JSONResponse:
+    """Which workload calls, and as whom it counts."""
+    if not worker.acting.workload:
+        raise NotFound("This is a person's login, and no workload's.", "See `interlock whoami`.")
+    said = {"workload": worker.acting.workload, "owner": worker.name, "key": worker.key}
+    return answer({**said, "since": worker.since, "ends_at": worker.ends_at})
 
 
 def address_of(request: Request) -> str:

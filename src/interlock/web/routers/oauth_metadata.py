@@ -18,7 +18,8 @@ router = APIRouter()
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
-GRANTS = ("authorization_code", "refresh_token", DEVICE_GRANT, EXCHANGE_GRANT, "client_credentials")
+JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+GRANTS = ("authorization_code", "refresh_token", DEVICE_GRANT, EXCHANGE_GRANT, JWT_GRANT, "client_credentials")
 _UNUSED_CLIENT = timedelta(days=30)
 
 

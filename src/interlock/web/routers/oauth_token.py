@@ -29,12 +29,11 @@ from interlock.web.authentication import ServicesOf, prove_key
 from interlock.web.oauth import SCOPES, authenticate_client, bad_request, needed, oauth_call, read_form
 from interlock.web.routers.entrance import address_of
 from interlock.web.routers.oauth_authorize import POLL_S
-from interlock.web.routers.oauth_metadata import DEVICE_GRANT, EXCHANGE_GRANT
+from interlock.web.routers.oauth_metadata import DEVICE_GRANT, EXCHANGE_GRANT, JWT_GRANT
+from interlock.web.routers.oauth_workloads import ACCESS_TOKEN, JOB_TOKENS, give_workload
 from interlock.web.services import Services
 
 router = APIRouter()
-
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 -- the type's name (RFC 8693 section 3)
 
 
 @router.post("/oauth/token")
@@ -44,6 +43,8 @@ async def token(request: Request, services: ServicesOf) -> Response:
     grant = needed(form, "grant_type")
     _check_resource(services, form)
     key = (await prove_key(request, services)).jkt
+    if grant == JWT_GRANT or form.get("subject_token_type") in JOB_TOKENS:
+        return await give_workload(request, services, form, key)
     client = await authenticate_client(request, services.desk, services.oauth, form)
     match grant:
         case "authorization_code":
