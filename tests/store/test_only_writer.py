@@ -19,6 +19,7 @@ EXEMPT = {
     "store/unit_of_work.py": "the unit of work",
     "store/replay.py": "a cache of used proofs, which is no state; test_the_replay_cache_names_no_other_table",
     "store/waiting.py": "what strangers began, which is no state; test_the_waiting_room_names_no_other_table",
+    "store/watch_memory.py": "follows from the ledger, and is no state; test_the_watch_memory_names_no_other_table",
     "store/migrate.py": "makes the schema, as its owner, at start",
     "store/migrations/__init__.py": "the same",
     "store/migrations/env.py": "the same",
@@ -75,6 +76,13 @@ def test_the_replay_cache_names_no_other_table() -> None:
     tables = {table.name for table in metadata.tables.values()}
     (tree,) = (tree for name, tree in _files() if name == "store/replay.py")
     assert {imported for module, imported in _imports(tree) if module == "interlock.store.tables"} == {"seen_proofs"}
+    assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables
+
+
+def test_the_watch_memory_names_no_other_table() -> None:
+    tables = {table.name for table in metadata.tables.values()}
+    (tree,) = (tree for name, tree in _files() if name == "store/watch_memory.py")
+    assert {imported for module, imported in _imports(tree) if module == "interlock.store.tables"} == {"watch_memory"}
     assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from interlock.domain.detections import Alarm, Response
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
@@ -71,6 +72,7 @@ PASSKEY = Passkey("aWQ", DEV.name, "a2V5", 7, "laptop", NOW)
 PROVISIONED = Provisioned("1f", "User", DEV.name, {"userName": DEV.name}, 1, NOW, LATER, person=DEV.name)
 EXTENSION = Extension(CONTRACT.name, LATER, LEAD.name, "thumb", "more to do", NOW, LATER)
 DUTY = Duty("t-00000001", "release", "change:C1", "review", DEV.name, NOW, "ab", done_at=NOW)
+ALARM = Alarm("nights", 7, Response.HOLD, NOW, "It is late.", DEV.name, "s-1", "orders", "g-1", ("s-1",))
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -97,6 +99,7 @@ WORLD: tuple[Entity, ...] = (
     ATTEMPTS,
     GATEWAY,
     POLICY,
+    ALARM,
 )
 
 

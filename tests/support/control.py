@@ -16,7 +16,7 @@ from typing import Any
 from interlock.domain.codec import from_plain, to_plain
 from interlock.domain.snapshot import HeldRequest, PolicyText, Snapshot
 from interlock.errors import Failure, Refusal
-from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionEnd, SessionStart
+from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionCount, SessionEnd, SessionStart
 
 
 class ControlDesk:
@@ -33,6 +33,7 @@ class ControlDesk:
         self.passwords: dict[str, PasswordHolder] = {}
         self.starts: dict[str, SessionStart] = {}
         self.ends: dict[str, SessionEnd] = {}
+        self.counts: dict[str, SessionCount] = {}
         self.holds: dict[str, HoldOpening] = {}
         self.taken: list[str] = []
         self.withdrawn: dict[str, str] = {}
@@ -118,11 +119,14 @@ class ControlDesk:
             raise Refusal("bad-password", "This password does not exist.")
         return holder
 
-    async def report(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
+    async def report(
+        self, starts: list[SessionStart], ends: list[SessionEnd], counts: list[SessionCount] | None = None
+    ) -> None:
         if self.refuse_first_report and not self._refused and starts:
             self._refused.add(starts[0].id)
         if self._refused & ({start.id for start in starts} | {end.id for end in ends}):
             raise Refusal("not-yours", "One of them belongs to another gateway.")
+        self.counts.update({count.id: count for count in counts or ()})
         self.starts.update({start.id: start for start in starts})
         self.ends.update({end.id: end for end in ends if end.id in self.starts})
 
@@ -193,6 +197,7 @@ class ControlDesk:
                     await self.report(
                         [from_plain(SessionStart, one) for one in given[0]],
                         [from_plain(SessionEnd, one) for one in given[1]],
+                        [from_plain(SessionCount, one) for one in given[2]],
                     )
                 case "open_hold":
                     answer = await self.open_hold(from_plain(HoldOpening, given[0]))
@@ -234,8 +239,10 @@ class DeskLink:
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         return from_plain(PasswordHolder, await self._call("take_password", password, resource, address))
 
-    async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:
-        await self._call("report", list(starts), list(ends))
+    async def report(
+        self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd], counts: Sequence[SessionCount] = ()
+    ) -> None:
+        await self._call("report", list(starts), list(ends), list(counts))
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         return from_plain(HoldOpened, await self._call("open_hold", opening))

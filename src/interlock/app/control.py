@@ -17,6 +17,7 @@ from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
 from interlock.app.sinking import feeding_sinks
+from interlock.app.watching import watching
 from interlock.app.witnesses import addresses_of
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
@@ -96,6 +97,7 @@ async def run_control(
         try:
             async with (
                 publishing(address.url, published, signer, witnesses),
+                watching(desk, address.url),
                 feeding_sinks(state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder),
             ):
                 await _serve(services, plan, files, authority, asked, ready)

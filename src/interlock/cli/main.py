@@ -38,6 +38,7 @@ GROUPS = {
     "duties": ("duty",),
     "ledger": ("ledger",),
     "witness": ("witness",),
+    "detections": ("detections",),
     "report": ("report",),
     "keys": ("keys",),
     "doctor": ("doctor",),

@@ -113,7 +113,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One session as the control plane knows it: who, what, when, on which grants."""
+    """One session as the control plane knows it: who, what, when, on which grants.
+
+    ``rows`` and ``refused`` are what it was last said to have come to. ``held_why`` is set when a detection wants
+    another person to approve its next statement.
+    """
 
     id: str
     person: str
@@ -129,3 +133,6 @@ class Activity:
     statements: int = 0
     cut_why: str = ""
     recording: str = ""
+    rows: int = 0
+    refused: int = 0
+    held_why: str = ""

@@ -222,7 +222,7 @@ class RequestEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantStarted(Event):
-    """A role was lent: the window starts here and never again."""
+    """A role was lent, under a contract when one covers it: the window starts here and never again."""
 
     kind: ClassVar[str] = "grant.started"
     grant: str
@@ -233,6 +233,7 @@ class GrantStarted(Event):
     key: str
     starts_at: datetime
     ends_at: datetime
+    contract: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ class SessionOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCut(Event):
-    """A person asked for a live session to be cut."""
+    """A live session was to be cut, by a person or by a detection."""
 
     kind: ClassVar[str] = "session.cut"
     session: str
@@ -57,8 +57,37 @@ class SessionCut(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCounted(Event):
+    """What a live session has come to so far; told when rows or refusals grew by a quarter and detections look."""
+
+    kind: ClassVar[str] = "session.counted"
+    session: str
+    person: str
+    resource: str
+    rows: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionFired(Event):
+    """A detection fired at the entry ``entry``. ``sessions`` are those that it held or cut, by its ``response``."""
+
+    kind: ClassVar[str] = "detection.fired"
+    detection: str
+    response: str
+    entry: int
+    sentence: str
+    person: str = ""
+    session: str = ""
+    resource: str = ""
+    grant: str = ""
+    sessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClosed(Event):
-    """A session ended. ``recording`` is the SHA-256 (hex) of its sealed recording."""
+    """A session ended. ``recording`` is the SHA-256 (hex) of its sealed recording, ``rows`` how many went through it,
+    ``refused`` how many statements were."""
 
     kind: ClassVar[str] = "session.closed"
     session: str
@@ -68,6 +97,8 @@ class SessionClosed(Event):
     why: str
     statements: int
     recording: str = ""
+    rows: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

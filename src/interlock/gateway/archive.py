@@ -67,7 +67,8 @@ class Archive:
                     _LOG.warning("The recording of %s cannot be sealed yet: %s", recording.session, error)
             await asyncio.sleep(_RETRY_S)
         self._expected.discard(recording.session)
-        end = SessionEnd(recording.session, closed_at, why, recording.statements, digest)
+        tally = recording.tally
+        end = SessionEnd(recording.session, closed_at, why, recording.statements, digest, tally.rows, tally.refused)
         self._reporter.ended(end, lambda: self._release(recording))
 
     def _release(self, recording: Recording) -> None:

@@ -18,6 +18,7 @@ _ROWS: Mapping[str, type] = {
     "credentials": UpstreamCredential,
     "held": HeldRequest,
     "cuts": str,
+    "alarms": str,
 }
 
 Key = tuple[str, str]

@@ -10,6 +10,7 @@ cdef class Recording:
     cdef public object statements
     cdef public dict index
     cdef public bint complete
+    cdef public object tally
     cdef object _completed
     cdef object _journal
     cdef WorkerClock _clock

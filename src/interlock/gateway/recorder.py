@@ -19,9 +19,10 @@ from json.encoder import encode_basestring
 from typing import Any, Protocol
 
 from interlock.domain.codec import to_plain
-from interlock.domain.decisions import Decision
+from interlock.domain.decisions import Decision, Effect
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
+from interlock.gateway.tally import Tally
 from interlock.ports.control import SessionStart
 from interlock.ports.protocol import Impact
 from interlock.ports.statement import Described, Outcome, Statement
@@ -29,6 +30,7 @@ from interlock.ports.statement import Described, Outcome, Statement
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote: Callable[[str], str] = encode_basestring
 _DECISIONS = 256
+_DENY = Effect.DENY
 
 
 class RecordTaker(Protocol):
@@ -57,6 +59,7 @@ class Recording:
         self.statements = 0
         self.index: dict[int, array[int]] = {}
         self.complete = False
+        self.tally = Tally(session)
         self._completed: Callable[[], None] | None = None
         self._journal = journal
         self._clock = clock
@@ -93,6 +96,8 @@ class Recording:
 
     def statement(self, number: int, statement: Statement, decision: Decision, *, then: Then | None = None) -> None:
         self.statements += 1
+        if decision.effect is _DENY:
+            self.tally.add_refusal()
         shown = write_parameters(statement) if statement.parameters else "[]"
         described = statement.described
         kept = self._decided.get(described)
@@ -106,9 +111,13 @@ class Recording:
         self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
 
     def released(self, number: int, effect: str, reason: str, *, then: Then | None = None) -> None:
+        if effect == _DENY.value:
+            self.tally.add_refusal()
         self._write_fields("released", {"number": number, "effect": effect, "reason": reason}, then)
 
     def outcome(self, number: int, outcome: Outcome, took_us: int) -> None:
+        if rows := outcome.rows + outcome.changed:
+            self.tally.add_rows(rows)
         self._write(
             f'"outcome","number":{number},"rows":{outcome.rows},"changed":{outcome.changed},'
             f'"size_bytes":{outcome.size_bytes},"tag":{_quote(outcome.tag)},"error":{_quote(outcome.error)},'

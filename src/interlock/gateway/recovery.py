@@ -38,6 +38,8 @@ class Remains:
     index: "dict[int, array[int]]" = field(default_factory=dict)
     start: SessionStart | None = None
     statements: int = 0
+    rows: int = 0
+    refused: int = 0
     last: int = 0
     last_at: str = ""
     close: Mapping[str, Any] | None = None
@@ -61,6 +63,11 @@ class Remains:
                 self.start = _start_of(record)
             case "statement":
                 self.statements += 1
+                self.refused += record["effect"] == "deny"
+            case "released":
+                self.refused += record["effect"] == "deny"
+            case "outcome":
+                self.rows += record["rows"] + record["changed"]
             case "close":
                 self.close = record
 
@@ -149,9 +156,8 @@ class Recovery:
         if one.start is not None:
             self._reporter.started(one.start)
         closed_at = datetime.fromisoformat(one.last_at)
-        self._reporter.ended(
-            SessionEnd(one.session, closed_at, why, one.statements, digest), lambda: landed.set_result(None)
-        )
+        end = SessionEnd(one.session, closed_at, why, one.statements, digest, one.rows, one.refused)
+        self._reporter.ended(end, lambda: landed.set_result(None))
         return landed
 
 

@@ -1,4 +1,4 @@
-"""Tells the control plane which sessions began and ended: in batches, again and again until it lands.
+"""Tells the control plane which sessions began, ended, and what they have come to: in batches, until it lands.
 
 A start always comes before the end of the same session, and what rests on a start (a held statement) can wait for it.
 """
@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from interlock.errors import Failure, InterlockError
-from interlock.ports.control import ControlPlane, SessionEnd, SessionStart
+from interlock.ports.control import ControlPlane, SessionCount, SessionEnd, SessionStart
 
 _LOG = logging.getLogger("interlock.gateway")
 _EVERY_S = 0.2
@@ -21,6 +21,7 @@ class Reporter:
         self._control = control
         self._starts: dict[str, SessionStart] = {}
         self._ends: dict[str, tuple[SessionEnd, Callable[[], None]]] = {}
+        self._counts: dict[str, SessionCount] = {}
         self._landed: dict[str, asyncio.Future[None]] = {}
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -33,6 +34,11 @@ class Reporter:
     def ended(self, end: SessionEnd, landed: Callable[[], None]) -> None:
         """``landed`` is called when the control plane knows it."""
         self._ends[end.id] = (end, landed)
+        self._asked.set()
+
+    def counted(self, count: SessionCount) -> None:
+        """What a live session has come to; the last word counts, and the end of the session says it again."""
+        self._counts[count.id] = count
         self._asked.set()
 
     async def known(self, session: str) -> None:
@@ -65,7 +71,7 @@ class Reporter:
             except Exception:  # noqa: BLE001 -- sessions that are never reported could never be cut by their name
                 _LOG.exception("Sessions cannot be reported by a fault of ours, and will be again.")
                 await asyncio.sleep(_LONGEST_PAUSE_S)
-            if not len(self):
+            if not len(self) and not self._counts:
                 self._asked.clear()
 
     async def _gather(self) -> None:
@@ -80,7 +86,12 @@ class Reporter:
         starts = list(self._starts.values())[:_AT_MOST]
         waiting = {start.id for start in starts}
         ends = [end for end, _ in self._ends.values() if end.id in waiting or end.id not in self._starts][:_AT_MOST]
-        await self._control.report(starts, ends)
+        over = {end.id for end in ends}
+        counts = [count for count in self._counts.values() if count.id not in over][:_AT_MOST]
+        await self._control.report(starts, ends, counts)
+        for count in counts:
+            if self._counts.get(count.id) is count:
+                del self._counts[count.id]
         self._settle(starts, ends)
 
     async def _report_one_by_one(self) -> None:
@@ -89,6 +100,8 @@ class Reporter:
             await self._try([start], [])
         for end, _ in list(self._ends.values()):
             await self._try([], [end])
+        # what is counted is told again, with the next count or with the end
+        self._counts.clear()
 
     async def _try(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
         try:
@@ -107,5 +120,6 @@ class Reporter:
                 landed.set_result(None)
         for end in ends:
             self._landed.pop(end.id, None)
+            self._counts.pop(end.id, None)
             _, tell = self._ends.pop(end.id)
             tell()

@@ -201,6 +201,9 @@ class Session:
         shared.strangers.leave(self)
         self._timers.clear("stranger")
         self._recording = Recording(self.id, shared.journal, shared.clock, shared.archive)
+        rules = shared.follower.rules
+        if rules is not None and rules.configuration.detections:
+            self._recording.tally.told = shared.reporter.counted
         self._statements = Statements(shared, Party(self.id, rights, self._adapter.honours), self._recording, self)
         shared.sessions.add(self)
         self._timers.set("handshake", shared.limits.handshake_s, self._upstream_too_slow)

@@ -44,5 +44,6 @@ cdef class Statements:
     cdef _decide(self, Pending pending, tuple known)
     @cython.locals(kept=_Judged)
     cdef _Judged _judge(self, Statement statement, tuple known)
+    cdef _alarmed(self, decision, Statement statement, snapshot)
     cdef _fit(self, decision, statement)
     cdef _forget(self, number)

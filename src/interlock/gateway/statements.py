@@ -281,12 +281,20 @@ class Statements:
             return kept
         asked = question(self.rights, described.needs, known, self.shared.now())
         decision = GONE if asked is None else rules.decider.decide(asked)
-        judged = _Judged(self._fit(decision, statement), described)
+        judged = _Judged(self._fit(self._alarmed(decision, statement, snapshot), statement), described)
         if asked is not None and rules.decider.lasts(asked):
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
             self._judged[described] = judged
         return judged
+
+    def _alarmed(self, decision: Decision, statement: Statement, snapshot: Snapshot) -> Decision:
+        """What a detection wants another person to approve first. Statements that reach nothing, such as a ROLLBACK,
+        go on."""
+        why = snapshot.alarms.get(self.session)
+        if why is None or decision.effect is not Allow.ALLOW or not statement.needs:
+            return decision
+        return replace(decision, effect=Allow.HOLD, reason=why)
 
     def _fit(self, decision: Decision, statement: Statement) -> Decision:
         """What the machine cannot keep is not allowed: a write that it cannot count is held, all else refused."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from interlock.domain.detections import Detection
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
 from interlock.domain.roles import ApprovalRule, Role
@@ -158,13 +159,17 @@ class Scim:
 
 @dataclass(frozen=True, slots=True)
 class SinkSource:
-    """A place that is told what happens. ``secret`` is where its token is kept; ``show``: fields up to this class."""
+    """A place that is told what happens. ``secret`` is where its token is kept; ``show``: fields up to this class.
+
+    ``enforced``: while it is not told, the gateway stops.
+    """
 
     name: str
     kind: str
     to: str
     secret: str | None = None
     show: Sensitivity = Sensitivity.SENSITIVE
+    enforced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,7 @@ class Configuration:
     providers: Mapping[str, Provider] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     sinks: Mapping[str, SinkSource] = field(default_factory=dict)
+    detections: Mapping[str, Detection] = field(default_factory=dict)
     own_recordings: bool = True
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""

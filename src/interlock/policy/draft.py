@@ -84,6 +84,10 @@ class Section:
         """The keys that are not known ones, in the order of the file."""
         return tuple(key for key in self._values if key not in self._known)
 
+    def written(self) -> tuple[str, ...]:
+        """The known keys that stand there, in the order of the file."""
+        return tuple(key for key in self._values if key in self._known)
+
     def get(self, key: str) -> Node | None:
         """The value, or None when the key is missing or says nothing."""
         value = self._values.get(key)

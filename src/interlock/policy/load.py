@@ -16,6 +16,7 @@ from interlock.policy.draft import Draft, Section
 from interlock.policy.mistakes import Mistakes
 from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
+from interlock.policy.read_detections import read_detections
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_recordings import read_own_recordings
 from interlock.policy.read_resources import SettingsCheck, read_resources
@@ -69,6 +70,7 @@ def load_configuration(
     state = read_state(draft)
     witnesses = read_witnesses(draft)
     sinks = read_sinks(draft, schemes)
+    detections = read_detections(draft)
     own_recordings = read_own_recordings(draft)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
@@ -94,6 +96,7 @@ def load_configuration(
         providers=providers,
         workloads=workloads,
         sinks=sinks,
+        detections=detections,
         own_recordings=own_recordings,
         cedar=dict(cedar),
         text=text,

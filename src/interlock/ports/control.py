@@ -5,7 +5,8 @@ Deciding a statement never calls. The feed's messages are JSON objects, one a li
 ``snapshot``  ``{"type", "lease_s", "snapshot": Snapshot}``: first, and whenever the follower must start again
 ``change``    ``{"type", "after", "version", "at", "put": {map: {key: row}}, "drop": {map: [key]},
               "policy"?: PolicyText}``
-              where ``map`` is a mapping of Snapshot (people, contracts, grants, logins, credentials, held, cuts)
+              where ``map`` is a mapping of Snapshot (people, contracts, grants, logins, credentials, held, cuts,
+              alarms)
 ``beat``      ``{"type", "version", "at"}``: at least three times in a lease
 ``watch``     ``{"type", "session", "ticket"}``: stream this session's records to ``watched`` until it says stop
 
@@ -37,12 +38,23 @@ class SessionStart:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionCount:
+    """What a live session has come to so far: rows that went through it, statements that were refused."""
+
+    id: str
+    rows: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnd:
     id: str
     closed_at: datetime
     why: str
     statements: int
     recording: str
+    rows: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +99,10 @@ class ControlPlane(Protocol):
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         """Use up one of the connections that ``password`` is good for. ``address`` is the client's."""
 
-    async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None:
-        """Idempotent: a start or end that is known already changes nothing."""
+    async def report(
+        self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd], counts: Sequence[SessionCount] = ()
+    ) -> None:
+        """Idempotent: a start, an end or a count that is known already changes nothing."""
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened: ...
 

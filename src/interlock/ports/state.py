@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.event import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
@@ -43,6 +44,7 @@ Entity = (
     | Provisioned
     | Extension
     | Duty
+    | Alarm
 )
 
 
@@ -115,6 +117,8 @@ class Reading(Protocol):
     async def provisioned_one(self, resource_id: str) -> Provisioned | None: ...
     async def provisioned(self, kind: str, *, deleted: bool = False) -> Sequence[Provisioned]: ...
     async def duties(self, chain: str, artifact: str) -> Sequence[Duty]: ...
+    async def alarm(self, detection: str, position: int) -> Alarm | None: ...
+    async def alarms(self, *, limit: int = 200) -> Sequence[Alarm]: ...
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...
     async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]: ...
     async def ledger_head(self) -> int: ...
@@ -167,6 +171,17 @@ class WaitingRoom(Protocol):
 
     async def take(self, name: str) -> Mapping[str, Any] | None:
         """The same, once: of two who take it in the same moment one gets it."""
+
+
+class WatchMemory(Protocol):
+    """Where the watch keeps how far it has read the ledger and what it makes of it; shared by all control planes.
+
+    No state: all of it follows from the ledger, and is made anew from there when it is gone.
+    """
+
+    async def load(self) -> Mapping[str, Any] | None: ...
+
+    async def keep(self, content: Mapping[str, Any]) -> None: ...
 
 
 class ReplayCache(Protocol):

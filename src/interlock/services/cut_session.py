@@ -13,7 +13,7 @@ from interlock.domain.grants import Activity
 from interlock.domain.people import Person
 from interlock.domain.work_events import SessionCut
 from interlock.errors import NotFound, Refusal
-from interlock.ports.state import Reading
+from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person, is_administrator, may_end_grant
 from interlock.services.requests import check_reason
@@ -38,9 +38,14 @@ async def cut_session(desk: Desk, *, by: str, session_id: str, reason: str) -> A
             raise Refusal("over", f"{activity.id} is closed already.", "See `interlock sessions --live`.")
         if activity.cut_why:
             raise Refusal("over", f"{activity.id} is being cut already.", "See `interlock sessions --live`.")
-        cut = replace(activity, cut_why=f"{by} cut this session: {reason}")
-        await work.save(cut)
-        work.record(SessionCut(session=activity.id, by=by, reason=reason))
+        return await order_cut(work, activity, by=by, reason=reason)
+
+
+async def order_cut(work: UnitOfWork, activity: Activity, *, by: str, reason: str) -> Activity:
+    """Cut a live session within a unit of work that has its lock; the session as it then is."""
+    cut = replace(activity, cut_why=f"{by} cut this session: {reason}")
+    await work.save(cut)
+    work.record(SessionCut(session=activity.id, by=by, reason=reason))
     return cut
 
 

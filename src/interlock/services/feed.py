@@ -54,6 +54,7 @@ async def take_snapshot(desk: Desk, reading: Reading, secrets: Mapping[str, Upst
     policy = await reading.policy()
     if policy is None:
         raise Failure("No policy is active yet.", "Start the control plane with an interlock.yaml.")
+    live = await reading.activities(live=True, limit=MANY)
     return Snapshot(
         version=await reading.ledger_head(),
         at=now,
@@ -64,7 +65,8 @@ async def take_snapshot(desk: Desk, reading: Reading, secrets: Mapping[str, Upst
         logins={login.id: login for login in await reading.logins(active_at=now)},
         credentials=secrets,
         held=await _held(desk, reading),
-        cuts={a.id: a.cut_why for a in await reading.activities(live=True, limit=MANY) if a.cut_why},
+        cuts={activity.id: activity.cut_why for activity in live if activity.cut_why},
+        alarms={activity.id: activity.held_why for activity in live if activity.held_why},
     )
 
 
@@ -106,6 +108,7 @@ class _Follower:
             await self._desk.check_policy(reading)
             snapshot = await take_snapshot(self._desk, reading, self._secrets)
         self._version = self._told = snapshot.version
+        self._translation = Translation(snapshot.alarms)
         return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": to_plain(snapshot)}
 
     async def messages(self) -> AsyncGenerator[Message, None]:

@@ -31,12 +31,14 @@ def _ending_of(request: Request) -> str:
 
 
 class Translation:
-    """Turns changes into messages for one follower, and remembers only which holds it told of which session.
+    """Turns changes into messages for one follower, and remembers only which holds and alarms it told.
 
     A hold that ended is put, with its sentence, because somebody waits to hear it; it is dropped with its session.
+    ``alarms`` are the sessions that it was told of as to be held.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alarms: Iterable[str] = ()) -> None:
+        self._alarms = set(alarms)
         self._holds: dict[str, set[str]] = {}
 
     def message(self, version: int, at: datetime, entities: Iterable[Entity]) -> Mapping[str, Any] | None:
@@ -89,6 +91,12 @@ class Translation:
                 yield "held", request, None
         elif activity.cut_why:
             yield "cuts", activity.id, activity.cut_why
+        if activity.held_why and activity.closed_at is None:
+            self._alarms.add(activity.id)
+            yield "alarms", activity.id, activity.held_why
+        elif activity.id in self._alarms:
+            self._alarms.discard(activity.id)
+            yield "alarms", activity.id, None
 
 
 def credentials_message(

@@ -160,6 +160,7 @@ async def _start_grant(desk: Desk, work: UnitOfWork, request: Request, now: date
             key=grant.key,
             starts_at=grant.starts_at,
             ends_at=grant.ends_at,
+            contract=grant.contract,
         )
     )
     return grant

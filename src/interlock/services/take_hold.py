@@ -6,10 +6,13 @@ Holds to:
 * only the gateway that has the session uses it, for exactly the approved content, before the hold's time is over
 * every approver is judged again as they are now; who has left or no longer may does not count
 * the session still lives, and its person, login, grants and contract are active
+* with it the wish of a detection is met, that another person approve the session's next statement
 * taken first, run after: a crash between the two leaves a statement that did not run and an approval that is spent
 """
 
-from interlock.domain.grants import Request, RequestKind, RequestState
+from dataclasses import replace
+
+from interlock.domain.grants import Activity, Request, RequestKind, RequestState
 from interlock.errors import Refusal
 from interlock.services.desk import Desk
 from interlock.services.endings import Endings
@@ -36,6 +39,7 @@ async def take_hold(desk: Desk, *, gateway: str, request_id: str, digest: str) -
             raise Refusal("expired", f"The approval of {request.id} was not used in time.", _AGAIN)
         if digest != request.digest:
             raise Refusal("stale-digest", f"This is not the content that was approved in {request.id}.", _AGAIN)
+        await work.lock(Activity, request.session or "")
         activity = await refuse_dead_session(work, request, now)
         if activity.gateway != gateway:
             raise Refusal(
@@ -46,5 +50,7 @@ async def take_hold(desk: Desk, *, gateway: str, request_id: str, digest: str) -
         case = await open_case(desk, work, request, now)
         if not case.tally(await work.approvals(request.id)).complete:
             raise Refusal("approval-void", f"An approver of {request.id} may no longer approve it.", _AGAIN)
+        if activity.held_why:
+            await work.save(replace(activity, held_why=""))
         endings = Endings(work, by=actor, reason="the approved statement goes out", at=now)
         return await endings.request(request, RequestState.USED)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
@@ -211,6 +212,20 @@ class PostgresReading:
         table = tables.duties
         query = select(table).where(table.c.chain == chain, table.c.artifact == artifact)
         return await self._all(Duty, query.order_by(table.c.taken_at, table.c.id))
+
+    async def alarm(self, detection: str, position: int) -> Alarm | None:
+        if not keepable(detection):
+            return None
+        table = tables.alarms
+        query = select(table).where(table.c.detection == detection, table.c.position == position)
+        found = await self._all(Alarm, query)
+        return found[0] if found else None
+
+    async def alarms(self, *, limit: int = 200) -> Sequence[Alarm]:
+        """The newest first."""
+        table = tables.alarms
+        query = select(table).order_by(table.c.position.desc(), table.c.detection).limit(limit)
+        return await self._all(Alarm, query)
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

@@ -14,7 +14,6 @@ Holds to:
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
@@ -33,15 +32,11 @@ from interlock.ledger.tiles import (
     fetch_bundle,
     stands_for,
 )
-from interlock.store.connecting import connect
+from interlock.store.election import SEQUENCER_LOCK, check_elected, elected
 from interlock.store.failures import as_failures
 from interlock.store.tiles import ObjectTiles
 
-SEQUENCER_LOCK = (18764, 2)
-"""The advisory lock that the elected sequencer holds, for as long as its connection lasts."""
-
 _LOOK_S = 0.2
-_ELECTION_S = 0.5
 _PAUSE_S = 1.0
 _AT_ONCE = 4096
 _GUARD_EVERY = 25
@@ -82,7 +77,7 @@ class Sequencer:
         said = ""
         while True:
             try:
-                async with self._elected() as connection:
+                async with elected(self._url, SEQUENCER_LOCK) as connection:
                     said = ""
                     await self._publish_all(connection)
             except (InterlockError, DamagedError, NotANote) as error:
@@ -92,24 +87,6 @@ class Sequencer:
             except Exception:  # noqa: BLE001 -- a fault of ours must not end publishing for good
                 _log.exception("The ledger is not published, by a fault of ours.")
             await asyncio.sleep(_PAUSE_S)
-
-    @asynccontextmanager
-    async def _elected(self) -> AsyncIterator[asyncpg.Connection]:
-        with as_failures():
-            connection = await connect(self._url)
-        try:
-            await self._win(connection)
-            yield connection
-        finally:
-            connection.terminate()
-
-    async def _win(self, connection: asyncpg.Connection) -> None:
-        """Return when the lock is held. Waiting for it in the server would end by the connection's time limits."""
-        while True:
-            with as_failures():
-                if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", *SEQUENCER_LOCK):
-                    return
-            await asyncio.sleep(_ELECTION_S)
 
     async def _publish_all(self, connection: asyncpg.Connection) -> None:
         published = await self._published()
@@ -253,8 +230,7 @@ class Sequencer:
 
     async def _put(self, connection: asyncpg.Connection, signed: SignedCheckpoint) -> None:
         # Who has lost the connection has lost the lock: this is the last moment to notice.
-        with as_failures():
-            await connection.fetchval("SELECT 1")
+        await check_elected(connection)
         await self._tiles.write(CHECKPOINT, str(signed.note).encode())
 
     async def _guard(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> None:

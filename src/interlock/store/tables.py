@@ -190,6 +190,9 @@ activities = Table(
     _number("statements"),
     _text("cut_why"),
     _text("recording"),
+    _number("rows"),
+    _number("refused"),
+    _text("held_why"),
     Index(None, "opened_at"),
     Index(None, "person", "opened_at"),
     Index("ix_activities_live", "opened_at", postgresql_where=text("closed_at IS NULL")),
@@ -354,6 +357,22 @@ duties = Table(
     Index(None, "artifact", "chain"),
 )
 
+alarms = Table(
+    "alarms",
+    metadata,
+    _key("detection"),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _text("response"),
+    _time("at"),
+    _text("sentence"),
+    _text("person"),
+    _text("session"),
+    _text("resource"),
+    _text("grant"),
+    _names("sessions"),
+    Index(None, "position"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -376,6 +395,7 @@ STATE_TABLES = (
     provisioned,
     extensions,
     duties,
+    alarms,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 
@@ -418,3 +438,6 @@ waiting = Table(
     Column("origin", Text, nullable=False, index=True),
 )
 """What strangers began and may come back to within minutes. Not state: nothing rests on it."""
+
+watch_memory = Table("watch_memory", metadata, _key("name"), Column("content", JSON, nullable=False))
+"""How far the watch has read, and what it makes of it. Not state: it follows from the ledger."""

@@ -11,6 +11,7 @@ from interlock.web.boundary import Boundary, catch_errors
 from interlock.web.routers import (
     agents,
     consents,
+    detections,
     duties,
     entrance,
     gateways,
@@ -39,6 +40,7 @@ ROUTERS = (
     sessions.router,
     people.router,
     ledger.router,
+    detections.router,
     proofs.router,
     duties.router,
     gateways.router,

@@ -33,5 +33,5 @@ BEGIN
         EXECUTE format('GRANT INSERT, UPDATE ON interlock.%I TO interlock_application', name);
     END LOOP;
     GRANT INSERT ON interlock.ledger, interlock.changes TO interlock_application;
-    GRANT INSERT, UPDATE, DELETE ON interlock.seen_proofs, interlock.waiting TO interlock_application;
+    GRANT INSERT, UPDATE, DELETE ON interlock.seen_proofs, interlock.waiting, interlock.watch_memory TO interlock_application;
 END $$;

@@ -1,0 +1,126 @@
+"""Watches the ledger for what the detections look for: on one elected control plane, on from where the last one was.
+
+Holds to:
+
+* every entry after the first start is looked at, in order; an alarm is raised before the memory goes past its entry
+* what came before the watch is learnt from (who used what, how much), and raises nothing
+* other detections than the memory was made with: it is made anew, and alarms go on from where they were
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+from interlock.errors import Failure, InterlockError
+from interlock.ledger.entries import Unreadable, read_body
+from interlock.ledger.watch import Watch, digest_of
+from interlock.ports.state import WatchMemory
+from interlock.services.desk import Desk
+from interlock.services.raise_alarm import raise_alarm
+from interlock.store.election import WATCH_LOCK, check_elected, elected
+from interlock.store.watch_memory import PostgresWatchMemory
+
+_AT_ONCE = 500
+_KEEP_S = 2.0
+_PAUSE_S = 1.0
+_log = logging.getLogger("interlock.watch")
+
+
+@asynccontextmanager
+async def watching(desk: Desk, url: str) -> AsyncIterator[None]:
+    """The watch runs, or waits for its election, while the block does. Nothing runs when nothing is looked for."""
+    if not desk.configuration.detections:
+        yield
+        return
+    memory = PostgresWatchMemory(url)
+    task = asyncio.create_task(_run(desk, memory, url))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await memory.close()
+
+
+async def _run(desk: Desk, memory: WatchMemory, url: str) -> None:
+    said = ""
+    while True:
+        try:
+            async with elected(url, WATCH_LOCK) as connection:
+                said = ""
+                await watch_ledger(desk, memory, partial(check_elected, connection))
+        except InterlockError as error:
+            if str(error) != said:
+                said = str(error)
+                _log.warning("The ledger is not watched: %s", said)
+        except Exception:  # noqa: BLE001 -- a fault of ours must not end the watch for good
+            _log.exception("The ledger is not watched, by a fault of ours.")
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def watch_ledger(desk: Desk, memory: WatchMemory, check: Callable[[], Awaitable[None]]) -> None:
+    """Watch until cancelled. ``check`` raises Failure when another one was elected."""
+    reader = await _take_up(desk, memory)
+    await reader.read(check)
+    async for _ in desk.state.changes(reader.position):
+        await reader.read(check)
+
+
+async def _take_up(desk: Desk, memory: WatchMemory) -> "_Reader":
+    kept = await memory.load()
+    if kept is None:
+        async with desk.state.reading() as reading:
+            kept = {"position": await reading.ledger_head(), "digest": "", "watch": {}}
+        await memory.keep(kept)
+    return _Reader(desk, memory, kept)
+
+
+class _Reader:
+    """``position`` is up to where the ledger was read, ``_raised`` up to where alarms were raised."""
+
+    def __init__(self, desk: Desk, memory: WatchMemory, kept: Any) -> None:
+        detections = tuple(desk.configuration.detections.values())
+        self._desk = desk
+        self._memory = memory
+        self._digest = digest_of(detections)
+        self._raised = int(kept["position"])
+        known = kept["digest"] == self._digest
+        self._watch = Watch(detections, kept["watch"] if known else None)
+        self.position = self._raised if known else 0
+        self._kept_at = 0.0
+
+    async def read(self, check: Callable[[], Awaitable[None]]) -> None:
+        """Read to the ledger's end."""
+        while True:
+            async with self._desk.state.reading() as reading:
+                entries = await reading.ledger(after=self.position, limit=_AT_ONCE)
+            if not entries:
+                return
+            await check()
+            for entry in entries:
+                await self._look(entry.position, entry.body)
+            if self.position >= self._raised and time.monotonic() - self._kept_at > _KEEP_S:
+                await self._keep()
+
+    async def _look(self, position: int, body: bytes) -> None:
+        try:
+            found = self._watch.take(read_body(body))
+        except Unreadable as error:
+            raise Failure(f"Entry {position} cannot be read: {error}.", "Type: interlock ledger verify") from error
+        if position > self._raised:
+            for finding in found:
+                alarm = await raise_alarm(self._desk, finding)
+                if alarm is not None:
+                    _log.warning("%s (%s, entry %d): %s", alarm.detection, alarm.response, position, alarm.sentence)
+        self.position = position
+
+    async def _keep(self) -> None:
+        # INVARIANT: the memory follows the alarms: what is read again raises the same ones, which are there already
+        self._kept_at = time.monotonic()
+        self._raised = self.position
+        await self._memory.keep({"position": self.position, "digest": self._digest, "watch": self._watch.memory()})
