@@ -222,3 +222,34 @@ async def test_a_policy_that_cannot_be_read_allows_nothing_until_another_comes(t
             await client.line(0.3)
         gate.desk.change_policy(good)
         assert await client.line() == "+(nothing)"
+
+
+async def test_a_gateway_that_is_told_to_stop_decides_nothing_until_it_may_go_on(tmp_path: Path) -> None:
+    async with gateway(tmp_path, limits=Limits(stale_wait_s=0.3)) as gate:
+        gate.lend("reader")
+        client = await gate.enter()
+        assert await client.ask("get a") == "+(nothing)"
+        gate.desk.say({"type": "stop", "why": "the sink siem cannot be told what happens, and must be"})
+        await until(lambda: not _fresh(gate))
+        said = await client.ask("get a")
+        assert said.startswith("-Nothing is allowed now, because the sink siem cannot be told what happens")
+        # what else is heard, beats and changes, does not start it again
+        gate.lend("reader", "g-2")
+        await asyncio.sleep(0.3)
+        assert not _fresh(gate)
+        assert "the sink siem" in await gate.knock()
+        gate.desk.say({"type": "go"})
+        await until(lambda: _fresh(gate))
+        assert await client.ask("get a") == "+(nothing)"
+
+
+async def test_a_statement_that_waits_runs_when_the_gateway_may_go_on(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        gate.lend("reader")
+        client = await gate.enter()
+        gate.desk.say({"type": "stop", "why": "the sink siem cannot be told what happens, and must be"})
+        await until(lambda: not _fresh(gate))
+        await client.say("get a")
+        await asyncio.sleep(0.2)
+        gate.desk.say({"type": "go"})
+        assert await client.line() == "+(nothing)"

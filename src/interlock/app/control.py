@@ -42,6 +42,7 @@ from interlock.services.desk import Desk
 from interlock.services.expire import expire
 from interlock.services.front_desk import FrontDesk, open_front_desk
 from interlock.services.join_gateway import join_gateway
+from interlock.services.outflow import Outflow
 from interlock.services.provision import DIRECTORY
 from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
@@ -80,6 +81,7 @@ async def run_control(
         witnesses = addresses_of(plan.configuration.witnesses)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         credentials = Credentials(plan.configuration.resources, adapters.vaults)
+        outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
         services = open_services(
             front=front,
             tokens=tokens,
@@ -91,6 +93,7 @@ async def run_control(
             recordings=LocalStore(plan.folder.recordings),
             published=published,
             ledger_key=str(signer.verifier),
+            outflow=outflow,
             hosts=frozenset(server_hosts(hosts)),
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
         )
@@ -98,7 +101,9 @@ async def run_control(
             async with (
                 publishing(address.url, published, signer, witnesses),
                 watching(desk, address.url),
-                feeding_sinks(state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder),
+                feeding_sinks(
+                    state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder, outflow
+                ),
             ):
                 await _serve(services, plan, files, authority, asked, ready)
         finally:

@@ -17,9 +17,11 @@ from interlock.policy.configuration import SinkSource
 from interlock.ports.sink import OpenSink, SinkAdapter
 from interlock.ports.state import State
 from interlock.services.credentials import Credentials
+from interlock.services.outflow import Outflow
 
 _AT_ONCE = 500
 _LONGEST_PAUSE_S = 30.0
+_ENFORCED_PAUSE_S = 2.0
 _log = logging.getLogger("interlock.sinks")
 
 
@@ -44,19 +46,30 @@ class Cursor:
         write_private(self._path, json.dumps({"position": position}).encode())
 
 
-async def feed_sink(state: State, source: SinkSource, sink: OpenSink, cursor: Cursor) -> None:
-    """Send what comes, until cancelled. A sink that is down is tried again, and gets all that it missed."""
+async def feed_sink(
+    state: State, source: SinkSource, sink: OpenSink, cursor: Cursor, outflow: Outflow | None = None
+) -> None:
+    """Send what comes, until cancelled. A sink that is down is tried again, and gets all that it missed.
+
+    ``outflow`` hears how it goes.
+    """
+    outflow = outflow or Outflow()
     pause_s = 0.0
     while True:
         try:
             position = await asyncio.to_thread(cursor.read)
             async for _ in state.changes(position):
+                outflow.sending(source.name)
                 position = await _send_all(state, source, sink, cursor, position)
+                outflow.told(source.name)
                 pause_s = 0.0
         except InterlockError as error:
+            outflow.failed(source.name)
             if not pause_s:
                 _log.warning("The sink %s is behind and will be told later: %s", source.name, error)
-            pause_s = min(_LONGEST_PAUSE_S, max(1.0, pause_s * 2))
+            # everybody waits for one that must be told
+            longest_s = _ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S
+            pause_s = min(longest_s, max(1.0, pause_s * 2))
             await asyncio.sleep(pause_s)
 
 
@@ -84,11 +97,12 @@ async def feeding_sinks(
     adapters: Mapping[str, SinkAdapter],
     credentials: Credentials,
     folder: DataFolder,
+    outflow: Outflow,
 ) -> AsyncIterator[None]:
     """Every sink is fed while the block runs. Raises Failure for one that cannot be what it says."""
     sinks = {name: await _open(source, adapters, credentials) for name, source in sources.items()}
     tasks = [
-        asyncio.create_task(feed_sink(state, sources[name], sink, Cursor(folder.sinks / f"{name}.json")))
+        asyncio.create_task(feed_sink(state, sources[name], sink, Cursor(folder.sinks / f"{name}.json"), outflow))
         for name, sink in sinks.items()
     ]
     try:

@@ -33,6 +33,7 @@ class FeedBroken(Exception):
 class Whole:
     lease_s: float
     snapshot: Snapshot
+    stopped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,14 @@ class WatchAsked:
     ticket: str
 
 
-Message = Whole | Change | Beat | WatchAsked
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Decide nothing, because of ``why``; an empty one ends it."""
+
+    why: str
+
+
+Message = Whole | Stop | Change | Beat | WatchAsked
 
 
 def read_message(plain: Mapping[str, Any]) -> Message | None:
@@ -79,7 +87,7 @@ def _read(plain: Mapping[str, Any]) -> Message | None:
             lease_s = float(plain["lease_s"])
             if not lease_s > 0:
                 raise ValueError("the lease lasts no time")
-            return Whole(lease_s, from_plain(Snapshot, plain["snapshot"]))
+            return Whole(lease_s, from_plain(Snapshot, plain["snapshot"]), str(plain.get("stopped", "")))
         case "change":
             policy = plain.get("policy")
             return Change(
@@ -92,6 +100,10 @@ def _read(plain: Mapping[str, Any]) -> Message | None:
             )
         case "beat":
             return Beat(int(plain["version"]), from_plain(datetime, plain["at"]))
+        case "stop":
+            return Stop(str(plain["why"]) or "it was told to stop")
+        case "go":
+            return Stop("")
         case "watch":
             return WatchAsked(str(plain["session"]), str(plain["ticket"]))
     return None

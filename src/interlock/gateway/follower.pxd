@@ -14,6 +14,7 @@ cdef class Follower:
     cdef double _connected_at
     cdef double _deadline
     cdef object _wanted
+    cdef str _stopped
     cdef object _building
     cdef str _why
     cdef bint _was_fresh

@@ -2,8 +2,9 @@
 
 Rules that everything else relies on:
 
-* INVARIANT: ``fresh`` is true only while the lease runs, the clocks agree and the rules of the active policy are
-  built. Nothing is decided otherwise, and nobody switches it on: it comes back with the control plane.
+* INVARIANT: ``fresh`` is true only while the lease runs, the clocks agree, the rules of the active policy are built
+  and the control plane has not said to stop. Nothing is decided otherwise, and nobody switches it on: it comes back
+  with the control plane.
 * What the feed says is applied in order and at once; a message that does not fit what is known (one before it that was
   never heard, a row that cannot be read, a time that jumped) makes everything stale until a new snapshot has come.
 * A lost connection is mended with back-off. While the lease still runs that changes nothing.
@@ -27,6 +28,7 @@ from interlock.gateway.feed_messages import (
     Change,
     FeedBroken,
     Key,
+    Stop,
     WatchAsked,
     Whole,
     apply_change,
@@ -85,6 +87,7 @@ class Follower:
         self._heard_at = self._connected_at = clock.steady()
         self._deadline = 0.0
         self._wanted: PolicyText | None = None
+        self._stopped = ""
         self._building: asyncio.Task[None] | None = None
         self._why = "this gateway has not reached the control plane yet"
         self._was_fresh = False
@@ -96,11 +99,11 @@ class Follower:
 
     @property
     def fresh(self) -> bool:
-        return self.clock.steady() < self._deadline and self._wanted is None
+        return self.clock.steady() < self._deadline and self._wanted is None and not self._stopped
 
     def known(self) -> tuple[Snapshot, Rules] | None:
         """What may be decided from, or None while it is stale."""
-        if self._wanted is not None or self.snapshot is None or self.rules is None:
+        if self._wanted is not None or self._stopped or self.snapshot is None or self.rules is None:
             return None
         return (self.snapshot, self.rules) if self.clock.steady() < self._deadline else None
 
@@ -109,6 +112,8 @@ class Follower:
         """A clause for people: 'this gateway has not heard from the control plane for 12 s'."""
         if self._wanted is not None and self.clock.steady() < self._deadline:
             return "this gateway is reading a new policy"
+        if self._stopped and self.clock.steady() < self._deadline:
+            return self._stopped
         if self._deadline > 0.0:
             silent_s = self.clock.steady() - self._heard_at
             return f"this gateway has not heard from the control plane for {silent_s:.0f} s"
@@ -186,6 +191,8 @@ class Follower:
             self._take_change(self.snapshot, message)
         elif isinstance(message, Beat):
             self._take_beat(self.snapshot, message)
+        elif isinstance(message, Stop):
+            self._stop(message.why)
         elif isinstance(message, WatchAsked):
             self._listener.watch_asked(message.session, message.ticket)
 
@@ -199,6 +206,7 @@ class Follower:
         self._pause_s = 0.0
         self.clock.anchor(message.snapshot.at)
         self.snapshot = message.snapshot
+        self._stopped = message.stopped
         self._want(message.snapshot.policy)
         self._listener.changed(None)
         self._hear()
@@ -230,6 +238,13 @@ class Follower:
         self._why = why
         self._deadline = 0.0
         self._tell_staleness()
+
+    def _stop(self, why: str) -> None:
+        self._stopped = why
+        if why:
+            self._tell_staleness()
+        else:
+            self._tell_freshness()
 
     def _tell_staleness(self) -> None:
         if self._was_fresh:

@@ -2,12 +2,16 @@
 
 Deciding a statement never calls. The feed's messages are JSON objects, one a line, each with a ``type``:
 
-``snapshot``  ``{"type", "lease_s", "snapshot": Snapshot}``: first, and whenever the follower must start again
+``snapshot``  ``{"type", "lease_s", "snapshot": Snapshot, "stopped"}``: first, and whenever the follower must start
+              again
 ``change``    ``{"type", "after", "version", "at", "put": {map: {key: row}}, "drop": {map: [key]},
               "policy"?: PolicyText}``
               where ``map`` is a mapping of Snapshot (people, contracts, grants, logins, credentials, held, cuts,
               alarms)
 ``beat``      ``{"type", "version", "at"}``: at least three times in a lease
+``stop``      ``{"type", "why"}``: decide nothing until ``go``. ``why`` is a clause for people, empty for ``go``;
+              that of a snapshot is ``stopped``
+``go``        ``{"type"}``
 ``watch``     ``{"type", "session", "ticket"}``: stream this session's records to ``watched`` until it says stop
 
 ``after`` is the version of the snapshot or change that was told last before this one, and a beat's ``version`` is that

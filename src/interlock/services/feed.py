@@ -11,6 +11,7 @@ Holds to:
 * secrets are fetched from their vaults, kept in memory, and sent to gateways only; they are fetched anew every minute.
   One that cannot be fetched at first is left out, so that its resource cannot be opened, and one that cannot be
   fetched any more stays as it was last known
+* while something that must be told what happens is not (``outflow``), gateways are stopped
 * a control plane whose policy is no longer the active one ends its feeds
 """
 
@@ -28,20 +29,22 @@ from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.endings import MANY
 from interlock.services.feed_changes import Translation, credentials_message, held_request
+from interlock.services.outflow import Outflow
 
 Message = Mapping[str, Any]
 
 _BEATS_IN_A_LEASE = 4
 _REFRESH_S = 60.0
+_FLOW_S = 1.0
 _RECENTLY_DECIDED = 500
 
 
-async def follow(desk: Desk, credentials: Credentials) -> AsyncGenerator[Message, None]:
+async def follow(desk: Desk, credentials: Credentials, outflow: Outflow | None = None) -> AsyncGenerator[Message, None]:
     """The feed's messages (``ports.control``), in JSON's own types, without an end of its own.
 
     Raises Failure when the state is lost or another policy became active. ``watch`` messages are the caller's to add.
     """
-    follower = _Follower(desk, credentials)
+    follower = _Follower(desk, credentials, outflow or Outflow())
     yield await follower.start()
     async with aclosing(follower.messages()) as messages:
         async for message in messages:
@@ -91,9 +94,11 @@ async def _held(desk: Desk, reading: Reading) -> dict[str, HeldRequest]:
 class _Follower:
     """One worker's feed."""
 
-    def __init__(self, desk: Desk, credentials: Credentials) -> None:
+    def __init__(self, desk: Desk, credentials: Credentials, outflow: Outflow) -> None:
         self._desk = desk
         self._credentials = credentials
+        self._outflow = outflow
+        self._stopped = ""
         self._secrets: dict[str, UpstreamCredential] = {}
         self._version = 0
         """Up to where the state was heard."""
@@ -109,17 +114,25 @@ class _Follower:
             snapshot = await take_snapshot(self._desk, reading, self._secrets)
         self._version = self._told = snapshot.version
         self._translation = Translation(snapshot.alarms)
-        return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": to_plain(snapshot)}
+        self._stopped = self._outflow.why_stopped
+        plain = to_plain(snapshot)
+        return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": plain, "stopped": self._stopped}
 
     async def messages(self) -> AsyncGenerator[Message, None]:
-        """Whatever comes first of a change, a beat and fresh credentials, for ever."""
+        """Whatever comes first of a change, a stop, a beat and fresh credentials, for ever."""
         changes = self._desk.state.changes(self._version)
         coming = asyncio.ensure_future(_next(changes))
         beating = asyncio.ensure_future(asyncio.sleep(0))
         fetching = asyncio.ensure_future(self._fetch_later())
+        flowing = asyncio.ensure_future(self._outflow.changed(_FLOW_S))
         try:
             while True:
-                await asyncio.wait({coming, beating, fetching}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({coming, beating, fetching, flowing}, return_when=asyncio.FIRST_COMPLETED)
+                if flowing.done():
+                    flowing = asyncio.ensure_future(self._outflow.changed(_FLOW_S))
+                    stopped, self._stopped = self._stopped, self._outflow.why_stopped
+                    if stopped != self._stopped:
+                        yield {"type": "stop", "why": self._stopped} if self._stopped else {"type": "go"}
                 if coming.done():
                     message = self._changed(*coming.result())
                     coming = asyncio.ensure_future(_next(changes))
@@ -135,9 +148,9 @@ class _Follower:
                     if message is not None:
                         yield self._following(message)
         finally:
-            for task in (coming, beating, fetching):
+            for task in (coming, beating, fetching, flowing):
                 task.cancel()
-            await asyncio.gather(coming, beating, fetching, return_exceptions=True)
+            await asyncio.gather(coming, beating, fetching, flowing, return_exceptions=True)
             if isinstance(changes, AsyncGenerator):
                 await changes.aclose()
 

@@ -13,6 +13,7 @@ from interlock.policy.configuration import Address
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.front_desk import FrontDesk
+from interlock.services.outflow import Outflow
 from interlock.services.passkeys import PasskeyDesk
 from interlock.web.news import News
 from interlock.web.oauth import AuthorizationServer
@@ -43,6 +44,7 @@ class Services:
     hosts: frozenset[str]
     listeners: Mapping[str, Address]
     news: News
+    outflow: Outflow = field(default_factory=Outflow)
     watches: Watches = field(default_factory=Watches)
     streams: OpenStreams = field(default_factory=OpenStreams)
 
@@ -74,6 +76,7 @@ def open_services(
     providers: Mapping[str, OidcProvider] | None = None,
     hosts: frozenset[str],
     listeners: Mapping[str, Address],
+    outflow: Outflow | None = None,
 ) -> Services:
     """The services of one API, with the parts that are its own."""
     return Services(
@@ -90,4 +93,5 @@ def open_services(
         hosts=frozenset(host.lower() for host in hosts),
         listeners=listeners,
         news=News(front.desk.state),
+        outflow=outflow or Outflow(),
     )

@@ -133,7 +133,7 @@ async def _feed(services: Services, gateway: GatewayIdentity) -> AsyncIterator[M
 
 
 async def _pump_state(services: Services, messages: "asyncio.Queue[Mapping[str, Any]]") -> None:
-    async for message in follow(services.desk, services.credentials):
+    async for message in follow(services.desk, services.credentials, services.outflow):
         await messages.put(message)
 
 
