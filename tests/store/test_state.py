@@ -46,6 +46,7 @@ async def _read_back(reading: Reading) -> set[object]:
         await reading.extension(world.CONTRACT.name),
         await reading.alarm(world.ALARM.detection, world.ALARM.position),
         *await reading.duties(world.DUTY.chain, world.DUTY.artifact),
+        *await reading.evidence(world.EVIDENCE.repository, world.EVIDENCE.commits),
     }
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from interlock.domain.delivery import Evidence, Known
 from interlock.domain.detections import Alarm, Response
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
@@ -71,6 +72,24 @@ DELEGATION = Delegation(
 PASSKEY = Passkey("aWQ", DEV.name, "a2V5", 7, "laptop", NOW)
 PROVISIONED = Provisioned("1f", "User", DEV.name, {"userName": DEV.name}, 1, NOW, LATER, person=DEV.name)
 EXTENSION = Extension(CONTRACT.name, LATER, LEAD.name, "thumb", "more to do", NOW, LATER)
+EVIDENCE = Evidence(
+    id="e-0000000000001",
+    chain="release",
+    duty="review",
+    repository="shop",
+    commit="a" * 40,
+    tree="b" * 40,
+    base="c" * 40,
+    branch="main",
+    person=DEV.name,
+    how=Known.REVIEW,
+    at=NOW,
+    envelope="{}",
+    subject="sha256:" + "d" * 64,
+    commits=("e" * 40,),
+    voided_at=LATER,
+    voided_why="dismissed",
+)
 DUTY = Duty("t-00000001", "release", "change:C1", "review", DEV.name, NOW, "ab", done_at=NOW)
 ALARM = Alarm("nights", 7, Response.HOLD, NOW, "It is late.", DEV.name, "s-1", "orders", "g-1", ("s-1",))
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
@@ -82,6 +101,7 @@ WORLD: tuple[Entity, ...] = (
     DELEGATION,
     PASSKEY,
     DUTY,
+    EVIDENCE,
     CLIENT,
     EXTENSION,
     PROVISIONED,

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import uvicorn
 from obstore.store import LocalStore
 
+from interlock.app.delivering import open_delivery
 from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
@@ -82,6 +83,7 @@ async def run_control(
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         credentials = Credentials(plan.configuration.resources, adapters.vaults)
         outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
+        delivery, attestor = await open_delivery(plan, desk, credentials, adapters.forges)
         services = open_services(
             front=front,
             tokens=tokens,
@@ -96,6 +98,8 @@ async def run_control(
             outflow=outflow,
             hosts=frozenset(server_hosts(hosts)),
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
+            delivery=delivery,
+            attest_key=attestor.public_pem,
         )
         try:
             async with (
@@ -108,6 +112,8 @@ async def run_control(
                 await _serve(services, plan, files, authority, asked, ready)
         finally:
             passwords.close()
+            for forge in delivery.forges.values() if delivery is not None else ():
+                await forge.close()
 
 
 def open_front(desk: Desk, authority: Authority, tokens: Tokens) -> tuple[FrontDesk, Argon2Passwords]:

@@ -5,6 +5,7 @@ postgres/     the embedded cluster              keys/       0700: authority, tok
 recordings/   the object store's root           journal/    gateway workers' write-ahead recordings
 run/          sockets and ports.json            log/        one file for each process
 ledger/       the published ledger              sinks/      how far each sink was told
+repositories/ bare mirrors that the delivery chain reads
 """
 
 import fcntl
@@ -22,7 +23,7 @@ from interlock.errors import Failure
 from interlock.store.binaries import server_account
 from interlock.store.reachable import may_enter
 
-PRIVATE = ("keys", "recordings", "journal", "log", "ledger", "sinks")
+PRIVATE = ("keys", "recordings", "journal", "log", "ledger", "sinks", "repositories")
 TRAVERSED = ("run",)
 """Folders that the embedded PostgreSQL, which runs under another account when we are root, must pass through."""
 
@@ -64,6 +65,10 @@ class DataFolder:
     @property
     def sinks(self) -> Path:
         return self.root / "sinks"
+
+    @property
+    def repositories(self) -> Path:
+        return self.root / "repositories"
 
     @property
     def run(self) -> Path:

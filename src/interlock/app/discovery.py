@@ -15,11 +15,13 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+import interlock.forges
 import interlock.protocols
 import interlock.sinks
 import interlock.vaults
 from interlock.errors import Failure
 from interlock.policy.configuration import CONSOLE
+from interlock.ports.forge import ForgeAdapter
 from interlock.ports.protocol import ProtocolAdapter
 from interlock.ports.sink import SinkAdapter
 from interlock.ports.vault import Vault
@@ -79,6 +81,20 @@ def find_sinks() -> Mapping[str, SinkAdapter]:
         _check_methods(sink, ("open",), origin, "SINK")
         _refuse_second("sink", name, origins, origin)
         found[name] = sink
+    return MappingProxyType(found)
+
+
+def find_forges() -> Mapping[str, ForgeAdapter]:
+    """Every kind of forge by its name."""
+    found: dict[str, ForgeAdapter] = {}
+    origins: dict[str, str] = {}
+    for module in _modules(interlock.forges, (), "forge", packages=False):
+        forge = _export(module, "FORGE")
+        origin = _origin(module)
+        name = _name(forge, "name", origin)
+        _check_methods(forge, ("open",), origin, "FORGE")
+        _refuse_second("forge", name, origins, origin)
+        found[name] = forge
     return MappingProxyType(found)
 
 

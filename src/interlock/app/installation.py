@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interlock.app.data_folder import DataFolder, default_data_folder, open_data_folder
-from interlock.app.discovery import find_protocols, find_sinks, find_vaults
+from interlock.app.discovery import find_forges, find_protocols, find_sinks, find_vaults
 from interlock.errors import Failure
 from interlock.identity.keys import write_private
 from interlock.policy.configuration import Configuration
 from interlock.policy.load import load_configuration, load_configuration_file
 from interlock.policy.read_resources import SettingsCheck
+from interlock.ports.forge import ForgeAdapter
 from interlock.ports.protocol import ProtocolAdapter
 from interlock.ports.sink import SinkAdapter
 from interlock.ports.vault import Vault
@@ -29,6 +30,7 @@ class Adapters:
     protocols: Mapping[str, ProtocolAdapter] = field(default_factory=find_protocols)
     vaults: Mapping[str, Vault] = field(default_factory=find_vaults)
     sinks: Mapping[str, SinkAdapter] = field(default_factory=find_sinks)
+    forges: Mapping[str, ForgeAdapter] = field(default_factory=find_forges)
 
     def load(self, path: Path) -> Configuration:
         """The configuration in a file. Raises ConfigurationError with every mistake in it."""

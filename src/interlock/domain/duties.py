@@ -4,13 +4,16 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-ARTIFACT_KINDS = ("commit", "change", "migration", "payment")
+ARTIFACT_KINDS = ("commit", "change", "migration", "payment", "git")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:#+-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a chain is about: a commit, a change ticket, a migration or a payment, by the name it has elsewhere."""
+    """What a chain is about: a commit, a change ticket, a migration or a payment, by the name it has elsewhere.
+
+    ``git:REPOSITORY@HASH`` is a commit whose repository is read: what is done on it is evidence (``domain.delivery``).
+    """
 
     kind: str
     reference: str
@@ -29,7 +32,26 @@ def read_artifact(text: str) -> Artifact | None:
         return None
     if kind == "commit" and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", reference) is None:
         return None
+    if kind == "git" and read_revision(reference) is None:
+        return None
     return Artifact(kind, reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One commit of one repository, by the repository's name in the configuration and the commit's full hash."""
+
+    repository: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"git:{self.repository}@{self.commit}"
+
+
+def read_revision(reference: str) -> Revision | None:
+    """``REPOSITORY@HASH``, the part of a ``git:`` artifact behind the colon; None for anything else."""
+    found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})@([0-9a-f]{40}|[0-9a-f]{64})", reference)
+    return None if found is None else Revision(found[1], found[2])
 
 
 @dataclass(frozen=True, slots=True)

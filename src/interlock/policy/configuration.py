@@ -13,6 +13,7 @@ from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
 from interlock.domain.roles import ApprovalRule, Role
 from interlock.domain.sensitivity import Sensitivity
+from interlock.policy.repositories import ForgeSource, Repository
 
 CONSOLE = "console"
 """The name under ``listen`` of the console and the API; every other name there is a protocol's."""
@@ -201,6 +202,8 @@ class Configuration:
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     sinks: Mapping[str, SinkSource] = field(default_factory=dict)
     detections: Mapping[str, Detection] = field(default_factory=dict)
+    forges: Mapping[str, ForgeSource] = field(default_factory=dict)
+    repositories: Mapping[str, Repository] = field(default_factory=dict)
     own_recordings: bool = True
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""

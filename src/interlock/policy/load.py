@@ -19,6 +19,7 @@ from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_recordings import read_own_recordings
+from interlock.policy.read_repositories import read_forges, read_repositories
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
 from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
@@ -72,6 +73,8 @@ def load_configuration(
     sinks = read_sinks(draft, schemes)
     detections = read_detections(draft)
     own_recordings = read_own_recordings(draft)
+    forges = read_forges(draft, schemes)
+    repositories = read_repositories(draft, chains, forges)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
     check_together(draft, Parts(resources, people, contracts, roles, outside))
@@ -97,6 +100,8 @@ def load_configuration(
         workloads=workloads,
         sinks=sinks,
         detections=detections,
+        forges=forges,
+        repositories=repositories,
         own_recordings=own_recordings,
         cedar=dict(cedar),
         text=text,

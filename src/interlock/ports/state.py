@@ -5,12 +5,13 @@ it, or, on any exception, nothing at all. Saving without recording an event is r
 of work and by the database itself.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.event import Event
@@ -45,6 +46,7 @@ Entity = (
     | Extension
     | Duty
     | Alarm
+    | Evidence
 )
 
 
@@ -119,6 +121,16 @@ class Reading(Protocol):
     async def duties(self, chain: str, artifact: str) -> Sequence[Duty]: ...
     async def alarm(self, detection: str, position: int) -> Alarm | None: ...
     async def alarms(self, *, limit: int = 200) -> Sequence[Alarm]: ...
+    async def evidence(self, repository: str, commits: Collection[str]) -> Sequence[Evidence]:
+        """What was done on any of ``commits``, or brought one of them, in the order of its time; the voided too."""
+
+    async def evidence_one(self, evidence_id: str) -> Evidence | None: ...
+    async def evidence_of_start(self, repository: str, start: str) -> Sequence[Evidence]:
+        """Those whose source begins so."""
+
+    async def evidence_of_source(self, repository: str, source: str) -> Sequence[Evidence]: ...
+    async def evidence_of_build(self, subject: str) -> Sequence[Evidence]: ...
+    async def last_evidence(self, repository: str, duty: str, environment: str) -> Evidence | None: ...
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...
     async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]: ...
     async def ledger_head(self) -> int: ...

@@ -117,6 +117,12 @@ def _chain(desk: Desk, chain: str, duty: str) -> Chain:
 
 def _artifact(text: str) -> str:
     artifact = read_artifact(text)
+    if artifact is not None and artifact.kind == "git":
+        raise Refusal(
+            "nothing-to-take",
+            "A duty on a commit is not taken first: it is done, and then said to be, signed.",
+            f"Type: interlock duty done CHAIN DUTY --artifact {artifact}",
+        )
     if artifact is None:
         raise Refusal(
             "bad-artifact",

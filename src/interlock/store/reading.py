@@ -1,12 +1,13 @@
 """Reads of one consistent state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, false, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Text, and_, cast, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
@@ -226,6 +227,48 @@ class PostgresReading:
         table = tables.alarms
         query = select(table).order_by(table.c.position.desc(), table.c.detection).limit(limit)
         return await self._all(Alarm, query)
+
+    async def evidence(self, repository: str, commits: Collection[str]) -> Sequence[Evidence]:
+        """What was done on any of ``commits``, or brought one of them, in the order of its time; the voided too."""
+        table, wanted = tables.evidence, list(commits)
+        brought = table.c.commits.bool_op("&&")(cast(wanted, ARRAY(Text)))
+        about = or_(table.c.commit.in_(wanted), table.c.landed.in_(wanted), brought)
+        query = select(table).where(table.c.repository == repository, about)
+        return await self._all(Evidence, query.order_by(table.c.at, table.c.id))
+
+    async def evidence_one(self, evidence_id: str) -> Evidence | None:
+        return await self._one(Evidence, id=evidence_id)
+
+    async def evidence_of_start(self, repository: str, start: str) -> Sequence[Evidence]:
+        """Those whose source begins so."""
+        table = tables.evidence
+        begins = table.c.source.startswith(start, autoescape=True)
+        query = select(table).where(table.c.repository == repository, begins)
+        return await self._all(Evidence, query.order_by(table.c.at, table.c.id))
+
+    async def evidence_of_source(self, repository: str, source: str) -> Sequence[Evidence]:
+        table = tables.evidence
+        query = select(table).where(table.c.repository == repository, table.c.source == source)
+        return await self._all(Evidence, query.order_by(table.c.at, table.c.id))
+
+    async def evidence_of_build(self, subject: str) -> Sequence[Evidence]:
+        if not keepable(subject):
+            return []
+        table = tables.evidence
+        query = select(table).where(table.c.subject == subject, table.c.subject != "")
+        return await self._all(Evidence, query.order_by(table.c.at, table.c.id))
+
+    async def last_evidence(self, repository: str, duty: str, environment: str) -> Evidence | None:
+        """The one that counts and was given last."""
+        table = tables.evidence
+        query = select(table).where(
+            table.c.repository == repository,
+            table.c.duty == duty,
+            table.c.environment == environment,
+            table.c.voided_at.is_(None),
+        )
+        found = await self._all(Evidence, query.order_by(table.c.at.desc(), table.c.id.desc()).limit(1))
+        return found[0] if found else None
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 from sqlalchemy import JSON, Table
 
 from interlock.domain.codec import from_plain, to_plain
+from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
@@ -131,6 +132,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(Extension, tables.extensions),
     Form(Duty, tables.duties),
     Form(Alarm, tables.alarms),
+    Form(Evidence, tables.evidence),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

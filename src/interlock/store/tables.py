@@ -373,6 +373,36 @@ alarms = Table(
     Index(None, "position"),
 )
 
+evidence = Table(
+    "evidence",
+    metadata,
+    _key("id"),
+    _text("chain"),
+    _text("duty"),
+    _text("repository"),
+    _text("commit"),
+    _text("tree"),
+    _text("base"),
+    _text("branch"),
+    _refers("person", "people.name"),
+    _text("how"),
+    _time("at"),
+    _text("envelope"),
+    _text("environment"),
+    _text("landed"),
+    _text("source"),
+    _text("subject"),
+    _names("commits"),
+    _maybe_time("voided_at"),
+    _text("voided_why"),
+    Index(None, "commit"),
+    Index(None, "landed"),
+    Index(None, "subject"),
+    Index(None, "repository", "source"),
+    Index(None, "repository", "environment", "duty", "at"),
+    Index(None, "commits", postgresql_using="gin"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -396,6 +426,7 @@ STATE_TABLES = (
     extensions,
     duties,
     alarms,
+    evidence,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

@@ -9,11 +9,15 @@ from fastapi import FastAPI
 from interlock.web import pages
 from interlock.web.boundary import Boundary, catch_errors
 from interlock.web.routers import (
+    admission,
     agents,
     consents,
     detections,
     duties,
     entrance,
+    evidence,
+    forges,
+    gates,
     gateways,
     grants,
     ledger,
@@ -43,6 +47,8 @@ ROUTERS = (
     detections.router,
     proofs.router,
     duties.router,
+    evidence.router,
+    gates.router,
     gateways.router,
     agents.router,
     passkeys.router,
@@ -56,6 +62,8 @@ OPEN_ROUTERS = (
     pages.router,
     scim.router,
     signals.router,
+    forges.router,
+    admission.router,
 )
 """What anybody may call: the authorization server, which finds out by itself who it talks to, and the pages."""
 

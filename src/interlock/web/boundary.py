@@ -26,9 +26,12 @@ _log = logging.getLogger("interlock.web")
 BODY_LIMIT = 64 * 1024
 GATEWAY_BODY_LIMIT = 160 * 1024 * 1024
 """A held statement may have 64 MiB. Bodies of gateways are read only after the gateway is known."""
+FORGE_BODY_LIMIT = 8 * 1024 * 1024
+"""A push of many commits, or a pod as a cluster describes it. Read before it is known who sent it."""
 BODY_TIME_S = 60.0
 """How long a body may take to come."""
 GATEWAY_PREFIX = "/v1/gateway/"
+_FORGE_PREFIXES = ("/v1/forges/", "/v1/admission/")
 
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -105,7 +108,9 @@ def host_name(host: str) -> str:
 
 
 def _limit(scope: Scope) -> int:
-    return GATEWAY_BODY_LIMIT if scope["path"].startswith(GATEWAY_PREFIX) else BODY_LIMIT
+    if scope["path"].startswith(GATEWAY_PREFIX):
+        return GATEWAY_BODY_LIMIT
+    return FORGE_BODY_LIMIT if scope["path"].startswith(_FORGE_PREFIXES) else BODY_LIMIT
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

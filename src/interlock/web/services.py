@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from obstore.store import ObjectStore
 
+from interlock.errors import NotFound
 from interlock.identity.dpop import ProofChecker
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.tokens import Tokens
 from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
 from interlock.services.credentials import Credentials
+from interlock.services.delivery import Delivery
 from interlock.services.desk import Desk
 from interlock.services.front_desk import FrontDesk
 from interlock.services.outflow import Outflow
@@ -47,6 +49,15 @@ class Services:
     outflow: Outflow = field(default_factory=Outflow)
     watches: Watches = field(default_factory=Watches)
     streams: OpenStreams = field(default_factory=OpenStreams)
+    repositories: Delivery | None = None
+    attest_key: str = ""
+
+    @property
+    def delivery(self) -> Delivery:
+        """What the delivery chain works with. Raises NotFound where no repository is configured."""
+        if self.repositories is None:
+            raise NotFound("There are no repositories here.", "Write the section `repositories` in interlock.yaml.")
+        return self.repositories
 
     @property
     def passkeys(self) -> PasskeyDesk:
@@ -77,6 +88,8 @@ def open_services(
     hosts: frozenset[str],
     listeners: Mapping[str, Address],
     outflow: Outflow | None = None,
+    delivery: Delivery | None = None,
+    attest_key: str = "",
 ) -> Services:
     """The services of one API, with the parts that are its own."""
     return Services(
@@ -94,4 +107,6 @@ def open_services(
         listeners=listeners,
         news=News(front.desk.state),
         outflow=outflow or Outflow(),
+        repositories=delivery,
+        attest_key=attest_key,
     )

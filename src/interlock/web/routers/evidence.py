@@ -1,0 +1,69 @@
+"""Evidence: duties done on commits, signed by who did them, and what builders say that they made."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import StringConstraints
+
+from interlock.services.evidence import (
+    Wanted,
+    describe_duty,
+    give_evidence,
+    list_evidence,
+    shown,
+    take_provenance,
+)
+from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
+from interlock.web.models import Body, InQuery, Name, answer
+
+router = APIRouter(prefix="/v1/evidence")
+_Envelope = Annotated[str, StringConstraints(min_length=2, max_length=60_000)]
+_Environment = Annotated[str, StringConstraints(max_length=63)]
+
+
+class AboutBody(Body):
+    chain: Name
+    duty: Name
+    artifact: Name
+    environment: _Environment = ""
+    jwk: dict[str, Any]
+
+
+class EnvelopeBody(Body):
+    envelope: _Envelope
+
+
+class ProvenanceBody(EnvelopeBody):
+    repository: Name
+
+
+@router.get("")
+async def about(services: ServicesOf, caller: ReadingPerson, artifact: InQuery) -> JSONResponse:
+    found = await list_evidence(services.delivery, person=caller.name, artifact=artifact)
+    return answer([{**shown(one), "envelope": one.envelope} for one in found])
+
+
+@router.post("/describe")
+async def describe(body: AboutBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    wanted = Wanted(body.chain, body.duty, body.artifact, body.environment)
+    return answer(await describe_duty(services.delivery, login_id=caller.login.id, wanted=wanted, jwk=body.jwk))
+
+
+@router.post("")
+async def give(body: EnvelopeBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    kept = await give_evidence(
+        services.delivery, login_id=caller.login.id, key=caller.login.key, envelope=body.envelope
+    )
+    return answer(shown(kept))
+
+
+@router.post("/builds")
+async def builds(body: ProvenanceBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    kept = await take_provenance(services.delivery, by=caller.name, repository=body.repository, envelope=body.envelope)
+    return answer([shown(one) for one in kept])
+
+
+@router.get("/key")
+async def key(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
+    return answer({"key": services.attest_key})
