@@ -4,15 +4,10 @@ The whole of Interlock is asked, several times and in several orders, and what i
 adapter asks that has met nothing of the kind, and what a policy decides that remembers nothing.
 """
 
-import json
 import random
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import zstandard
 
 from interlock.policy.decide import Decider, Question
 from interlock.policy.load import load_configuration
@@ -20,6 +15,7 @@ from tests.attacks.conftest import Scene
 from tests.attacks.wire import wire
 from tests.fuzz.cached_decisions import choose, keeps_state
 from tests.support.asking import Manner, asked_apart
+from tests.support.recorded import recordings_of, wait_for_recordings
 from tests.support.regression_sql import shape
 
 _READER = Manner(extended=False, read_only=True)
@@ -29,15 +25,15 @@ _LONGEST = 4000
 
 def test_what_a_worker_wrote_down_is_what_would_be_decided_anew(scene: Scene) -> None:
     texts = [text for text in choose(_EVERY, seed=2) if _is_fit(text)]
-    recordings = scene.stack.data / "recordings"
-    before = set(recordings.iterdir())
+    before = recordings_of(scene.stack.data)
     with scene.unchanged():
         for seed in (1, 2):
             random.Random(seed).shuffle(texts)
             with wire(scene.variables("reader"), options="-c statement_timeout=500") as client:
                 for text in texts + texts[::-1]:
                     assert client.query(text).status == "I", text
-    written = list(_statements(_sealed(recordings, before, 2)))
+    new = wait_for_recordings(scene.stack.data, before, 2)
+    written = [record for records in new.values() for record in records if record["type"] == "statement"]
     expected = _decide_anew(scene, {str(record["text"]) for record in written})
     wrong = [record for record in written if _shown(record) != expected[record["text"]]]
     assert wrong == []
@@ -69,21 +65,3 @@ def _decide_anew(scene: Scene, texts: set[str]) -> dict[str, Mapping[str, Any]]:
 
 def _shown(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: record[name] for name in ("needs", "effect", "reason", "policies")}
-
-
-def _sealed(folder: Path, before: set[Path], count: int) -> list[Path]:
-    until = time.monotonic() + 20
-    while len(new := [path for path in folder.iterdir() if path not in before and path.suffix == ".zst"]) < count:
-        if time.monotonic() > until:
-            raise AssertionError(f"{len(new)} of {count} recordings were sealed")
-        time.sleep(0.05)
-    return new
-
-
-def _statements(files: list[Path]) -> Iterator[Mapping[str, Any]]:
-    for file in files:
-        plain = zstandard.ZstdDecompressor().decompressobj().decompress(file.read_bytes())
-        for line in plain.splitlines():
-            record = json.loads(line)
-            if record["type"] == "statement":
-                yield record

@@ -2,12 +2,11 @@
 
     python -m tests.chaos.kills --kills 30
 
-What must hold: every row that is in the database has a record of the statement that wrote it, and after every kill
-everything works again by itself.
+What must hold: every row that is in the database has a record of the statement that wrote it, after every kill
+everything works again by itself, and the ledger with all recordings verifies.
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -19,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-import zstandard
 
 from tests.protocols.postgres.servers import TestServer, binaries, running_server
 from tests.support.libpq import conninfo_of
+from tests.support.recorded import recordings_of
 from tests.support.stack import Stack, running_stack
 
 _PASSWORD = "chaos"
@@ -37,6 +36,7 @@ resources:
     labels: {{environment: test}}
 people:
   dev@example.com: {{}}
+  boss@example.com: {{groups: [administrators]}}
   lead@example.com: {{groups: [dba]}}
 roles:
   writer:
@@ -44,6 +44,7 @@ roles:
     allow: [connect, read, write]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
 """
+_VERIFY = ("ledger", "verify", "--recordings")
 _PARTS = ("gateway", "control", "postgres")
 _RECOVERY_S = 60.0
 
@@ -83,7 +84,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the comparison found. ``unrecorded`` must be empty, and so must ``lost``."""
+    """What the comparison found. ``unrecorded`` must be empty, and so must ``lost``; ``verified`` is what the
+    verification of the ledger and all recordings said (it raises when they do not hold)."""
 
     kills: int
     rows: int
@@ -91,6 +93,7 @@ class Verdict:
     unrecorded: frozenset[str]
     lost: frozenset[str]
     slowest_recovery_s: float
+    verified: str
 
 
 @contextmanager
@@ -130,11 +133,12 @@ def run(kills: int, seed: int, clients: int = 4) -> Verdict:
         stack.stop()
         stack.start()
         _wait_until_sealed(stack)
+        recorded = recorded_rows(stack.data)
+        verified = stack.run(stack.member("boss@example.com"), *_VERIFY, str(stack.data / "recordings")).stdout
         stack.stop()
         present = {str(row[0]) for row in server.read("SELECT id FROM rows", database="chaos")}
-        recorded = recorded_rows(stack.data / "recordings")
         unrecorded, lost = frozenset(present - recorded), frozenset(load.committed - present)
-        return Verdict(kills, len(present), len(recorded), unrecorded, lost, slowest)
+        return Verdict(kills, len(present), len(recorded), unrecorded, lost, slowest, verified)
 
 
 def _wait_until_it_works(stack: Stack, load: Load, part: str, killed: int, count: int) -> float:
@@ -160,15 +164,13 @@ def _wait_until_sealed(stack: Stack) -> None:
         time.sleep(0.2)
 
 
-def recorded_rows(folder: Path) -> set[str]:
+def recorded_rows(data: Path) -> set[str]:
     """The rows named by the parameters of the recorded statements."""
     found: set[str] = set()
-    for sealed in folder.glob("*.jsonl.zst"):
-        with sealed.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as reader:
-            for line in reader.read().splitlines():
-                record = json.loads(line)
-                if record["type"] == "statement" and record["effect"] == "allow":
-                    found.update(value for value in record["parameters"] if value is not None)
+    for records in recordings_of(data).values():
+        for record in records:
+            if record["type"] == "statement" and record["effect"] == "allow":
+                found.update(value for value in record["parameters"] if value is not None)
     return found
 
 
@@ -181,7 +183,7 @@ def main() -> None:
     print(  # noqa: T201 -- a program's report
         f"seed {chosen.seed}: {verdict.kills} kills, {verdict.rows} rows in the database, {verdict.recorded} recorded, "
         f"{len(verdict.unrecorded)} without a record, {len(verdict.lost)} acknowledged and lost, "
-        f"slowest recovery {verdict.slowest_recovery_s:.1f} s"
+        f"slowest recovery {verdict.slowest_recovery_s:.1f} s\n{verdict.verified}"
     )
     raise SystemExit(bool(verdict.unrecorded or verdict.lost))
 

@@ -8,3 +8,4 @@ def test_no_change_without_its_record_and_everything_comes_back() -> None:
     assert verdict.rows > 100
     assert verdict.unrecorded == frozenset()
     assert verdict.lost == frozenset()
+    assert "The ledger holds" in verdict.verified

@@ -1,6 +1,7 @@
 """A whole gateway for tests: authority, control desk, toy store, and a worker, in this process or in one of its own."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -14,8 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import zstandard
-
 import tests.toy
 from interlock.domain.grants import Grant, Login
 from interlock.domain.people import Contract, Person
@@ -26,6 +25,7 @@ from interlock.identity.authority import Authority, make_request
 from interlock.identity.keys import new_key, private_pem, thumbprint
 from interlock.policy.load import digest_of
 from interlock.ports.control import PasswordHolder
+from interlock.wire.segments import open_segment, segment_path
 from tests.support.control import ControlDesk, DeskLink
 from tests.support.toy_store import ToyStore
 
@@ -154,11 +154,25 @@ class Gate:
         return await client.ask("HELLO things knock")
 
     async def recording(self, session: str) -> list[dict[str, Any]]:
-        """The sealed recording of a session whose end was reported."""
+        """The recording of a session whose end was reported, by its segments."""
         await until(lambda: session in self.desk.ends)
-        sealed = (self.folder / "recordings" / f"{session}.jsonl.zst").read_bytes()
-        plain = zstandard.ZstdDecompressor().decompressobj().decompress(sealed)
-        return [json.loads(line) for line in plain.splitlines()]
+        end, kept = self.desk.ends[session], self.desk.kept[session]
+        assert (end.segments, end.recording) == (len(kept), kept[-1].digest)
+        return self.recorded(session)
+
+    def recorded(self, session: str) -> list[dict[str, Any]]:
+        """What is in the segments of a session that were reported, each following on the one before it."""
+        records: list[dict[str, Any]] = []
+        previous = ""
+        for number, segment in enumerate(self.desk.kept.get(session, ()), 1):
+            content = (self.folder / "recordings" / segment_path(segment.digest)).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == segment.digest
+            header, plain = open_segment(self.desk.keys[session], content)
+            assert (header.session, header.number, header.previous) == (session, number, previous)
+            records += [json.loads(line) for line in plain.splitlines()]
+            assert (header.last, records[-1]["n"]) == (segment.records, segment.records)
+            previous = segment.digest
+        return records
 
 
 class ToyClient:

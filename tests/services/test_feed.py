@@ -162,7 +162,11 @@ async def test_a_hold_is_told_from_open_to_its_end(world: World) -> None:
             "sentence": "dba denied it: all of them?",
         }
         await report_sessions(
-            world.desk, gateway=GATEWAY, starts=(), ends=(SessionEnd(session, world.clock.now(), "left", 1, ""),)
+            world.desk,
+            world.master,
+            gateway=GATEWAY,
+            starts=(),
+            ends=(SessionEnd(session, world.clock.now(), "left", 1, ""),),
         )
         assert (await follower.change())["drop"] == {"cuts": [session], "held": [denied.request]}
         assert follower.maps["held"] == {}

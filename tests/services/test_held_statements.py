@@ -140,7 +140,7 @@ async def test_nothing_runs_when_what_it_rests_on_has_ended(world: World, end: s
         await cut_session(world.desk, by=LEAD, session_id=session, reason="stop")
     else:
         closing = SessionEnd(session, world.clock.now(), "the client left", 3, "")
-        await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(closing,))
+        await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(closing,))
     with refused("session-over"):
         await take(world, approved)
     with refused("session-over" if end in {"grant", "cut"} else "not-open"):
@@ -236,6 +236,6 @@ async def test_a_session_that_ends_takes_its_open_holds_with_it(world: World) ->
     hold = await world.hold(session)
     closing = SessionEnd(session, world.clock.now(), "the client left", 3, "ab")
     for _ in range(2):
-        await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(closing,))
+        await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(closing,))
     assert (await world.request(hold.request)).state is RequestState.WITHDRAWN
     assert len(await world.events("session.closed")) == 1

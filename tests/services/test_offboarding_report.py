@@ -35,7 +35,7 @@ async def test_what_remains_is_done_when_the_gateway_says_so(world: World) -> No
     await offboard_person(world.desk, by=LEAD, name=DEV, reason="left")
     world.clock.advance(timedelta(seconds=1))
     end = SessionEnd(id=session, closed_at=world.clock.now(), why="the person left", statements=3, recording="ab" * 32)
-    await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(end,))
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(end,))
     report = await report_offboarding(world.desk, reader=LEAD, name=DEV)
     assert report.done
     (then,) = report.sessions

@@ -54,7 +54,7 @@ async def test_without_a_session_it_reaches_those_of_the_person_on_the_resource(
 async def test_what_is_over_or_somebody_elses_is_left_as_it_is(world: World) -> None:
     session, _, _ = await world.session_with()
     end = SessionEnd(session, world.clock.now(), "left", 1, "")
-    await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(end,))
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(end,))
     for number, each in enumerate((finding(Response.CUT, session=session), finding(Response.HOLD, person=DBA))):
         alarm = await raise_alarm(world.desk, replace(each, position=10 + number))
         assert alarm is not None
@@ -82,7 +82,7 @@ async def test_counts_only_grow_and_only_of_the_gateways_own_live_sessions(world
 
     async def count(rows: int, refusals: int, gateway: str = GATEWAY) -> None:
         counts = (SessionCount(session, rows, refusals),)
-        await report_sessions(world.desk, gateway=gateway, starts=(), ends=(), counts=counts)
+        await report_sessions(world.desk, world.master, gateway=gateway, starts=(), ends=(), counts=counts)
 
     await count(100, 0)
     await count(100, 0)
@@ -91,7 +91,7 @@ async def test_counts_only_grow_and_only_of_the_gateways_own_live_sessions(world
     with refused("not-yours"):
         await count(1000, 1, "gw2")
     end = SessionEnd(session, world.clock.now(), "left", 1, "", 120, 1)
-    await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(end,))
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(end,))
     await count(1000, 9)
     (closed,) = await world.events("session.closed")
     assert (closed["rows"], closed["refused"]) == (120, 1)

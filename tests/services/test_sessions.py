@@ -23,7 +23,7 @@ async def test_a_report_is_heard_once_however_often_it_comes(world: World) -> No
     end = end_of(world, "s-1")
 
     async def report(starts: tuple[SessionStart, ...], ends: tuple[SessionEnd, ...]) -> None:
-        await report_sessions(world.desk, gateway=GATEWAY, starts=starts, ends=ends)
+        await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=starts, ends=ends)
 
     await asyncio.gather(*(report((start,), ()) for _ in range(5)))
     await asyncio.gather(*(report((start,), (end,)) for _ in range(5)))
@@ -51,22 +51,22 @@ async def test_a_report_is_heard_once_however_often_it_comes(world: World) -> No
 async def test_a_start_and_its_end_in_one_report(world: World) -> None:
     login = await world.sign_in(DEV)
     start = SessionStart("s-1", DEV, "orders", login.id, (), "10.0.0.1", "psql", world.clock.now())
-    await report_sessions(world.desk, gateway=GATEWAY, starts=(start,), ends=(end_of(world, "s-1"),))
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(start,), ends=(end_of(world, "s-1"),))
     assert (await world.activity("s-1")).closed_at is not None
 
 
 async def test_a_gateway_ends_only_its_own_sessions(world: World) -> None:
     session, _, _ = await world.session_with()
     with refused("not-yours"):
-        await report_sessions(world.desk, gateway="gw2", starts=(), ends=(end_of(world, session),))
-    await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(end_of(world, "s-unknown"),))
+        await report_sessions(world.desk, world.master, gateway="gw2", starts=(), ends=(end_of(world, session),))
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(end_of(world, "s-unknown"),))
     assert await world.events("session.closed") == []
 
 
 async def test_a_session_of_no_login_is_not_believed(world: World) -> None:
     start = SessionStart("s-1", DEV, "orders", "l-none", (), "10.0.0.1", "psql", world.clock.now())
     with refused("unknown-login"):
-        await report_sessions(world.desk, gateway=GATEWAY, starts=(start,), ends=())
+        await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(start,), ends=())
 
 
 async def test_a_session_is_cut_by_who_may_end_what_it_rests_on(world: World) -> None:
@@ -80,7 +80,7 @@ async def test_a_session_is_cut_by_who_may_end_what_it_rests_on(world: World) ->
     for person in (OPS, MATE):
         with refused("not-yours"):
             await cut_session(world.desk, by=person, session_id=session, reason="why not")
-    await report_sessions(world.desk, gateway=GATEWAY, starts=(), ends=(end_of(world, session),))
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(end_of(world, session),))
     with refused("over"):
         await cut_session(world.desk, by=ADMIN, session_id=session, reason="late")
     with refused("not-found"):

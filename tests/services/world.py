@@ -32,6 +32,7 @@ from interlock.services.ids import new_id
 from interlock.services.open_request import open_request
 from interlock.services.report_sessions import report_sessions
 from tests.support.clock import FixedClock
+from tests.support.master import TemporaryMasterKey
 
 LEAD, DBA, DBA2, OPS, BOTH, ADMIN = "lead", "dba", "dba2", "ops", "both", "admin"
 """Employees: ``lead`` sponsors both contracts and is in no group; ``both`` is in dba and in ops."""
@@ -143,6 +144,7 @@ class World:
     state: State
     clock: FixedClock = field(default_factory=FixedClock)
     configuration: Configuration = field(default_factory=company)
+    master: TemporaryMasterKey = field(default_factory=TemporaryMasterKey)
     _keys: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -226,7 +228,7 @@ class World:
             client="psql",
             opened_at=self.clock.now(),
         )
-        await report_sessions(self.desk, gateway=gateway, starts=(start,), ends=())
+        await report_sessions(self.desk, self.master, gateway=gateway, starts=(start,), ends=())
         return start.id
 
     async def session_with(self, role: str = "writer", *approvers: str) -> tuple[str, Grant, Login]:

@@ -45,6 +45,9 @@ async def _read_back(reading: Reading) -> set[object]:
         await reading.passkey(world.PASSKEY.id),
         await reading.extension(world.CONTRACT.name),
         await reading.alarm(world.ALARM.detection, world.ALARM.position),
+        await reading.last_segment(world.SEGMENT.session),
+        *await reading.segments(world.SEGMENT.session),
+        await reading.recording_key(world.RECORDING_KEY.session),
         *await reading.duties(world.DUTY.chain, world.DUTY.artifact),
         *await reading.evidence(world.EVIDENCE.repository, world.EVIDENCE.commits),
     }

@@ -9,6 +9,7 @@ from interlock.domain.grants import Activity, Approval, Grant, Login, Request, R
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
+from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.rights_events import PersonAdded
 from interlock.domain.roles import ApprovalRule
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
@@ -92,6 +93,8 @@ EVIDENCE = Evidence(
 )
 DUTY = Duty("t-00000001", "release", "change:C1", "review", DEV.name, NOW, "ab", done_at=NOW)
 ALARM = Alarm("nights", 7, Response.HOLD, NOW, "It is late.", DEV.name, "s-1", "orders", "g-1", ("s-1",))
+SEGMENT = Segment("s-000000000001", 1, "ab" * 32, 7, NOW)
+RECORDING_KEY = RecordingKey("s-000000000001", "wrapped", "m-1", NOW, destroyed_at=LATER)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -102,6 +105,8 @@ WORLD: tuple[Entity, ...] = (
     PASSKEY,
     DUTY,
     EVIDENCE,
+    SEGMENT,
+    RECORDING_KEY,
     CLIENT,
     EXTENSION,
     PROVISIONED,

@@ -16,7 +16,17 @@ from typing import Any
 from interlock.domain.codec import from_plain, to_plain
 from interlock.domain.snapshot import HeldRequest, PolicyText, Snapshot
 from interlock.errors import Failure, Refusal
-from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionCount, SessionEnd, SessionStart
+from interlock.ports.control import (
+    HoldOpened,
+    HoldOpening,
+    KeptSegment,
+    PasswordHolder,
+    RecordingStanding,
+    SegmentReport,
+    SessionCount,
+    SessionEnd,
+    SessionStart,
+)
 
 
 class ControlDesk:
@@ -34,12 +44,15 @@ class ControlDesk:
         self.starts: dict[str, SessionStart] = {}
         self.ends: dict[str, SessionEnd] = {}
         self.counts: dict[str, SessionCount] = {}
+        self.keys: dict[str, bytes] = {}
+        self.kept: dict[str, list[KeptSegment]] = {}
         self.holds: dict[str, HoldOpening] = {}
         self.taken: list[str] = []
         self.withdrawn: dict[str, str] = {}
         self.watched: dict[str, list[Mapping[str, Any]]] = {}
         self.watch_ended: set[str] = set()
         self.refuse_first_report = False
+        self.refused_segments: set[str] = set()
         self._refused: set[str] = set()
         self.snapshots_sent = 0
         self.port = 0
@@ -120,15 +133,36 @@ class ControlDesk:
         return holder
 
     async def report(
-        self, starts: list[SessionStart], ends: list[SessionEnd], counts: list[SessionCount] | None = None
-    ) -> None:
+        self,
+        starts: list[SessionStart],
+        ends: list[SessionEnd],
+        counts: list[SessionCount],
+        kept: list[SegmentReport],
+    ) -> list[RecordingStanding]:
         if self.refuse_first_report and not self._refused and starts:
             self._refused.add(starts[0].id)
         if self._refused & ({start.id for start in starts} | {end.id for end in ends}):
             raise Refusal("not-yours", "One of them belongs to another gateway.")
-        self.counts.update({count.id: count for count in counts or ()})
+        self.counts.update({count.id: count for count in counts})
         self.starts.update({start.id: start for start in starts})
+        for start in starts:
+            self.keys.setdefault(start.id, secrets.token_bytes(32))
+        for report in kept:
+            if report.session in self.refused_segments:
+                raise Refusal("other-segments", "They are not taken.")
+            known = self.kept.setdefault(report.session, [])
+            head = known[-1].digest if known else ""
+            if (report.first, report.previous) != (len(known) + 1, head):
+                raise Refusal("other-segments", "They do not follow on what is known.")
+            known += report.segments
         self.ends.update({end.id: end for end in ends if end.id in self.starts})
+        return [self._standing(start.id) for start in starts]
+
+    def _standing(self, session: str) -> RecordingStanding:
+        known = self.kept.get(session, [])
+        head, records = (known[-1].digest, known[-1].records) if known else ("", 0)
+        closed = session in self.ends
+        return RecordingStanding(session, None if closed else self.keys[session], len(known), head, records, closed)
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         if opening.session not in self.starts:
@@ -194,10 +228,11 @@ class ControlDesk:
                 case "take_password":
                     answer = await self.take_password(*given)
                 case "report":
-                    await self.report(
+                    answer = await self.report(
                         [from_plain(SessionStart, one) for one in given[0]],
                         [from_plain(SessionEnd, one) for one in given[1]],
                         [from_plain(SessionCount, one) for one in given[2]],
+                        [from_plain(SegmentReport, one) for one in given[3]],
                     )
                 case "open_hold":
                     answer = await self.open_hold(from_plain(HoldOpening, given[0]))
@@ -240,9 +275,14 @@ class DeskLink:
         return from_plain(PasswordHolder, await self._call("take_password", password, resource, address))
 
     async def report(
-        self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd], counts: Sequence[SessionCount] = ()
-    ) -> None:
-        await self._call("report", list(starts), list(ends), list(counts))
+        self,
+        starts: Sequence[SessionStart],
+        ends: Sequence[SessionEnd],
+        counts: Sequence[SessionCount] = (),
+        kept: Sequence[SegmentReport] = (),
+    ) -> Sequence[RecordingStanding]:
+        answer = await self._call("report", list(starts), list(ends), list(counts), list(kept))
+        return from_plain(tuple[RecordingStanding, ...], answer)
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         return from_plain(HoldOpened, await self._call("open_hold", opening))

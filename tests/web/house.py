@@ -219,6 +219,7 @@ async def open_house(
         ),
         credentials=Credentials({}, {}),
         recordings=LocalStore(recordings),
+        master_key=world.master,
         published=ObjectTiles(str(folder / "ledger"), create=True),
         ledger_key=str(LEDGER_KEY.verifier),
         scim_secret=scim_secret,

@@ -10,15 +10,18 @@ import zstandard
 
 from interlock.domain.codec import to_plain
 from interlock.errors import Failure, NotFound
+from interlock.gateway.sealing import Kept, RecordingStore, keep_records
 from interlock.identity.api_client import AsyncApiClient
-from interlock.ports.control import SessionEnd, SessionStart
+from interlock.ports.control import SegmentReport, SessionEnd, SessionStart
 from interlock.services.cut_session import cut_session
+from interlock.services.recording_keys import open_recording_key
 from interlock.web import watching
+from interlock.wire.segments import segment_path
 from tests.services.world import ADMIN, DBA, DEV, LEAD, RIVAL, refused
 from tests.web.house import House, sha256
 
 SESSION = "s-0000000000001"
-RECORDS = [{"session": SESSION, "n": n, "type": "statement", "text": f"select {n}"} for n in range(20_000)]
+RECORDS = [{"session": SESSION, "n": n, "type": "statement", "text": f"select {n}"} for n in range(1, 20_001)]
 
 
 async def open_session(house: House, gateway: AsyncApiClient) -> None:
@@ -29,13 +32,23 @@ async def open_session(house: House, gateway: AsyncApiClient) -> None:
     await gateway.post("/v1/gateway/sessions", {"starts": [to_plain(start)], "ends": []})
 
 
-async def close_session(house: House, gateway: AsyncApiClient, recording: str) -> None:
-    end = SessionEnd(SESSION, house.clock.now(), "the client left", 2, recording)
+async def close_session(house: House, gateway: AsyncApiClient, recording: str, segments: int = 0) -> None:
+    end = SessionEnd(SESSION, house.clock.now(), "the client left", 2, recording, segments=segments)
     await gateway.post("/v1/gateway/sessions", {"starts": [], "ends": [to_plain(end)]})
 
 
-def seal(house: House) -> bytes:
-    """A recording of several frames, as groups of records are sealed; what lies in the store."""
+async def seal(house: House, gateway: AsyncApiClient) -> list[str]:
+    """Store RECORDS in segments and report them, as a gateway does; their hashes."""
+    key = await open_recording_key(house.world.desk, house.world.master, SESSION)
+    lines = (json.dumps(record, separators=(",", ":")).encode() for record in RECORDS)
+    _, stored = keep_records(RecordingStore(str(house.recordings)), SESSION, key, Kept(), lines)
+    report = SegmentReport(SESSION, 1, "", stored)
+    await gateway.post("/v1/gateway/sessions", {"starts": [], "ends": [], "kept": [to_plain(report)]})
+    return [segment.digest for segment in stored]
+
+
+def seal_whole(house: House) -> bytes:
+    """A recording of the time when they were one object; what lies in the store."""
     lines = [json.dumps(record).encode() + b"\n" for record in RECORDS]
     sealed = b"".join(zstandard.compress(b"".join(lines[n : n + 3000])) for n in range(0, len(lines), 3000))
     (house.recordings / f"{SESSION}.jsonl.zst").write_bytes(sealed)
@@ -50,8 +63,9 @@ async def records_of(client: AsyncApiClient, what: str = "records") -> list[Mapp
 async def test_a_recording_is_replayed_whole_and_the_reading_is_written(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    sealed = seal(house)
-    await close_session(house, gateway, sha256(sealed))
+    digests = await seal(house, gateway)
+    assert len(digests) > 1
+    await close_session(house, gateway, digests[-1], len(digests))
     admin = await house.signed_in(ADMIN)
     assert await records_of(admin) == RECORDS
     (event,) = await house.world.events("recording.read")
@@ -63,7 +77,8 @@ async def test_a_recording_is_replayed_whole_and_the_reading_is_written(house: H
 async def test_others_learn_nothing_of_it(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    await close_session(house, gateway, sha256(seal(house)))
+    digests = await seal(house, gateway)
+    await close_session(house, gateway, digests[-1], len(digests))
     rival = await house.signed_in(RIVAL)
     for what in ("records", "watch"):
         with pytest.raises(NotFound):
@@ -74,9 +89,39 @@ async def test_others_learn_nothing_of_it(house: House) -> None:
 async def test_a_recording_that_was_changed_is_not_shown(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    sealed = bytearray(seal(house))
+    digests = await seal(house, gateway)
+    await close_session(house, gateway, digests[-1], len(digests))
+    admin = await house.signed_in(ADMIN)
+    path = house.recordings / segment_path(digests[1])
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(Failure, match=r"Segment 2 .* changed or damaged"):
+        await records_of(admin)
+    path.write_bytes((house.recordings / segment_path(digests[0])).read_bytes())
+    with pytest.raises(Failure, match="changed or damaged"):
+        await records_of(admin)
+    path.unlink()
+    with pytest.raises(Failure, match=r"Segment 2 .* not in the object store"):
+        await records_of(admin)
+    assert await house.world.events("recording.read") == []
+
+
+async def test_a_recording_without_its_tail_is_not_shown(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    digests = await seal(house, gateway)
+    await close_session(house, gateway, "e" * 64, len(digests) + 1)
+    with pytest.raises(Failure, match="its last segment is missing"):
+        await records_of(await house.signed_in(ADMIN))
+
+
+async def test_a_recording_of_the_time_when_they_were_one_object_is_replayed(house: House) -> None:
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    sealed = bytearray(seal_whole(house))
     await close_session(house, gateway, sha256(bytes(sealed)))
     admin = await house.signed_in(ADMIN)
+    assert await records_of(admin) == RECORDS
     path = house.recordings / f"{SESSION}.jsonl.zst"
     sealed[len(sealed) // 2] ^= 1
     path.write_bytes(sealed)
@@ -85,7 +130,6 @@ async def test_a_recording_that_was_changed_is_not_shown(house: House) -> None:
     path.unlink()
     with pytest.raises(Failure, match="not in the object store"):
         await records_of(admin)
-    assert await house.world.events("recording.read") == []
 
 
 async def test_a_live_session_is_watched_not_replayed_and_a_closed_one_the_other_way(house: House) -> None:

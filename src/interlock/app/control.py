@@ -27,6 +27,7 @@ from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.key_ring import read_ring
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
+from interlock.identity.master_key import MASTER_FILE, FileMasterKey
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
@@ -93,6 +94,7 @@ async def run_control(
             scim_secret=await _scim_secret(plan, credentials),
             providers=await _providers(plan, credentials),
             recordings=LocalStore(plan.folder.recordings),
+            master_key=FileMasterKey(plan.folder.keys / MASTER_FILE),
             published=published,
             ledger_key=str(signer.verifier),
             outflow=outflow,

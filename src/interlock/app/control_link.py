@@ -13,7 +13,16 @@ from urllib.parse import quote
 
 from interlock.domain.codec import from_plain, to_plain
 from interlock.errors import Failure, Refusal
-from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionCount, SessionEnd, SessionStart
+from interlock.ports.control import (
+    HoldOpened,
+    HoldOpening,
+    PasswordHolder,
+    RecordingStanding,
+    SegmentReport,
+    SessionCount,
+    SessionEnd,
+    SessionStart,
+)
 
 _RENEW_S = 480.0
 _TOKEN_CODES = frozenset({"token-over", "bad-token", "not-signed-in"})
@@ -59,10 +68,20 @@ class ControlLink:
         return from_plain(PasswordHolder, await self._post("/v1/gateway/passwords/take", body))
 
     async def report(
-        self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd], counts: Sequence[SessionCount] = ()
-    ) -> None:
-        body = {"starts": to_plain(starts), "ends": to_plain(ends), "counts": to_plain(counts)}
-        await self._post("/v1/gateway/sessions", body)
+        self,
+        starts: Sequence[SessionStart],
+        ends: Sequence[SessionEnd],
+        counts: Sequence[SessionCount] = (),
+        kept: Sequence[SegmentReport] = (),
+    ) -> Sequence[RecordingStanding]:
+        body = {
+            "starts": to_plain(starts),
+            "ends": to_plain(ends),
+            "counts": to_plain(counts),
+            "kept": to_plain(kept),
+        }
+        answer = await self._post("/v1/gateway/sessions", body)
+        return from_plain(tuple[RecordingStanding, ...], answer)
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         return from_plain(HoldOpened, await self._post("/v1/gateway/holds", to_plain(opening)))

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,15 @@ import typer
 
 from interlock.app.installation import running_state
 from interlock.cli.output import JsonOption, emit, moment
+from interlock.cli.shown import counted
 from interlock.domain.identity_events import KeyRotated
 from interlock.identity.key_ring import rotate
+from interlock.identity.master_key import MASTER_FILE, FileMasterKey
+from interlock.services.recording_keys import rotate_recording_keys
 
-keys_app = typer.Typer(help="The keys that sign: take fresh ones.", no_args_is_help=True, rich_markup_mode=None)
+keys_app = typer.Typer(
+    help="The keys of the installation: take fresh ones.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,16 +28,36 @@ def add_to(app: typer.Typer) -> None:
 
 @keys_app.callback()
 def _keys() -> None:
-    """The keys that sign: take fresh ones."""
+    """The keys of the installation: take fresh ones."""
+
+
+class Rotated(StrEnum):
+    TOKENS = "tokens"
+    RECORDINGS = "recordings"
 
 
 def rotate_keys(
+    which: Annotated[
+        Rotated, typer.Argument(help="The key that signs tokens, or the master key that wraps those of recordings.")
+    ] = Rotated.TOKENS,
     data: Annotated[
         Path | None, typer.Option("--data", envvar="INTERLOCK_DATA", readable=False, help="The data folder.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Sign tokens with a fresh key from now on. What the last one signed is taken for a day: nobody is signed out."""
+    """Take a fresh key: for tokens (what the last one signed is taken for a day: nobody is signed out), or for
+    recordings (their keys are wrapped anew; no recording changes)."""
+    if which is Rotated.RECORDINGS:
+        wrapped = asyncio.run(_rotate_master(data))
+        emit(
+            wrapped,
+            lambda console: console.print(
+                f"{wrapped['key']} wraps the keys of recordings from now on; "
+                f"{counted(wrapped['count'], 'key was', 'keys were')} wrapped anew.",
+                soft_wrap=True,
+            ),
+        )
+        return
     answer = asyncio.run(_rotate(data))
     emit(
         answer,
@@ -49,3 +75,9 @@ async def _rotate(data: Path | None) -> dict[str, Any]:
         async with state.changing("operator") as work:
             work.record(KeyRotated(key=key, older_until=until))
     return {"key": key, "older_until": until.isoformat()}
+
+
+async def _rotate_master(data: Path | None) -> dict[str, Any]:
+    async with running_state(data) as (folder, state):
+        key, count = await rotate_recording_keys(state, FileMasterKey(folder.keys / MASTER_FILE), by="operator")
+    return {"key": key, "count": count}

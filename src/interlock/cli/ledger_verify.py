@@ -63,11 +63,12 @@ def verify(
     json: JsonOption = False,
 ) -> int:
     """Check every entry and everything it hangs on, on this machine; says which entry does not hold."""
-    check = no_more_checks if recordings is None else KeptRecordings(recordings).check
+    kept = None if recordings is None else KeptRecordings(recordings, whole=resume is None or not resume.exists())
+    check = no_more_checks if kept is None else kept.check
     if source is None:
         with signed_in(server) as client:
             trust = _trust(read_key(key) if key else known_key(client), witness, need)
-            return _tell(*_verify_server(client, trust, older, check, copy, head))
+            return _tell(*_verify_server(client, trust, older, check, copy, head), kept)
     path = Path(source)
     if "://" not in source and path.is_file():
         if read_file(path, "The file").startswith(FIRST_LINE.encode()):
@@ -76,7 +77,7 @@ def verify(
     if "://" not in source and not path.is_dir():
         raise Failure(f"There is nothing at {source}.", "Name a folder, a file, or the URL of an object store.")
     trust = _trust(_key(key), witness, need)
-    return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume))
+    return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume), kept)
 
 
 def _key(path: Path | None) -> VerifierKey:
@@ -230,10 +231,12 @@ def _open_private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None) -> int:
+def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None, kept: KeptRecordings | None = None) -> int:
     broken = min(
         (found for found in (tree, chain) if isinstance(found, Broken)), key=lambda b: b.position, default=None
     )
+    # What is missing may have been deleted as it should be, which only the ledger to its end says.
+    broken = broken or (None if kept is None else kept.finish())
     if broken is not None:
         emit({"holds": False, "entry": broken.position, "reason": broken.reason}, lambda _: output.note(broken.reason))
         return 1
@@ -249,5 +252,11 @@ def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None) -> int:
         lines.append(f"Published: {published}." if lines else f"The ledger holds: {published}.")
         lines.append(f"root {found.root.hex()}")
         lines += [f"cosigned by {name}" for name in sorted(tree.witnessed)]
+    if kept is not None:
+        document |= {"recordings": kept.count, "segments": kept.segments}
+        lines.append(
+            f"Recordings: {counted(kept.count, 'closed session', 'closed sessions')}, "
+            f"{counted(kept.segments, 'segment', 'segments')}."
+        )
     emit(document, lambda _: say("\n".join(lines)))
     return 0

@@ -86,8 +86,9 @@ class DetectionFired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClosed(Event):
-    """A session ended. ``recording`` is the SHA-256 (hex) of its sealed recording, ``rows`` how many went through it,
-    ``refused`` how many statements were."""
+    """A session ended. ``recording`` is the SHA-256 (hex) of the last of its recording's ``segments``; without segments
+    the recording is one object, and that is its hash. ``rows`` is how many went through it, ``refused`` how many
+    statements were."""
 
     kind: ClassVar[str] = "session.closed"
     session: str
@@ -99,6 +100,20 @@ class SessionClosed(Event):
     recording: str = ""
     rows: int = 0
     refused: int = 0
+    segments: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingKept(Event):
+    """Segments of a session's recording were stored: from the one with the number ``first`` on, which follows on
+    ``previous``, by their SHA-256 (hex). They hold its records up to the number ``records``."""
+
+    kind: ClassVar[str] = "recording.kept"
+    session: str
+    first: int
+    previous: str
+    digests: tuple[str, ...]
+    records: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +123,15 @@ class RecordingRead(Event):
     kind: ClassVar[str] = "recording.read"
     session: str
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingKeysRotated(Event):
+    """A fresh master key, with the name ``key``, wrapped the keys of ``count`` recordings anew."""
+
+    kind: ClassVar[str] = "recording_keys.rotated"
+    key: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

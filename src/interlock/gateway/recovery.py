@@ -1,7 +1,8 @@
-"""Finishes what dead workers left: their sessions are sealed and their ends reported.
+"""Finishes what dead workers left: the rest of their sessions' recordings is stored and their ends reported.
 
 A journal whose lock can be had belongs to nobody any more. Its files are read up to the first torn frame; what lies
-behind was never said to be durable, so no statement depended on it.
+behind was never said to be durable, so no statement depended on it. The control plane says how far it knows each
+recording; what the journal has beyond that goes into segments that follow on.
 """
 
 import asyncio
@@ -11,18 +12,18 @@ import logging
 import mmap
 import os
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from interlock.domain.codec import from_plain
-from interlock.errors import InterlockError
+from interlock.errors import Failure, InterlockError
 from interlock.gateway.journal import LOCK, SUFFIX, remove_journal
 from interlock.gateway.reporter import Reporter
-from interlock.gateway.sealing import RecordingStore, seal
-from interlock.ports.control import SessionEnd, SessionStart
+from interlock.gateway.sealing import Kept, RecordingStore, keep_records, read_records, write_record
+from interlock.ports.control import SegmentReport, SessionEnd, SessionStart
 from interlock.wire.frames import scan
 
 _LOG = logging.getLogger("interlock.gateway")
@@ -44,13 +45,12 @@ class Remains:
     last_at: str = ""
     close: Mapping[str, Any] | None = None
 
-    @property
-    def more(self) -> Sequence[Mapping[str, Any]]:
-        """The record that the worker could not write any more."""
-        if self.close is not None:
-            return ()
-        ending = {"type": "close", "why": WHY, "statements": self.statements}
-        return ({"session": self.session, "n": self.last + 1, "at": self.last_at, **ending},)
+    def payloads(self, paths: Mapping[int, Path]) -> Iterator[bytes]:
+        """Its records in order, with the one that the worker could not write any more."""
+        yield from read_records(paths, self.index)
+        if self.close is None:
+            ending = {"type": "close", "why": WHY, "statements": self.statements}
+            yield write_record({"session": self.session, "n": self.last + 1, "at": self.last_at, **ending})
 
     def add(self, file: int, offset: int, payload: bytes) -> None:
         record = json.loads(payload)
@@ -131,34 +131,51 @@ class Recovery:
     async def _finish(self, folder: Path) -> None:
         remains = await asyncio.to_thread(read_journal, folder)
         paths = files_of(folder)
-        reported = []
+        finished = []
         for one in remains.values():
-            digest = await self._seal(one, paths)
-            if digest is None:
-                return
-            reported.append(self._report(one, digest))
-        if remains:
-            _LOG.info("Finished %d sessions of a worker that stopped.", len(remains))
-        await asyncio.gather(*reported)
-        await asyncio.to_thread(remove_journal, folder)
-
-    async def _seal(self, one: Remains, paths: Mapping[int, Path]) -> str | None:
-        while True:
             try:
-                return await asyncio.to_thread(seal, self._store, one.session, paths, one.index, one.more)
-            except (OSError, InterlockError) as error:
-                _LOG.warning("The recording of %s cannot be sealed yet: %s", one.session, error)
-            await asyncio.sleep(_RETRY_S)
+                finished.append(await self._finish_one(one, paths))
+            except Failure as error:
+                _LOG.error("The recording of %s stays in the journal %s: %s", one.session, folder, error)
+        await asyncio.gather(*finished)
+        _LOG.info("Finished %d of %d sessions of a worker that stopped.", len(finished), len(remains))
+        if len(finished) == len(remains):
+            await asyncio.to_thread(remove_journal, folder)
 
-    def _report(self, one: Remains, digest: str) -> asyncio.Future[None]:
-        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        why = WHY if one.close is None else str(one.close["why"])
+    async def _finish_one(self, one: Remains, paths: Mapping[int, Path]) -> "asyncio.Future[None]":
+        """Store the rest of one recording; the future is done when its end is known. Raises Failure."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        standing = None
         if one.start is not None:
             self._reporter.started(one.start)
+            standing = await self._reporter.standing(one.session)
+        if standing is None or (standing.key is None and not standing.closed):
+            raise Failure(f"The control plane does not take {one.session}.", "Look into its log.")
+        if standing.closed:
+            ended.set_result(None)
+            return ended
+        before = Kept(standing.segments, standing.head, standing.records)
+        kept = await self._keep(one, standing.key or b"", before, paths)
         closed_at = datetime.fromisoformat(one.last_at)
-        end = SessionEnd(one.session, closed_at, why, one.statements, digest, one.rows, one.refused)
-        self._reporter.ended(end, lambda: landed.set_result(None))
-        return landed
+        why = WHY if one.close is None else str(one.close["why"])
+        end = SessionEnd(one.session, closed_at, why, one.statements, kept.head, one.rows, one.refused, kept.segments)
+        self._reporter.ended(end, lambda: ended.set_result(None))
+        return ended
+
+    async def _keep(self, one: Remains, key: bytes, before: Kept, paths: Mapping[int, Path]) -> Kept:
+        while True:
+            try:
+                kept, stored = await asyncio.to_thread(
+                    keep_records, self._store, one.session, key, before, one.payloads(paths)
+                )
+                break
+            except (OSError, InterlockError) as error:
+                _LOG.warning("The recording of %s cannot be stored yet: %s", one.session, error)
+            await asyncio.sleep(_RETRY_S)
+        report = SegmentReport(one.session, before.segments + 1, before.head, stored)
+        if stored and not await self._reporter.kept(report):
+            raise Failure(f"The control plane does not take the recording of {one.session}.", "Look into its log.")
+        return kept
 
 
 def _lock_of_dead(folder: Path) -> int | None:

@@ -1,14 +1,23 @@
-"""Tells the control plane which sessions began, ended, and what they have come to: in batches, until it lands.
+"""Tells the control plane which sessions began, ended, what they have come to, and what was stored of their recordings:
+in batches, until it lands.
 
-A start always comes before the end of the same session, and what rests on a start (a held statement) can wait for it.
+A start always comes before the segments and the end of the same session, and what rests on a start (a held statement,
+the first segment) can wait for it.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from interlock.errors import Failure, InterlockError
-from interlock.ports.control import ControlPlane, SessionCount, SessionEnd, SessionStart
+from interlock.ports.control import (
+    ControlPlane,
+    RecordingStanding,
+    SegmentReport,
+    SessionCount,
+    SessionEnd,
+    SessionStart,
+)
 
 _LOG = logging.getLogger("interlock.gateway")
 _EVERY_S = 0.2
@@ -22,7 +31,8 @@ class Reporter:
         self._starts: dict[str, SessionStart] = {}
         self._ends: dict[str, tuple[SessionEnd, Callable[[], None]]] = {}
         self._counts: dict[str, SessionCount] = {}
-        self._landed: dict[str, asyncio.Future[None]] = {}
+        self._kept: dict[str, tuple[SegmentReport, asyncio.Future[bool]]] = {}
+        self._landed: dict[str, asyncio.Future[RecordingStanding | None]] = {}
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -41,6 +51,16 @@ class Reporter:
         self._counts[count.id] = count
         self._asked.set()
 
+    async def kept(self, report: SegmentReport) -> bool:
+        """Return when the control plane knows of these segments; False when it refuses them for good.
+
+        One report of a session at a time.
+        """
+        landed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._kept[report.session] = (report, landed)
+        self._asked.set()
+        return await landed
+
     async def known(self, session: str) -> None:
         """Return when the control plane knows of the session's start."""
         landed = self._landed.get(session)
@@ -48,9 +68,14 @@ class Reporter:
             self._hurry.set()
             await asyncio.shield(landed)
 
+    async def standing(self, session: str) -> RecordingStanding | None:
+        """How the session's recording stood when the control plane heard of its start; None when it refused that."""
+        landed = self._landed.get(session)
+        return None if landed is None else await asyncio.shield(landed)
+
     def __len__(self) -> int:
-        """How many starts and ends the control plane does not know yet."""
-        return len(self._starts) + len(self._ends)
+        """How many starts, segments and ends the control plane does not know yet."""
+        return len(self._starts) + len(self._kept) + len(self._ends)
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -85,39 +110,67 @@ class Reporter:
     async def _report(self) -> None:
         starts = list(self._starts.values())[:_AT_MOST]
         waiting = {start.id for start in starts}
-        ends = [end for end, _ in self._ends.values() if end.id in waiting or end.id not in self._starts][:_AT_MOST]
+        kept = [one for one, _ in self._kept.values() if self._begun(one.session, waiting)][:_AT_MOST]
+        told = {one.session for one in kept}
+        ends = [
+            end
+            for end, _ in self._ends.values()
+            if self._begun(end.id, waiting) and (end.id in told or end.id not in self._kept)
+        ][:_AT_MOST]
         over = {end.id for end in ends}
         counts = [count for count in self._counts.values() if count.id not in over][:_AT_MOST]
-        await self._control.report(starts, ends, counts)
+        standings = await self._control.report(starts, ends, counts, kept)
         for count in counts:
             if self._counts.get(count.id) is count:
                 del self._counts[count.id]
-        self._settle(starts, ends)
+        self._settle(starts, kept, ends, standings)
+
+    def _begun(self, session: str, waiting: set[str]) -> bool:
+        """Whether the session's start is known, or told in the same report."""
+        return session in waiting or session not in self._starts
 
     async def _report_one_by_one(self) -> None:
         """A batch was refused: one of it stands in the way of the others, and is refused alone."""
         for start in list(self._starts.values()):
-            await self._try([start], [])
+            await self._try([start], [], [])
+        for one, _ in list(self._kept.values()):
+            await self._try([], [one], [])
         for end, _ in list(self._ends.values()):
-            await self._try([], [end])
+            await self._try([], [], [end])
         # what is counted is told again, with the next count or with the end
         self._counts.clear()
 
-    async def _try(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
+    async def _try(self, starts: list[SessionStart], kept: list[SegmentReport], ends: list[SessionEnd]) -> None:
+        standings: Sequence[RecordingStanding] = ()
+        refused = False
         try:
-            await self._control.report(starts, ends)
+            standings = await self._control.report(starts, ends, (), kept)
         except Failure:
             return
         except InterlockError as error:
+            refused = True
             _LOG.error("The control plane refuses a report for good: %s", error)
-        self._settle(starts, ends)
+        self._settle(starts, kept, ends, standings, refused=refused)
 
-    def _settle(self, starts: list[SessionStart], ends: list[SessionEnd]) -> None:
+    def _settle(
+        self,
+        starts: list[SessionStart],
+        kept: list[SegmentReport],
+        ends: list[SessionEnd],
+        standings: Sequence[RecordingStanding],
+        *,
+        refused: bool = False,
+    ) -> None:
+        found = {standing.session: standing for standing in standings}
         for start in starts:
             self._starts.pop(start.id, None)
             landed = self._landed.get(start.id)
             if landed is not None and not landed.done():
-                landed.set_result(None)
+                landed.set_result(found.get(start.id))
+        for one in kept:
+            _, heard = self._kept.pop(one.session)
+            if not heard.done():
+                heard.set_result(not refused)
         for end in ends:
             self._landed.pop(end.id, None)
             self._counts.pop(end.id, None)

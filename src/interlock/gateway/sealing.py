@@ -1,29 +1,25 @@
-"""A session that is over becomes one object: its records, one a line, compressed (``SESSION.jsonl.zst``).
+"""What is durable in the journal becomes segments in the store for recordings (:mod:`interlock.wire.segments`).
 
-The object is created only if it is not there yet, so that nothing is ever written over and a seal that was interrupted
-can be repeated. What goes to the ledger is the SHA-256 of the object as it lies in the store.
+A segment is created under the hash of its content and never written over. A pass that was interrupted leaves objects
+that the ledger does not know, which are nothing to anybody; the next pass seals the same records anew.
 """
 
-import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import obstore
-import zstandard
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
 from interlock.errors import Failure
+from interlock.ports.control import KeptSegment
 from interlock.wire.frames import read_frame
-
-_IN_MEMORY_BYTES = 16 * 1024 * 1024
-_BATCH_BYTES = 1024 * 1024
-_LEVEL = 3
+from interlock.wire.segments import LARGEST_BYTES, Header, Segment, seal_segment, segment_path
 
 
 class RecordingStore:
@@ -38,30 +34,20 @@ class RecordingStore:
                 f"The store for recordings, {where}, cannot be opened: {error}.", "Mend its address or its permissions."
             ) from error
 
-    def create(self, name: str, content: bytes) -> bool:
-        """Make the object, durably. False when it was there already."""
+    def create(self, segment: Segment) -> None:
+        """Make the segment's object, durably. One that is there already has the same content: its name says so."""
+        path = segment_path(segment.digest)
         try:
-            obstore.put(self._store, name, content, mode="create", use_multipart=False)
+            obstore.put(self._store, path, segment.content, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            return False
+            return
         except BaseError as error:
             raise Failure(
-                f"The recording {name} cannot be stored: {error}.", "Mend the store for recordings."
+                f"The segment {path} of a recording cannot be stored: {error}.", "Mend the store for recordings."
             ) from error
         if self._folder is not None:
-            _sync(self._folder / name)
-            _sync(self._folder)
-        return True
-
-    def digest_of(self, name: str) -> str:
-        """SHA-256 (hex) of an object."""
-        digest = hashlib.sha256()
-        try:
-            for part in obstore.get(self._store, name).stream():
-                digest.update(part)
-        except BaseError as error:
-            raise Failure(f"The recording {name} cannot be read: {error}.", "Mend the store for recordings.") from error
-        return digest.hexdigest()
+            for name in (self._folder / path, (self._folder / path).parent, self._folder):
+                _sync(name)
 
 
 def _sync(path: Path) -> None:
@@ -70,10 +56,6 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def object_name(session: str) -> str:
-    return f"{session}.jsonl.zst"
 
 
 def read_records(paths: Mapping[int, Path], index: Mapping[int, Sequence[int]], skip: int = 0) -> Iterator[bytes]:
@@ -101,48 +83,58 @@ def read_records(paths: Mapping[int, Path], index: Mapping[int, Sequence[int]], 
         skip = 0
 
 
-def seal(
-    store: RecordingStore,
-    session: str,
-    paths: Mapping[int, Path],
-    index: Mapping[int, Sequence[int]],
-    more: Sequence[Mapping[str, Any]] = (),
-) -> str:
-    """Make the object of ``session``; ``more`` are records to add at its end. Blocks: call it in a thread.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How far a recording lies in segments: how many, the last one's hash, the number of the last record in them."""
 
-    A record whose number was there already (written twice when a disk failed in between) is left out. Returns
-    the SHA-256 (hex) of the object, also when it was there before.
+    segments: int = 0
+    head: str = ""
+    records: int = 0
+
+    def after(self, segment: Segment) -> "Kept":
+        return Kept(segment.header.number, segment.digest, segment.header.last)
+
+
+def keep_records(
+    store: RecordingStore, session: str, key: bytes, kept: Kept, payloads: Iterable[bytes]
+) -> tuple[Kept, tuple[KeptSegment, ...]]:
+    """Store ``payloads`` in segments that follow on ``kept``. Blocks: call it in a thread. Raises OSError, Failure.
+
+    A record whose number was there already (written twice when a disk failed in between) is left out.
     """
-    digest = hashlib.sha256()
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
-    with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as content:
-
-        def put(part: bytes) -> None:
-            digest.update(part)
-            content.write(part)
-
-        batch = bytearray()
-        for line in _lines(read_records(paths, index), more):
-            batch += line
-            if len(batch) >= _BATCH_BYTES:
-                put(compressor.compress(bytes(batch)))
-                batch.clear()
-        put(compressor.compress(bytes(batch)))
-        put(compressor.flush())
-        content.seek(0)
-        created = store.create(object_name(session), content.read())
-    return digest.hexdigest() if created else store.digest_of(object_name(session))
+    stored: list[KeptSegment] = []
+    for first, last, records in _batches(payloads, kept.records):
+        header = Header(session, kept.segments + 1, kept.head, first, last)
+        segment = seal_segment(key, header, records)
+        store.create(segment)
+        kept = kept.after(segment)
+        stored.append(KeptSegment(segment.digest, last))
+    return kept, tuple(stored)
 
 
-def _lines(payloads: Iterator[bytes], more: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
-    last = 0
+def _batches(payloads: Iterable[bytes], last: int) -> Iterator[tuple[int, int, list[bytes]]]:
+    """The numbers of the first and the last record of each batch, and the records."""
+    batch: list[bytes] = []
+    first, size = 0, 0
     for payload in payloads:
         number = number_of(payload)
-        if number > last:
-            last = number
-            yield payload + b"\n"
-    for record in more:
-        yield json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
+        if number <= last:
+            continue
+        if batch and size + len(payload) > LARGEST_BYTES:
+            yield first, last, batch
+            batch, size = [], 0
+        if not batch:
+            first = number
+        batch.append(payload)
+        size += len(payload) + 1
+        last = number
+    if batch:
+        yield first, last, batch
+
+
+def write_record(record: Mapping[str, Any]) -> bytes:
+    """A record that no recorder wrote, as the recorder writes them."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def number_of(payload: bytes) -> int:

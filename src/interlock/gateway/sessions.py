@@ -55,6 +55,10 @@ class Sessions:
     def find(self, session: str) -> LiveSession | None:
         return self._all.get(session)
 
+    def recordings(self) -> list[Recording]:
+        """Those of the sessions that are open."""
+        return [found for session in self._all.values() if (found := session.recording) is not None]
+
     def changed(self, touched: frozenset[Key] | None) -> None:
         """Rows of the snapshot changed (None: all of them): the sessions that rest on them look again."""
         held = None if touched is None else frozenset(key for name, key in touched if name == "held")

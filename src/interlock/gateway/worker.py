@@ -158,7 +158,8 @@ async def working(
     follower.listen(worker)
     shared.journal.on_failure = worker.recording_failed
     recovery = Recovery(settings.journal, shared.journal.folder, store, shared.reporter)
-    tasks = [asyncio.create_task(one) for one in (follower.run(), shared.reporter.run(), recovery.run())]
+    keeping = shared.archive.run(shared.sessions.recordings)
+    tasks = [asyncio.create_task(one) for one in (follower.run(), shared.reporter.run(), recovery.run(), keeping)]
     for task in tasks:
         task.add_done_callback(worker.part_ended)
     try:
@@ -174,7 +175,7 @@ async def working(
         await shared.archive.stop()
         shared.interrupts.close()
         await shared.journal.close()
-        if not shared.archive.busy and not len(shared.reporter):
+        if not shared.archive.busy and not shared.archive.given_up and not len(shared.reporter):
             remove_journal(shared.journal.folder)
 
 

@@ -52,6 +52,8 @@ class SessionCount:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
+    """``recording`` is the SHA-256 (hex) of the last of the recording's ``segments``."""
+
     id: str
     closed_at: datetime
     why: str
@@ -59,6 +61,39 @@ class SessionEnd:
     recording: str
     rows: int = 0
     refused: int = 0
+    segments: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSegment:
+    """A stored segment: its SHA-256 (hex), and the number of the last record in it."""
+
+    digest: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """Segments of a session's recording that were stored: from number ``first`` on, the first of which follows on the
+    one with the SHA-256 ``previous`` (empty: on none)."""
+
+    session: str
+    first: int
+    previous: str
+    segments: tuple[KeptSegment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStanding:
+    """How far the control plane knows a session's recording: so many ``segments``, the last one's SHA-256 (``head``),
+    the number of the last record in them; and the key that the next ones are sealed with, None once it is closed."""
+
+    session: str
+    key: bytes | None
+    segments: int
+    head: str
+    records: int
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +139,16 @@ class ControlPlane(Protocol):
         """Use up one of the connections that ``password`` is good for. ``address`` is the client's."""
 
     async def report(
-        self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd], counts: Sequence[SessionCount] = ()
-    ) -> None:
-        """Idempotent: a start, an end or a count that is known already changes nothing."""
+        self,
+        starts: Sequence[SessionStart],
+        ends: Sequence[SessionEnd],
+        counts: Sequence[SessionCount] = (),
+        kept: Sequence[SegmentReport] = (),
+    ) -> Sequence[RecordingStanding]:
+        """How the recordings of ``starts`` stand now.
+
+        Idempotent: a start, an end, a count or a segment that is known already changes nothing.
+        """
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened: ...
 

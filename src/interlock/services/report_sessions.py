@@ -8,45 +8,115 @@ Holds to:
 * an end of a session that was never reported says nothing about anybody and is left out
 * counts only grow: one that says less than is known, or speaks of a session that is over, changes nothing
 * with a session end the holds that still wait for it
+* a session's recording gets its key with the session's start; only the gateway that has the session is told it, and
+  only while the session lives
+* segments follow on those that are known, in their order (``keep_segments``)
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from interlock.domain.grants import Activity, RequestState
+from interlock.domain.recordings import RecordingKey
 from interlock.domain.work_events import SessionClosed, SessionCounted, SessionOpened
 from interlock.errors import Refusal
-from interlock.ports.control import SessionCount, SessionEnd, SessionStart
+from interlock.ports.control import RecordingStanding, SegmentReport, SessionCount, SessionEnd, SessionStart
+from interlock.ports.master_key import MasterKey, Wrapped
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.endings import MANY, Endings
+from interlock.services.keep_segments import keep_segments
 from interlock.services.requests import locate
+
+KEY_BYTES = 32
 
 
 async def report_sessions(
     desk: Desk,
+    master: MasterKey,
     *,
     gateway: str,
     starts: Sequence[SessionStart],
     ends: Sequence[SessionEnd],
     counts: Sequence[SessionCount] = (),
+    kept: Sequence[SegmentReport] = (),
+) -> Sequence[RecordingStanding]:
+    """``gateway`` is the gateway's name. How the recordings of ``starts`` stand now.
+
+    Raises Refusal (``not-yours``, ``unknown-login``, ``other-segments``), and Failure when the master key fails.
+    """
+    keys = await _fresh_keys(desk, master, starts)
+    await _write(desk, gateway, _Report(starts, ends, counts, kept), keys)
+    return await _standings(desk, master, gateway, starts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    starts: Sequence[SessionStart]
+    ends: Sequence[SessionEnd]
+    counts: Sequence[SessionCount]
+    kept: Sequence[SegmentReport]
+
+    def sessions(self) -> Iterable[str]:
+        """All that it speaks of, in the order in which they are locked."""
+        named = (*(start.id for start in self.starts), *(end.id for end in self.ends))
+        return sorted({*named, *(count.id for count in self.counts), *(one.session for one in self.kept)})
+
+
+async def _fresh_keys(desk: Desk, master: MasterKey, starts: Sequence[SessionStart]) -> Mapping[str, RecordingKey]:
+    """A wrapped key for each session that was not known a moment ago; made before any lock is taken."""
+    async with desk.state.reading() as reading:
+        unknown = [start.id for start in starts if await reading.activity(start.id) is None]
+    now = desk.clock.now()
+    found: dict[str, RecordingKey] = {}
+    for session in unknown:
+        wrapped = await master.wrap(secrets.token_bytes(KEY_BYTES), session)
+        found[session] = RecordingKey(session, wrapped.text, wrapped.master, now)
+    return found
+
+
+async def _standings(
+    desk: Desk, master: MasterKey, gateway: str, starts: Sequence[SessionStart]
+) -> Sequence[RecordingStanding]:
+    found = []
+    async with desk.state.reading() as reading:
+        for start in starts:
+            activity = await reading.activity(start.id)
+            key = await reading.recording_key(start.id)
+            last = await reading.last_segment(start.id)
+            if activity is None or activity.gateway != gateway:
+                continue
+            opened = None
+            if key is not None and key.destroyed_at is None and activity.closed_at is None:
+                opened = await master.unwrap(Wrapped(key.wrapped, key.master), key.session)
+            count, head, records = (last.number, last.digest, last.records) if last else (0, "", 0)
+            closed = activity.closed_at is not None
+            found.append(RecordingStanding(start.id, opened, count, head, records, closed))
+    return found
+
+
+async def _write(
+    desk: Desk,
+    gateway: str,
+    report: _Report,
+    keys: Mapping[str, RecordingKey],
 ) -> None:
-    """``gateway`` is the gateway's name. Raises Refusal (``not-yours``, ``unknown-login``)."""
     actor = f"gateway:{gateway}"
-    waiting = await _holds_of(desk, frozenset(end.id for end in ends))
+    waiting = await _holds_of(desk, frozenset(end.id for end in report.ends))
     try:
         # a hold is decided under the lock of all decisions, so a report that ends one takes it as well
         async with desk.ending(actor) if waiting else desk.state.changing(actor) as work:
-            known = {start.id for start in starts} | {end.id for end in ends} | {count.id for count in counts}
-            for session in sorted(known):
+            for session in report.sessions():
                 await work.lock(Activity, session)
-            opened = [await _open(work, gateway, start) for start in starts]
-            counted = [await _count(work, gateway, count) for count in counts]
-            closed = [await _close(work, gateway, end) for end in ends]
+            opened = [await _open(work, gateway, start, keys.get(start.id)) for start in report.starts]
+            counted = [await _count(work, gateway, count) for count in report.counts]
+            stored = [await keep_segments(work, gateway, one, desk.clock.now()) for one in report.kept]
+            closed = [await _close(work, gateway, end) for end in report.ends]
             endings = Endings(work, by=actor, reason="the session ended", at=desk.clock.now())
             for request_id in waiting:
                 await endings.request(await locate(work, request_id), RequestState.WITHDRAWN)
-            _refuse_nothing((*opened, *counted, *closed, *endings.ended))
+            _refuse_nothing((*opened, *counted, *stored, *closed, *endings.ended))
     except _NothingNewError:
         return
 
@@ -68,7 +138,7 @@ async def _holds_of(desk: Desk, sessions: frozenset[str]) -> Sequence[str]:
         return [r.id for r in await reading.requests(state=RequestState.OPEN, limit=MANY) if r.session in sessions]
 
 
-async def _open(work: UnitOfWork, gateway: str, start: SessionStart) -> bool:
+async def _open(work: UnitOfWork, gateway: str, start: SessionStart, key: RecordingKey | None) -> bool:
     if await work.activity(start.id) is not None:
         return False
     if await work.login(start.login) is None:
@@ -89,6 +159,8 @@ async def _open(work: UnitOfWork, gateway: str, start: SessionStart) -> bool:
         opened_at=start.opened_at,
     )
     await work.save(activity)
+    if key is not None:
+        await work.save(key)
     work.record(
         SessionOpened(
             session=start.id,
@@ -161,6 +233,7 @@ async def _close(work: UnitOfWork, gateway: str, end: SessionEnd) -> bool:
             recording=end.recording,
             rows=rows,
             refused=refused,
+            segments=end.segments,
         )
     )
     return True

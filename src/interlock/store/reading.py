@@ -14,6 +14,7 @@ from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
+from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse
@@ -269,6 +270,31 @@ class PostgresReading:
         )
         found = await self._all(Evidence, query.order_by(table.c.at.desc(), table.c.id.desc()).limit(1))
         return found[0] if found else None
+
+    async def segments(self, session: str, *, after: int = 0, limit: int = 1000) -> Sequence[Segment]:
+        """Those of a session's recording with a number above ``after``, in their order."""
+        if not keepable(session):
+            return []
+        table = tables.segments
+        query = select(table).where(table.c.session == session, table.c.number > after)
+        return await self._all(Segment, query.order_by(table.c.number).limit(limit))
+
+    async def last_segment(self, session: str) -> Segment | None:
+        if not keepable(session):
+            return None
+        table = tables.segments
+        query = select(table).where(table.c.session == session).order_by(table.c.number.desc()).limit(1)
+        found = await self._all(Segment, query)
+        return found[0] if found else None
+
+    async def recording_key(self, session: str) -> RecordingKey | None:
+        return await self._one(RecordingKey, session=session)
+
+    async def recording_keys(self, *, wrapped_by_other_than: str, limit: int = 1000) -> Sequence[RecordingKey]:
+        """Those that are not destroyed and that another version of the master key wrapped."""
+        table = tables.recording_keys
+        query = select(table).where(table.c.master != wrapped_by_other_than, table.c.destroyed_at.is_(None))
+        return await self._all(RecordingKey, query.order_by(table.c.session).limit(limit))
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

@@ -16,6 +16,7 @@ from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
+from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse, Refusal
@@ -133,6 +134,8 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(Duty, tables.duties),
     Form(Alarm, tables.alarms),
     Form(Evidence, tables.evidence),
+    Form(Segment, tables.segments),
+    Form(RecordingKey, tables.recording_keys),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

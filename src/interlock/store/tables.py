@@ -403,6 +403,28 @@ evidence = Table(
     Index(None, "commits", postgresql_using="gin"),
 )
 
+segments = Table(
+    "segments",
+    metadata,
+    _key("session"),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _text("digest"),
+    _number("records"),
+    _time("kept_at"),
+)
+"""No reference to the session: many are written in one report, and the ledger has them in order."""
+
+recording_keys = Table(
+    "recording_keys",
+    metadata,
+    _key("session"),
+    _text("wrapped"),
+    _text("master"),
+    _time("made_at"),
+    _maybe_time("destroyed_at"),
+    Index(None, "master"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -427,6 +449,8 @@ STATE_TABLES = (
     duties,
     alarms,
     evidence,
+    segments,
+    recording_keys,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

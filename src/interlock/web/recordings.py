@@ -1,40 +1,121 @@
-"""Sealed recordings, read from the object store: checked whole against the ledger's hash, then streamed."""
+"""Recordings, read from the object store: every segment checked against the ledger's hash, then opened and streamed."""
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from typing import IO, cast
 
 import obstore
 import zstandard
+from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from interlock.domain.grants import Activity
+from interlock.domain.recordings import Segment
 from interlock.errors import Failure, Refusal
+from interlock.ports.master_key import MasterKey
+from interlock.services.desk import Desk
+from interlock.services.recording_keys import open_recording_key
+from interlock.wire.segments import NotASegmentError, open_segment, segment_path
 
 _CHUNK_BYTES = 64 * 1024
 
 
-async def open_recording(store: ObjectStore, activity: Activity) -> Iterator[bytes]:
-    """The recording's lines, decompressed as they are read. Raises Refusal (``still-live``) or Failure.
+async def open_recording(
+    desk: Desk, master: MasterKey, store: ObjectStore, activity: Activity
+) -> AsyncIterator[bytes] | Iterator[bytes]:
+    """The recording's lines, a segment at a time as they are read. Raises Refusal (``still-live``) or Failure.
 
-    INVARIANT: nothing is shown of a recording whose hash is not the one in the ledger.
+    INVARIANT: nothing is shown of a segment whose hash is not the one in the ledger, and nothing at all of a recording
+    in which one is missing or changed when its reading begins.
     """
     if activity.closed_at is None:
         raise Refusal("still-live", f"{activity.id} is still live.", f"Type `interlock watch {activity.id}`.")
+    segments = await segments_of(desk, activity.id)
+    if not segments:
+        return await _open_whole(store, activity)
+    if segments[-1].digest != activity.recording:
+        raise Failure(
+            f"The recording of {activity.id} does not end where its session did: its last segment is missing.",
+            "`interlock ledger verify --recordings` says since when.",
+        )
+    for segment in segments:
+        await fetch_segment(store, segment)
+    key = await open_recording_key(desk, master, activity.id)
+    return _segment_by_segment(store, key, segments)
+
+
+async def segments_of(desk: Desk, session: str) -> Sequence[Segment]:
+    found: list[Segment] = []
+    async with desk.state.reading() as reading:
+        while more := await reading.segments(session, after=len(found)):
+            found += more
+    return found
+
+
+async def fetch_segment(store: ObjectStore, segment: Segment) -> bytes:
+    """The segment's object, as the ledger knows it. Raises Failure."""
+    path = segment_path(segment.digest)
+    what = f"Segment {segment.number} of the recording of {segment.session}"
+    try:
+        content = await asyncio.to_thread(_get, store, path)
+    except FileNotFoundError as error:
+        raise Failure(f"{what} is not in the object store.", "Restore it from a backup.") from error
+    except (OSError, BaseError) as error:
+        raise _unreadable() from error
+    if hashlib.sha256(content).hexdigest() != segment.digest:
+        raise Failure(
+            f"{what} is not the one that the ledger knows: it was changed or damaged.",
+            "Restore it from a backup, and find out who could write there.",
+        )
+    return content
+
+
+def lines_of(key: bytes, segment: Segment, content: bytes) -> bytes:
+    """The records of a segment, one a line. Raises Failure."""
+    try:
+        header, lines = open_segment(key, content)
+    except NotASegmentError as error:
+        raise Failure(
+            f"Segment {segment.number} of the recording of {segment.session} cannot be opened: {error}.",
+            "Look at the gateway that made it.",
+        ) from error
+    if (header.session, header.number) != (segment.session, segment.number):
+        raise Failure(
+            f"Segment {segment.number} of the recording of {segment.session} says that it is segment {header.number} "
+            f"of {header.session}.",
+            "Look at the gateway that reported it.",
+        )
+    return lines
+
+
+async def _segment_by_segment(store: ObjectStore, key: bytes, segments: Sequence[Segment]) -> AsyncIterator[bytes]:
+    for segment in segments:
+        content = await fetch_segment(store, segment)
+        yield await asyncio.to_thread(lines_of, key, segment, content)
+
+
+def _get(store: ObjectStore, path: str) -> bytes:
+    return bytes(obstore.get(store, path).bytes())
+
+
+def _unreadable() -> Failure:
+    return Failure("The object store with the recordings cannot be read.", "`interlock doctor` says more.")
+
+
+async def _open_whole(store: ObjectStore, activity: Activity) -> Iterator[bytes]:
+    """A recording of the time when they were one object, not encrypted."""
     path = f"{activity.id}.jsonl.zst"
     try:
         digest = await asyncio.to_thread(_digest, store, path)
     except FileNotFoundError as error:
         raise Failure(
             f"The recording of {activity.id} is not in the object store.",
-            "If its gateway was killed, the recording is sealed when that gateway starts again.",
+            "If its gateway was killed, the recording is stored when that gateway starts again.",
         ) from error
-    except (OSError, obstore.exceptions.BaseError) as error:
-        raise Failure(
-            "The object store with the recordings cannot be read.", "`interlock doctor` says more."
-        ) from error
+    except (OSError, BaseError) as error:
+        raise _unreadable() from error
     if digest != activity.recording:
         raise Failure(
             f"The recording of {activity.id} is not the one that the ledger knows: it was changed or damaged.",

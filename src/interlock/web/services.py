@@ -11,6 +11,7 @@ from interlock.identity.oidc import OidcProvider
 from interlock.identity.tokens import Tokens
 from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
+from interlock.ports.master_key import MasterKey
 from interlock.services.credentials import Credentials
 from interlock.services.delivery import Delivery
 from interlock.services.desk import Desk
@@ -28,7 +29,8 @@ class Services:
     """``hosts`` are the names under which this control plane answers: those of its server certificate, lower case.
 
     ``listeners`` says where clients reach the gateway, by protocol. ``recordings`` is the object store's root, in
-    which ``<session id>.jsonl.zst`` are the sealed recordings; ``published`` has the ledger's tiles,
+    which the segments of recordings are named by their SHA-256, and ``master_key`` unwraps the keys that open them;
+    ``published`` has the ledger's tiles,
     and ``ledger_key`` (``name+number+key``) is what its checkpoints are signed with. The last three live as long as
     the API does; end them with :meth:`close` before the server waits for its connections.
     """
@@ -39,6 +41,7 @@ class Services:
     oauth: AuthorizationServer
     credentials: Credentials
     recordings: ObjectStore
+    master_key: MasterKey
     published: Source
     ledger_key: str
     scim_secret: str
@@ -81,6 +84,7 @@ def open_services(
     oauth: AuthorizationServer,
     credentials: Credentials,
     recordings: ObjectStore,
+    master_key: MasterKey,
     published: Source,
     ledger_key: str,
     scim_secret: str = "",
@@ -99,6 +103,7 @@ def open_services(
         oauth=oauth,
         credentials=credentials,
         recordings=recordings,
+        master_key=master_key,
         published=published,
         ledger_key=ledger_key,
         scim_secret=scim_secret,

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from interlock.domain.codec import from_plain
 from interlock.domain.signin import GatewayIdentity
 from interlock.errors import InterlockError
-from interlock.ports.control import HoldOpening, SessionCount, SessionEnd, SessionStart
+from interlock.ports.control import HoldOpening, SegmentReport, SessionCount, SessionEnd, SessionStart
 from interlock.services.feed import follow
 from interlock.services.hold_statement import hold_statement
 from interlock.services.report_sessions import report_sessions
@@ -63,9 +63,17 @@ async def take_connection_password(request: Request, services: ServicesOf, gatew
 async def sessions(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
     starts, ends = _read(tuple[SessionStart, ...], body, "starts"), _read(tuple[SessionEnd, ...], body, "ends")
-    counts = _read(tuple[SessionCount, ...], body, "counts")
-    await report_sessions(services.desk, gateway=gateway.name, starts=starts, ends=ends, counts=counts)
-    return answer({})
+    counts, kept = _read(tuple[SessionCount, ...], body, "counts"), _read(tuple[SegmentReport, ...], body, "kept")
+    told = await report_sessions(
+        services.desk,
+        services.master_key,
+        gateway=gateway.name,
+        starts=starts,
+        ends=ends,
+        counts=counts,
+        kept=kept,
+    )
+    return answer(told)
 
 
 @router.post("/holds")

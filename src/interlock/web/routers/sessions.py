@@ -38,9 +38,9 @@ async def show_one(session_id: InPath, services: ServicesOf, caller: ReadingPers
 
 @router.get("/{session_id}/records")
 async def replay(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
-    """The sealed recording. The reading is in the ledger before the first byte is sent."""
+    """The recording. The reading is in the ledger before the first byte is sent."""
     activity = await show_session(services.desk, person=caller.name, session_id=session_id)
-    chunks = await open_recording(services.recordings, activity)
+    chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
     await read_recording(services.desk, person=caller.name, session_id=session_id)
     return StreamingResponse(chunks, media_type=NDJSON)
 

@@ -1,0 +1,123 @@
+"""Segments as a gateway reports them: in their order, from the gateway that has the session, each once."""
+
+from dataclasses import replace
+
+import pytest
+
+from interlock.domain.work_events import RecordingRead
+from interlock.errors import Failure
+from interlock.ports.control import KeptSegment, SegmentReport, SessionEnd, SessionStart
+from interlock.services.recording_keys import open_recording_key, rotate_recording_keys
+from interlock.services.report_sessions import report_sessions
+from tests.services.world import GATEWAY, World, refused
+
+
+def segment(letter: str, records: int) -> KeptSegment:
+    return KeptSegment(letter * 64, records)
+
+
+def report_of(session: str, first: int, previous: str, *segments: KeptSegment) -> SegmentReport:
+    return SegmentReport(session, first, previous, segments)
+
+
+async def keep(world: World, report: SegmentReport, gateway: str = GATEWAY) -> None:
+    await report_sessions(world.desk, world.master, gateway=gateway, starts=(), ends=(), kept=(report,))
+
+
+async def test_segments_take_their_places_once(world: World) -> None:
+    session, _, _ = await world.session_with()
+    first = report_of(session, 1, "", segment("a", 3), segment("b", 5))
+    await keep(world, first)
+    await keep(world, first)
+    # the answer to the first report was lost, and something came since
+    await keep(world, report_of(session, 2, "a" * 64, segment("b", 5), segment("c", 9)))
+    events = await world.events("recording.kept")
+    assert [(event["first"], event["previous"], event["digests"], event["records"]) for event in events] == [
+        (1, "", ["a" * 64, "b" * 64], 5),
+        (3, "b" * 64, ["c" * 64], 9),
+    ]
+
+
+async def test_what_does_not_follow_on_is_refused(world: World) -> None:
+    session, _, _ = await world.session_with()
+    await keep(world, report_of(session, 1, "", segment("a", 3)))
+    for report in (
+        report_of(session, 3, "a" * 64, segment("b", 5)),
+        report_of(session, 1, "", segment("b", 3)),
+        report_of(session, 2, "b" * 64, segment("b", 5)),
+        report_of(session, 2, "a" * 64, segment("b", 3)),
+        report_of(session, 0, "", segment("b", 5)),
+        report_of(session, -1, "", segment("b", 5), segment("c", 6), segment("d", 7), segment("e", 8)),
+        report_of(session, 2, "a" * 64, KeptSegment("../../keys", 5)),
+    ):
+        with refused("other-segments"):
+            await keep(world, report)
+    assert len(await world.events("recording.kept")) == 1
+
+
+async def test_only_the_gateway_that_has_the_session_says_so(world: World) -> None:
+    session, grant, login = await world.session_with()
+    with refused("not-yours"):
+        await keep(world, report_of(session, 1, "", segment("a", 3)), gateway="gw2")
+    await keep(world, report_of("s-unknown", 1, "", segment("a", 3)))
+    assert await world.events("recording.kept") == []
+    # nor is another gateway told the key
+    start = SessionStart(
+        session, grant.person, grant.resource, login.id, (grant.id,), "10.0.0.1", "psql", world.clock.now()
+    )
+    told = await report_sessions(world.desk, world.master, gateway="gw2", starts=(start,), ends=())
+    assert told == []
+
+
+async def test_a_key_is_told_while_the_session_lives_and_no_longer(world: World) -> None:
+    session, grant, login = await world.session_with()
+    start = SessionStart(
+        session, grant.person, grant.resource, login.id, (grant.id,), "10.0.0.1", "psql", world.clock.now()
+    )
+    (told,) = await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(start,), ends=())
+    key = await open_recording_key(world.desk, world.master, session)
+    assert told.key == key
+    await keep(world, report_of(session, 1, "", segment("a", 3)))
+    (told,) = await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(start,), ends=())
+    assert (told.segments, told.head, told.records) == (1, "a" * 64, 3)
+    end = SessionEnd(session, world.clock.now(), "left", 1, "a" * 64, segments=1)
+    await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(), ends=(end,))
+    (told,) = await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(start,), ends=())
+    assert (told.key, told.closed) == (None, True)
+    with refused("other-segments"):
+        await keep(world, report_of(session, 2, "a" * 64, segment("b", 5)))
+
+
+async def test_a_rotation_wraps_every_key_anew_and_changes_none(world: World) -> None:
+    sessions = [(await world.session_with())[0] for _ in range(3)]
+    keys = [await open_recording_key(world.desk, world.master, session) for session in sessions]
+    assert len(set(keys)) == 3
+    before = world.master.file.read_text()
+    names = []
+    for _ in range(3):
+        name, count = await rotate_recording_keys(world.state, world.master, by="operator")
+        assert count == 3
+        names.append(name)
+    assert [await open_recording_key(world.desk, world.master, session) for session in sessions] == keys
+    after = world.master.file.read_text()
+    assert before.strip() not in after
+    assert [line.split()[0] for line in after.splitlines()] == names[-2:]
+    assert [event["count"] for event in await world.events("recording_keys.rotated")] == [3, 3, 3]
+    # the master key of before, from a stolen copy of its file, opens nothing any more
+    world.master.file.write_text(before)
+    with pytest.raises(Failure, match="which a recording needs"):
+        await open_recording_key(world.desk, world.master, sessions[0])
+
+
+async def test_a_key_opens_for_its_own_session_alone(world: World) -> None:
+    one, two = [(await world.session_with())[0] for _ in range(2)]
+    async with world.state.reading() as reading:
+        first, second = await reading.recording_key(one), await reading.recording_key(two)
+    assert first is not None
+    assert second is not None
+
+    async with world.state.changing("operator") as work:
+        await work.save(replace(second, wrapped=first.wrapped))
+        work.record(RecordingRead(session=two, by="operator"))
+    with pytest.raises(Failure, match="was not wrapped by the master key"):
+        await open_recording_key(world.desk, world.master, two)
