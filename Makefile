@@ -43,7 +43,7 @@ bench: $(BUILT)
 	$(BIN)/python -m bench.ledger
 
 prove-bench: $(BUILT)
-	$(BIN)/python -m bench.prove
+	$(BIN)/python -m bench.prove $(DATA)
 
 clean:
 	rm -rf $(VENV) .demo .demo-tour

@@ -1,88 +1,79 @@
-"""What proofs cost: a synthetic company of 10,000, the look-ahead, and real user-permission data when given.
+"""What proofs cost: a company of 10,000, the look-ahead, workflows, and relations of users and permissions.
 
-    python -m bench.prove [FILE …]
+    python -m bench.prove [FOLDER]
 
-A FILE has lines of ``user permission``; each permission becomes a resource that its holders can alter, and a chain of
-three duties, each for the holders of one of the three most held permissions, is proved for persons.
+FOLDER has the public relations (``domino.txt``, ``fire1.txt`` …, lines of ``user permission``); without it relations
+of the same shape are made. ``git clone https://github.com/RoleMining/ConstrainedRM`` has them in
+``datasets/realWorld``.
 """
 
 import random
-import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from interlock.proof.assign import Assigner
-from interlock.proof.carrying import STEPS
-from interlock.proof.model import Duties, Goal, Lend, Member, Model, Power, Rule, Separated
-from interlock.proof.prove import Claim, Counted, Prover
+from bench.companies import (
+    ACTIONS,
+    CHAINS,
+    DUTIES,
+    GROUPS,
+    RESOURCES,
+    ROLES,
+    SHAPES,
+    Holders,
+    make_company,
+    make_relation,
+    make_workflow,
+    model_relation,
+    read_relation,
+)
+from interlock.proof.carrying import Standing
+from interlock.proof.certificate import write_certificate
+from interlock.proof.chains import Bound, Carriers
+from interlock.proof.check import check_certificate
+from interlock.proof.index import Index
+from interlock.proof.model import Duties, Goal, Member, Rule, Separated
+from interlock.proof.partitions import GivenUp
+from interlock.proof.prove import prove
+from interlock.proof.reach import Memory
+from interlock.proof.verdicts import Claim, Counted, Proof
 
-RESOURCES, ROLES, GROUPS, VENDORS = 1_000, 500, 400, 40
 T = TypeVar("T")
-PATIENCE_S = 30
-ACTIONS = ("alter", "destroy", "grant")
-
-
-def make_company(dice: random.Random, persons: int) -> Model:
-    """``persons`` persons; 500 roles on 100 resources each, with 2 actions: 100,000 permissions."""
-    names = [f"p{number:05}" for number in range(persons)]
-    people = {
-        name: Member(f"vendor{dice.randrange(VENDORS)}" if dice.random() < 0.3 else None, dice.random() < 0.95)
-        for name in names
-    }
-    groups = {f"group{number}": tuple(dice.sample(names, dice.randint(3, 60))) for number in range(GROUPS)}
-    nested = {f"group{number}": (f"group{number + 1}",) for number in range(0, GROUPS - 1, 7)}
-    powers = tuple(
-        Power(f"group{dice.randrange(GROUPS)}", f"group{dice.randrange(GROUPS)}", (_rule(dice),)) for _ in range(20)
-    )
-    contractors = [name for name in names if people[name].vendor is not None]
-    lends = tuple(
-        Lend(
-            role=f"role{number}",
-            resources=tuple(f"resource{place}" for place in dice.sample(range(RESOURCES), 100)),
-            actions=frozenset(dice.sample(ACTIONS, 2)),
-            rules=tuple(_rule(dice) for _ in range(dice.randint(1, 2))),
-            contractors=frozenset(dice.sample(contractors, min(200, len(contractors)))),
-            holds=frozenset({"destroy"}),
-            hold_rules=(_rule(dice),),
-        )
-        for number in range(ROLES)
-    )
-    return Model(people, groups, nested, {}, lends, powers)
-
-
-def _rule(dice: random.Random) -> Rule:
-    return Rule(dice.choice((1, 1, 2)), group=f"group{dice.randrange(GROUPS)}")
+WORKFLOWS = {(20, 200): 40, (30, 300): 40, (40, 400): 40, (50, 500): 40}
+"""For steps and users so many limits: about where half of the workflows can be done."""
 
 
 def prove_company(persons: int) -> Iterable[str]:
-    """Some claims of one company, each with its time, or that it was given up."""
+    """That every action on every resource takes two; and again after one person joined one group."""
     model = make_company(random.Random(1), persons)  # noqa: S311 -- no secret
-    prover, ready_s = _timed(lambda: Prover(model))
-    yield f"{persons:,} persons, {ROLES * 200:,} permissions, {GROUPS} groups: made ready in {ready_s:.2f} s"
-    for action in ACTIONS:
-        claim = Claim(Goal(action, "resource0"), Counted.PERSONS, 2)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
-        try:
-            verdict, took_s = _timed(partial(prover.judge, claim, most=2))
-        except TimeoutError:
-            yield f"    {action}: not answered within {PATIENCE_S} s"
-        else:
-            yield f"    {action}: {verdict.outcome.value} in {took_s:.2f} s"
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _give_up(_signal: int, _frame: object) -> None:
-    raise TimeoutError
+    claims = [
+        Claim(Goal(action, f"resource{number}"), Counted.PERSONS, 2)
+        for number in range(RESOURCES)
+        for action in ACTIONS
+    ]
+    memory = Memory()
+    proof, took_s = _timed(partial(prove, model, claims, memory=memory))
+    yield (
+        f"{persons:,} persons, {ROLES * 200:,} permissions, {GROUPS} groups: {len(claims):,} claims in {took_s:.2f} s: "
+        f"{_told(proof)}"
+    )
+    again: list[float] = []
+    for number in range(5):
+        name = f"group{7 * number}"
+        model = replace(model, groups={**model.groups, name: (*model.groups[name], f"p{number:05}")})
+        again.append(_timed(partial(prove, model, claims, memory=memory))[1])
+    yield f"    after one change: median {statistics.median(again) * 1000:.0f} ms, longest {max(again) * 1000:.0f} ms"
 
 
 def look_ahead(count: int, persons: int, seed: int) -> Iterable[str]:
-    """A chain of ``count`` duties, each for a tenth of ``persons``; each duty is taken by one who may, at random."""
+    """A chain of ``count`` duties, each for a tenth of ``persons``; each duty is taken by one of whom no rule is
+    broken, by chance, half of the time one who has a duty already; one with whom it is a dead end gives way to another."""
     dice = random.Random(seed)  # noqa: S311 -- no secret
     names = [f"p{number:05}" for number in range(persons)]
     people = {name: Member(dice.choice((None, "acme", "globex"))) for name in names}
@@ -90,46 +81,97 @@ def look_ahead(count: int, persons: int, seed: int) -> Iterable[str]:
     separations = [Separated("separate", tuple(dice.sample(duties, 3))) for _ in range(count)]
     separations += [Separated("independent", (duty,), by="vendor") for duty in dice.sample(duties[1:], count // 4)]
     separations.append(Separated("at_most", tuple(dice.sample(duties, count // 2)), count=max(3, count // 3)))
-    takers = [dice.sample(names, persons // 10) for _ in duties]
-    assigner, ready = _timed(lambda: Assigner(Duties("chain", duties, {}, tuple(separations)), takers, people, {}))
+    takers = {duty: dice.sample(names, persons // 10) for duty in duties}
+    groups: dict[str, set[str]] = {}
+    for duty, able in takers.items():
+        for name in able:
+            groups.setdefault(name, set()).add(duty)
+    rules = {duty: Rule(group=duty) for duty in duties}
+    chain = Duties("chain", duties, rules, tuple(separations))
+    standing = Standing(chain, people, {name: frozenset(own) for name, own in groups.items()})
+    _, ready_s = _timed(partial(standing.ahead.finishes, {}))
     times: list[float] = []
-    dead = 0
+    asked: Counter[str] = Counter()
     for _ in range(100):
-        carried: dict[str, str] = {}
-        for duty, able in zip(duties, takers, strict=True):
-            person = dice.choice(able)
-            found, took = _timed(partial(assigner.assign, {**carried, duty: person}, steps=STEPS))
-            times.append(took)
-            if found is None:
-                dead += 1
-                break
-            carried[duty] = person
+        asked["finished" if _carry_out(standing, takers, dice, times, asked) else "stuck"] += 1
     times.sort()
-    late_s = times[int(len(times) * 0.99)]
     yield (
-        f"look-ahead, {persons:,} persons, {count} duties: ready in {ready * 1000:.1f} ms; {len(times)} questions, "
-        f"median {statistics.median(times) * 1000:.3f} ms, p99 {late_s * 1000:.3f} ms, "
-        f"longest {times[-1] * 1000:.3f} ms; {dead} dead ends"
+        f"look-ahead, {persons:,} persons, {count} duties: ready in {ready_s * 1000:.1f} ms; {len(times)} questions, "
+        f"median {statistics.median(times) * 1000:.3f} ms, p99 {times[int(len(times) * 0.99)] * 1000:.3f} ms, "
+        f"longest {times[-1] * 1000:.3f} ms; {asked['dead']} dead ends seen; {asked['finished']} of 100 chains finished"
     )
 
 
-def prove_real(path: Path) -> Iterable[str]:
-    holders: dict[str, set[str]] = {}
-    for line in path.read_text().splitlines():
-        parts = line.split()
-        if len(parts) >= 2:
-            holders.setdefault(parts[1], set()).add(parts[0])
-    people = {name: Member() for names in holders.values() for name in names}
-    groups = {permission: tuple(sorted(names)) for permission, names in holders.items()}
-    most = sorted(groups, key=lambda permission: -len(groups[permission]))[:3]
-    chain = Duties("chain", tuple(most), {p: Rule(group=p) for p in most})
-    model = Model(people, groups, chains=(chain,))
-    for persons in (1, 2, 3):
-        claim = Claim(Goal(chain="chain"), Counted.PERSONS, persons + 1)
-        prover = Prover(model)
-        verdict, took = _timed(partial(prover.judge, claim, most=claim.least))
-        yield f"{path.stem}: {len(people)} users, {len(groups)} permissions: {persons} cannot: "
-        yield f"    {verdict.outcome} in {took * 1000:.1f} ms"
+def _carry_out(
+    standing: Standing, takers: dict[str, list[str]], dice: random.Random, times: list[float], asked: Counter[str]
+) -> bool:
+    carried: dict[str, str] = {}
+    for duty, able in takers.items():
+        used = [name for name in dict.fromkeys(carried.values()) if standing.may_carry(name, duty)]
+        for _ in range(200):
+            name = dice.choice(used if used and dice.random() < 0.5 else able)
+            if standing.broken(carried, duty, name) is not None:
+                continue
+            fine, took_s = _timed(partial(standing.ahead.finishes, {**carried, duty: name}))
+            times.append(took_s)
+            if fine:
+                carried[duty] = name
+                break
+            asked["dead"] += 1
+        else:
+            return False
+    return True
+
+
+def satisfy(steps: int, users: int, limits: int, count: int = 10) -> Iterable[str]:
+    """Workflows at the place where about half of them can be done."""
+    times: list[float] = []
+    answers: Counter[str] = Counter()
+    bound = Bound(conflicts=300_000, divisions=20_000, choices=20_000)
+    for seed in range(count):
+        chain, names, takers = make_workflow(random.Random(seed), steps, users, limits)  # noqa: S311 -- no secret
+        index = Index({name: Member() for name in names}, {})
+        masks = [index.mask(able) for able in takers]
+        answer, took_s = _timed(partial(_try_to_assign, chain, index, masks, bound))
+        answers[answer] += 1
+        times.append(took_s)
+    yield (
+        f"workflow, {steps} steps, {users:,} users, {limits} limits: median {statistics.median(times):.3f} s, "
+        f"longest {max(times):.3f} s; {_listed(answers)}"
+    )
+
+
+def _try_to_assign(chain: Duties, index: Index, masks: Sequence[int], bound: Bound) -> str:
+    try:
+        return "impossible" if Carriers(chain, index).assign(masks, bound=bound) is None else "possible"
+    except GivenUp:
+        return "given up"
+
+
+def prove_relation(name: str, holders: Holders) -> Iterable[str]:
+    """That one, two and three persons, and vendors, cannot: for 20 chains, checked by the checker too."""
+    model = model_relation(holders, random.Random(7))  # noqa: S311 -- no secret
+    claims = [
+        Claim(Goal(chain=chain.name), counted, least)
+        for chain in model.chains
+        for counted in (Counted.PERSONS, Counted.VENDORS)
+        for least in (2, 3, 4)
+    ]
+    proof, took_s = _timed(partial(prove, model, claims))
+    checked, check_s = _timed(partial(check_certificate, write_certificate(model, proof)))
+    accepted = sum(proven for _, proven, _ in checked)
+    yield (
+        f"{name}: {len(model.people):,} users, {len(holders):,} permissions, {CHAINS} chains of {DUTIES}: "
+        f"{len(claims)} claims in {took_s:.2f} s: {_told(proof)}; {accepted} proofs accepted in {check_s:.2f} s"
+    )
+
+
+def _told(proof: Proof) -> str:
+    return _listed(Counter(verdict.outcome.value for verdict in proof.verdicts))
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _timed(ask: Callable[[], T]) -> tuple[T, float]:
@@ -138,17 +180,21 @@ def _timed(ask: Callable[[], T]) -> tuple[T, float]:
     return answer, time.perf_counter() - start
 
 
-def _lines(files: Iterable[str]) -> Iterable[str]:
+def _lines(folder: Path | None) -> Iterable[str]:
     for persons in (1_000, 10_000):
         yield from prove_company(persons)
     for duties, persons in ((10, 1_000), (10, 10_000), (20, 10_000)):
         yield from look_ahead(duties, persons, seed=duties)
-    for file in files:
-        yield from prove_real(Path(file))
+    for name, (users, permissions, assignments) in SHAPES.items():
+        dice = random.Random(name)  # noqa: S311 -- no secret
+        yield from prove_relation(f"{name}, made", make_relation(dice, users, permissions, assignments))
+        if folder is not None:
+            yield from prove_relation(name, read_relation(folder / f"{name}.txt"))
+    for (steps, users), limits in WORKFLOWS.items():
+        yield from satisfy(steps, users, limits)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGALRM, _give_up)
-    for text in _lines(sys.argv[1:]):
+    for text in _lines(Path(sys.argv[1]) if len(sys.argv) > 1 else None):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()

@@ -13,7 +13,8 @@ from interlock.domain.codec import to_plain
 from interlock.proof.certificate import write_certificate
 from interlock.proof.check import check_certificate
 from interlock.proof.model import Model
-from interlock.proof.prove import Claim, Counted, Outcome, Proof, Prover, Verdict
+from interlock.proof.prove import Prover
+from interlock.proof.verdicts import Claim, Counted, Outcome, Proof, Verdict
 from tests.proof.policies import GOALS, MUTATIONS, make_policy
 from tests.proof.simulator import least_team
 

@@ -15,8 +15,9 @@ from interlock.policy.configuration import Chain, Claims, Separation, Separation
 from interlock.policy.decide import Decider, Question
 from interlock.proof.check import check_certificate
 from interlock.proof.model import Goal
-from interlock.proof.prove import Outcome, Prover
-from interlock.proof.reach import Step
+from interlock.proof.prove import Prover
+from interlock.proof.steps import Step
+from interlock.proof.verdicts import Outcome
 from interlock.services.give_approval import Approved
 from interlock.services.hold_statement import hold_statement
 from interlock.services.proof_model import build_model
@@ -44,9 +45,9 @@ async def _smallest(world: World) -> tuple[tuple[str, ...], tuple[Step, ...]]:
     prover = Prover(model)
     team = prover.smallest(DESTROY).team
     assert team is not None
-    steps = prover.reach.plan(prover.reach.mask(team), DESTROY)
+    steps = prover.reach.plan(team, DESTROY)
     assert steps is not None
-    return tuple(sorted(team)), steps
+    return tuple(prover.reach.members(team)), steps
 
 
 class _Replay:

@@ -17,7 +17,7 @@ from interlock.domain.codec import from_plain, to_plain
 from interlock.errors import Failure
 from interlock.proof.certificate import digest_of, write_certificate
 from interlock.proof.check import check_certificate
-from interlock.proof.reach import Step
+from interlock.proof.steps import Step
 from interlock.proof.story import tell
 from interlock.services.proof_model import LiveState
 from interlock.services.prove_state import check_known, prove_model

@@ -3,18 +3,23 @@
 Pure. ``carried`` maps the duties that somebody has to that person; persons are those who may carry anything at all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from interlock.proof.assign import Assigner, holds
-from interlock.proof.model import Duties, Member, Separated
+from interlock.proof.chains import Bound, Carriers
+from interlock.proof.groups import Groups
+from interlock.proof.index import Index, Team
+from interlock.proof.model import Duties, Member, Model, Separated
+from interlock.proof.partitions import GivenUp
+from interlock.proof.separations import holds
 
-STEPS = 2000
+AHEAD = Bound(conflicts=2_000, divisions=100, choices=2_000)
 """How long the look-ahead searches: it runs while others wait to decide."""
 _TRIED = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Standing:
     """A chain with the persons who could carry its duties: ``groups`` are each person's."""
 
@@ -24,13 +29,7 @@ class Standing:
 
     def may_carry(self, person: str, duty: str) -> bool:
         """Whether the chain lets ``person`` carry ``duty``, whatever was done before."""
-        member, rule = self.people.get(person), self.chain.takers.get(duty)
-        if member is None or not member.approves:
-            return False
-        if rule is None:
-            return True
-        in_group = rule.group is None or rule.group in self.groups.get(person, frozenset())
-        return in_group and (not rule.people or person in rule.people)
+        return bool(self.ahead.takers[self.chain.duties.index(duty)] & self.ahead.index.bit(person))
 
     def broken(self, carried: Mapping[str, str], duty: str, person: str) -> Separated | None:
         """The first separation that would not hold if ``person`` took ``duty``."""
@@ -42,22 +41,50 @@ class Standing:
 
     def instead(self, carried: Mapping[str, str], duty: str) -> tuple[str, ...]:
         """Who may take ``duty`` with no separation broken, sorted; those first with whom the chain can be finished."""
-        able = [
-            name for name in sorted(self.people) if self.may_carry(name, duty) and not self.broken(carried, duty, name)
-        ]
-        assigner = self.assigner()
-        finishing = [
-            name for name in able[:_TRIED] if assigner.assign({**carried, duty: name}, steps=STEPS) is not None
-        ]
+        takers = self.ahead.takers[self.chain.duties.index(duty)]
+        able = [name for name in self.ahead.index.members(takers) if not self.broken(carried, duty, name)]
+        finishing = [name for name in able[:_TRIED] if self.ahead.finishes({**carried, duty: name})]
         return tuple(finishing or able)
 
-    def assigner(self) -> Assigner:
+    @cached_property
+    def ahead(self) -> "Ahead":
         """The look-ahead, made ready once."""
-        takers: Sequence[Sequence[str]] = [
-            [name for name in self.people if self.may_carry(name, duty)] for duty in self.chain.duties
-        ]
-        groups = self.groups if self.chain.by_team else {}
-        return Assigner(self.chain, takers, self.people, groups)
+        return Ahead(self.chain, self.people, self.groups)
+
+
+class Ahead:
+    """Whether a chain could still be finished. Questions while it goes on are cheap: what was found out stays."""
+
+    def __init__(self, chain: Duties, people: Mapping[str, Member], groups: Mapping[str, frozenset[str]]) -> None:
+        members: dict[str, list[str]] = {}
+        for name, own in groups.items():
+            for group in own:
+                members.setdefault(group, []).append(name)
+        model = Model(people, {group: tuple(names) for group, names in members.items()})
+        self.index = Index(people, {})
+        known = Groups(model, self.index)
+        self.takers: tuple[Team, ...] = tuple(self._takers(chain, duty, known) for duty in chain.duties)
+        self._places = {duty: place for place, duty in enumerate(chain.duties)}
+        self._carriers = Carriers(chain, self.index, known if chain.by_team else None)
+
+    def finishes(self, carried: Mapping[str, str]) -> bool:
+        """Whether a way was found to finish it when ``carried`` are carried; what takes too long counts as none."""
+        pins = {self._places[duty]: self.index.bit(name) for duty, name in carried.items()}
+        if not all(pins.values()):
+            return False
+        try:
+            found = self._carriers.assign(self.takers, pins, bound=AHEAD)
+        except GivenUp:
+            return False
+        return found is not None
+
+    def _takers(self, chain: Duties, duty: str, groups: Groups) -> Team:
+        mask, rule = self.index.approvers, chain.takers.get(duty)
+        if rule is not None and rule.group is not None:
+            mask &= groups.mask(rule.group)
+        if rule is not None and rule.people:
+            mask &= self.index.named(rule.people)
+        return mask
 
 
 def blamed(separation: Separated, chain: Duties, carried: Mapping[str, str], duty: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from interlock.domain.codec import to_plain
 from interlock.proof.model import Model
-from interlock.proof.prove import Proof
+from interlock.proof.verdicts import Proof
 
 
 def write_certificate(model: Model, proof: Proof, *, away: Iterable[str] = ()) -> str:

@@ -3,19 +3,24 @@
 A certificate holds the model, the claims and, for each that is proven, *cuts*: sets of persons of which every team that
 can do the thing is said to have one. The checker finds out by itself, in three steps:
 
-1. for each cut, that all persons outside of it together cannot do the thing;
-2. that no team smaller than claimed has one of each cut;
-3. hence, since more persons never reach less, that no smaller team can.
+1. how many it takes by counting alone: who asks, and those whose yes the rules ask for; the duties that are separate.
+   What takes as many as claimed needs no cut;
+2. for each cut, that all persons outside of it together cannot do the thing by what is left;
+3. that no team smaller than claimed has one of each cut;
+4. hence, since more persons never reach less, that no smaller team can.
 
 A claim on absences is the same with both sides turned: each cut is a set of persons who can do the chain without
 anybody else, and no set of so few persons touches all of them. Where all together cannot do a thing, the only cut is
-empty, and step 1 says it.
+empty, and step 2 says it.
 """
 
 import json
+from itertools import combinations
 from typing import Any
 
 Names = frozenset[str]
+_NEVER = 1 << 30
+_MOST_COMBINED = 6
 
 
 class World:
@@ -25,6 +30,13 @@ class World:
         self.model = model
         self.people: dict[str, dict[str, Any]] = model["people"]
         self.present = frozenset(self.people) - away
+        self.groups: dict[tuple[str, Names], tuple[Names, bool]] = {}
+        self.counts: dict[tuple[int, bool], int] = {}
+        self.by_resource: dict[str, list[dict[str, Any]]] = {}
+        for lend in model["lends"]:
+            for resource in lend["resources"]:
+                self.by_resource.setdefault(resource, []).append(lend)
+        self.everybody_joined = self.joined(self.present)
 
     def who(self, names: Any) -> Names:
         return frozenset(self.model["accounts"].get(name, name) for name in names) & frozenset(self.people)
@@ -33,53 +45,51 @@ class World:
         return self.people[who]["vendor"] is None
 
     def group(self, name: str, joined: Names, team: Names) -> Names:
-        seen: set[str] = set()
-        waiting = [name]
-        found: set[str] = set()
-        while waiting:
-            group = waiting.pop()
-            if group in seen:
-                continue
-            seen.add(group)
-            found |= self.who(self.model["groups"].get(group, ()))
-            if group in joined:
-                found |= team
-            waiting.extend(self.model["nested"].get(group, ()))
-        return frozenset(found)
+        key = (name, joined)
+        if key not in self.groups:
+            seen: set[str] = set()
+            waiting = [name]
+            found: set[str] = set()
+            while waiting:
+                group = waiting.pop()
+                if group not in seen:
+                    seen.add(group)
+                    found |= self.who(self.model["groups"].get(group, ()))
+                    waiting.extend(self.model["nested"].get(group, ()))
+            self.groups[key] = frozenset(found), bool(seen & joined)
+        known, entered = self.groups[key]
+        return known | team if entered else known
 
-    def meets(self, who: str, rule: dict[str, Any], asker: str, joined: Names, team: Names) -> bool:
-        if rule["nobody"] or rule["group"] == "administrators":
-            return False
+    def fitting(self, rule: dict[str, Any], asker: str | None, joined: Names, team: Names) -> Names:
+        """Who meets ``rule`` when ``asker`` asks; without an asker, whoever could for anybody."""
         described = rule["group"] is not None or rule["people"] or rule["sponsors"] is not None or rule["any_of"]
-        if not described:
-            return False
-        vendor = self.people[asker]["vendor"]
-        if (
-            vendor is not None
-            and vendor == self.people[who]["vendor"]
-            and not rule["same_vendor"]
-            and not rule["any_of"]
-        ):
-            return False
-        if rule["group"] is not None and who not in self.group(rule["group"], joined, team):
-            return False
-        if rule["people"] and who not in self.who(rule["people"]):
-            return False
-        if rule["sponsors"] is not None and who not in self.who(rule["sponsors"].get(asker, ())):
-            return False
-        return not rule["any_of"] or any(self.meets(who, inner, asker, joined, team) for inner in rule["any_of"])
+        if rule["nobody"] or rule["group"] == "administrators" or not described:
+            return Names()
+        fitting = frozenset(self.people)
+        if rule["group"] is not None:
+            fitting &= self.group(rule["group"], joined, team)
+        if rule["people"]:
+            fitting &= self.who(rule["people"])
+        if rule["sponsors"] is not None:
+            askers = rule["sponsors"] if asker is None else (asker,)
+            fitting &= self.who(name for one in askers for name in rule["sponsors"].get(one, ()))
+        if rule["any_of"]:
+            fitting &= frozenset().union(*(self.fitting(inner, asker, joined, team) for inner in rule["any_of"]))
+        elif asker is not None and self.people[asker]["vendor"] is not None and not rule["same_vendor"]:
+            vendor = self.people[asker]["vendor"]
+            fitting = frozenset(who for who in fitting if self.people[who]["vendor"] != vendor)
+        return frozenset(who for who in fitting if self.people[who]["approves"])
 
     def approved(self, rules: Any, asker: str, team: Names, given: Names, joined: Names) -> bool:
         """Whether every place of every rule finds a person of its own, by augmenting paths from the places."""
         if not rules:
             return False
-        others = [who for who in sorted(team | given) if who != asker and self.people[who]["approves"]]
         holder: dict[str, int] = {}
-        places = [rule for rule in rules for _ in range(max(1, rule["count"]))]
+        total = sum(max(1, rule["count"]) for rule in rules)
         fits: list[list[str]] = []
         for rule in rules:
-            fitting = [who for who in others if self.meets(who, rule, asker, joined, team)]
-            fits += [fitting[: len(places)]] * max(1, rule["count"])
+            fitting = (self.fitting(rule, asker, joined, team) & (team | given)) - {asker}
+            fits += [sorted(fitting)[:total]] * max(1, rule["count"])
 
         def find(place: int, tried: set[str]) -> bool:
             for who in fits[place]:
@@ -91,7 +101,17 @@ class World:
                     return True
             return False
 
-        return all(find(place, set()) for place in range(len(places)))
+        return all(find(place, set()) for place in range(total))
+
+    def different(self, askers: Names, rules: Any, joined: Names, team: Names) -> list[str]:
+        """Of ``askers`` to whom the same persons say yes, and who say it to others in the same places, one."""
+        named: Names = frozenset().union(*(_sponsored(rule) for rule in rules))
+        anybody = [self.fitting(inner, None, joined, team) for rule in rules for inner in _flat(rule)]
+        found: dict[Any, str] = {}
+        for who in sorted(askers):
+            places = tuple(who in fitting for fitting in anybody)
+            found.setdefault((self.people[who]["vendor"], places, who if who in named else ""), who)
+        return list(found.values())
 
     def joined(self, team: Names) -> Names:
         joined: set[str] = set()
@@ -102,40 +122,98 @@ class World:
                 if power["group"] in joined:
                     continue
                 known = frozenset(joined)
-                for holder in sorted(self.group(power["holder"], known, team) & team):
-                    if not power["rules"] or self.approved(power["rules"], holder, team, frozenset(), known):
-                        joined.add(power["group"])
-                        grew = True
-                        break
+                holders = self.group(power["holder"], known, team) & team
+                if any(
+                    not power["rules"] or self.approved(power["rules"], holder, team, frozenset(), known)
+                    for holder in self.different(holders, power["rules"], known, team)
+                ):
+                    joined.add(power["group"])
+                    grew = True
         return frozenset(joined)
 
-    def can(self, team: Names, goal: dict[str, str]) -> bool:
+    def can(self, team: Names, goal: dict[str, str], below: int | None = None) -> bool:
+        """Whether ``team`` can; with ``below``, by one of the ways that need not take so many."""
         joined = self.joined(team)
         if goal["chain"]:
-            (chain,) = [chain for chain in self.model["chains"] if chain["name"] == goal["chain"]]
-            return self.can_chain(team, chain, joined)
+            return self.can_chain(team, self.chain(goal), joined)
         return any(
             self.can_by(team, lend, action, joined)
-            for lend in self.model["lends"]
-            if goal["resource"] in lend["resources"]
-            for action in (goal["action"], "execute")
-            if action in lend["actions"]
+            for lend, action in self.ways(goal)
+            if below is None or self.counted(lend, action) < below
         )
 
-    def can_by(self, team: Names, lend: dict[str, Any], action: str, joined: Names) -> bool:
+    def chain(self, goal: dict[str, str]) -> dict[str, Any]:
+        (chain,) = [chain for chain in self.model["chains"] if chain["name"] == goal["chain"]]
+        found: dict[str, Any] = chain
+        return found
+
+    def ways(self, goal: dict[str, str]) -> list[tuple[dict[str, Any], str]]:
+        return [
+            (lend, action)
+            for lend in self.by_resource.get(goal["resource"], ())
+            for action in dict.fromkeys((goal["action"], "execute"))
+            if action in lend["actions"]
+        ]
+
+    def asking(self, lend: dict[str, Any]) -> tuple[Names, Names, dict[str, Names]]:
+        """Who may ask, who has it already, and what was said already for whom."""
         named = self.who(lend["contractors"])
-        askers = frozenset(w for w in team if (lend["employees"] if self.employee(w) else w in named))
-        held = self.who(lend["held"]) & team
+        askers = frozenset(w for w in self.present if (lend["employees"] if self.employee(w) else w in named))
         given: dict[str, Names] = {}
         for account, yes in lend["given"].items():
             for who in self.who([account]):
                 given[who] = given.get(who, Names()) | self.who(yes)
-        for asker in sorted(askers | held):
+        return askers, self.who(lend["held"]) & self.present, given
+
+    def can_by(self, team: Names, lend: dict[str, Any], action: str, joined: Names) -> bool:
+        askers, held, given = self.asking(lend)
+        hold_rules = lend["hold_rules"] if action in lend["holds"] else []
+        known = (held | frozenset(given)) & team
+        for asker in (
+            *self.different(known & held, hold_rules, joined, team),
+            *sorted(known - held),
+            *self.different((askers & team) - known, [*lend["rules"], *hold_rules], joined, team),
+        ):
+            if asker not in held | askers:
+                continue
             if asker not in held and not self.approved(lend["rules"], asker, team, given.get(asker, Names()), joined):
                 continue
             if action not in lend["holds"] or self.approved(lend["hold_rules"], asker, team, Names(), joined):
                 return True
         return False
+
+    def counted(self, lend: dict[str, Any], action: str) -> int:
+        """How many a way takes at least: who asks, and as many as its rules ask for; rules that nobody could meet two
+        of add up. All who are there are taken to have joined what they could."""
+        key = (id(lend), action in lend["holds"])
+        if key not in self.counts:
+            askers, held, given = self.asking(lend)
+            everybody = self.everybody_joined
+            rules, holds = (
+                [(self.fitting(rule, None, everybody, frozenset(self.people)), max(1, rule["count"])) for rule in some]
+                for some in (lend["rules"], lend["hold_rules"] if action in lend["holds"] else [])
+            )
+            possible = not (action in lend["holds"] and not lend["hold_rules"])
+            sizes = [1 + _needed([], holds, Names())] if held and possible else []
+            if lend["rules"] and possible:
+                waiting = [who for who in given if who in askers and who not in held]
+                sizes += [1 + _needed(rules, holds, given[who]) for who in waiting]
+                if askers - held - frozenset(waiting):
+                    sizes.append(1 + _needed(rules, holds, Names()))
+            self.counts[key] = min(sizes, default=_NEVER)
+        return self.counts[key]
+
+    def least(self, goal: dict[str, str], counted: str) -> int:
+        """How many persons or vendors it takes by counting alone."""
+        if not goal["chain"]:
+            return min((self.counted(*way) for way in self.ways(goal)), default=_NEVER) if counted == "persons" else 1
+        rules = self.chain(goal)["separations"]
+        if counted == "vendors":
+            return 2 if any(r["kind"] == "independent" and r["by"] == "vendor" and r["names"] for r in rules) else 1
+        sizes = [len(set(rule["names"])) for rule in rules if rule["kind"] == "separate"]
+        sizes += [rule["count"] or 0 for rule in rules if rule["kind"] == "at_least"]
+        sizes += [2 for rule in rules if rule["kind"] == "independent" and rule["names"]]
+        return max(sizes, default=1)
 
     def can_chain(self, team: Names, chain: dict[str, Any], joined: Names) -> bool:
         """By trying persons for duty after duty; of those about whom the model says the same, only as many as fit."""
@@ -224,8 +302,10 @@ def _check(world: World, verdict: dict[str, Any]) -> tuple[str, bool, str]:
         says = f"{thing} can be done with any {least} persons absent"
     if verdict["outcome"] != "proven":
         return says, False, f"the certificate itself says: {verdict['outcome']}"
+    if counted != "absences" and world.least(goal, counted) >= least:
+        return says, True, ""
     units = world.units(counted)
-    cuts = [frozenset(cut) for cut in verdict["cuts"]]
+    cuts = [frozenset(units) - Names(cut["names"]) if cut["but"] else Names(cut["names"]) for cut in verdict["cuts"]]
     for cut in cuts:
         if not cut <= frozenset(units):
             return says, False, f"a cut names {', '.join(sorted(cut - frozenset(units)))}, who is nobody here"
@@ -234,12 +314,38 @@ def _check(world: World, verdict: dict[str, Any]) -> tuple[str, bool, str]:
                 return says, False, f"{', '.join(sorted(cut))} cannot do it alone"
             continue
         outside = frozenset(name for unit, names in units.items() if unit not in cut for name in names)
-        if world.can(outside, goal):
+        if world.can(outside, goal, least if counted == "persons" else None):
             return says, False, f"it can be done without {', '.join(sorted(cut))}"
     few = least if counted == "absences" else least - 1
     if _touches_all(cuts, few):
         return says, False, f"{few} could be in every cut: the cuts prove less than is claimed"
     return says, True, ""
+
+
+def _sponsored(rule: dict[str, Any]) -> Names:
+    return Names(rule["sponsors"] or ()).union(*(_sponsored(inner) for inner in rule["any_of"]))
+
+
+def _flat(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    return [rule, *(one for inner in rule["any_of"] for one in _flat(inner))]
+
+
+def _needed(rules: list[tuple[Names, int]], holds: list[tuple[Names, int]], given: Names) -> int:
+    """The most that some of ``rules`` and some of ``holds`` ask for that nobody could meet one of each of."""
+    most = 0
+    for some in _some(rules):
+        union = Names().union(*(names for names, _ in some))
+        own = max(0, sum(count for _, count in some) - len(union & given))
+        for others in _some(holds):
+            more = sum(count for _, count in others)
+            apart = union.isdisjoint(Names().union(*(names for names, _ in others)))
+            most = max(most, own + more if apart else max(own, more))
+    return most
+
+
+def _some(rules: list[tuple[Names, int]]) -> list[tuple[tuple[Names, int], ...]]:
+    sizes = range(len(rules) + 1) if len(rules) <= _MOST_COMBINED else (0, len(rules))
+    return [some for size in sizes for some in combinations(rules, size)]
 
 
 def _touches_all(cuts: list[Names], few: int) -> bool:

@@ -37,6 +37,12 @@ class Rule:
         """This rule and those within it."""
         return (self, *(inner for rule in self.any_of for inner in rule.flat()))
 
+    def said(self) -> tuple[object, ...]:
+        """All that it says, to be compared by."""
+        sponsors = None if self.sponsors is None else frozenset(self.sponsors.items())
+        inner = tuple(rule.said() for rule in self.any_of)
+        return (self.count, self.group, self.people, sponsors, self.same_vendor, inner, self.nobody)
+
     def everybody_sponsoring(self) -> tuple[str, ...]:
         """Who sponsors or is sponsored, in this rule or within."""
         return tuple(

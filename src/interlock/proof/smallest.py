@@ -3,13 +3,20 @@
 Each team that cannot is grown until one more of whoever is left would make it able: those left are a *cut*, of which
 every able team has at least one. A smallest set that hits all cuts so far is tried; if it is able it is the smallest
 there is, else it gives another cut. Where no set of so many hits all cuts, the cuts are the proof.
+
+Units are bits. How long is grown is bound: a cut that is larger than it had to be is a cut all the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-Units = frozenset[str]
-_MOST_ROUNDS = 5000
+from interlock.proof.index import Team, cells
+
+_MOST_TESTS = 300
+_MOST_NODES = 200_000
+
+Cut = Callable[[Team], Team | None]
+"""Of a team, some of whom every able team has one and it has none; None when it is able itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,97 +26,128 @@ class Smallest:
     ``never``: all units together cannot."""
 
     least: int
-    team: Units | None
-    cuts: tuple[Units, ...]
+    team: Team | None
+    cuts: tuple[Team, ...]
     exact: bool
     never: bool = False
 
 
-def find_smallest(
-    units: Sequence[str], able: Callable[[Units], bool], *, most: int, alike: Mapping[str, object] | None = None
-) -> Smallest:
-    """The smallest team of ``units`` for which ``able`` holds, looked for up to ``most`` of them.
+def find_smallest(cut_of: Cut, *, least: int, most: int, rounds: int, cuts: Sequence[Team] = ()) -> Smallest:
+    """The smallest able team of ``least`` to ``most`` units; fewer than ``least`` are known to be unable.
 
-    ``able`` is monotone. ``alike`` gives units that can stand for each other the same value.
+    ``cuts`` are some that are known already.
     """
-    everyone = frozenset(units)
-    if able(frozenset()):
-        return Smallest(0, frozenset(), (), exact=True)
-    if not able(everyone):
-        return Smallest(len(everyone) + 1, None, (frozenset(),), exact=False, never=True)
-    kinds: dict[object, list[str]] = {}
-    for unit in units:
-        kinds.setdefault(unit if alike is None else alike[unit], []).append(unit)
-    cuts: list[Units] = [_cut(frozenset(), everyone, able, kinds)]
-    least = 1
-    for _ in range(_MOST_ROUNDS):
-        team = hit_all(cuts, least)
+    known = list(cuts)
+    for _ in range(rounds):
+        team: Team | None = None
         while team is None:
-            least += 1
-            if least > most:
-                return Smallest(least, None, tuple(cuts), exact=False)
-            team = hit_all(cuts, least)
-        if able(team):
-            return Smallest(least, team, tuple(cuts), exact=True)
-        cuts.append(_cut(team, everyone, able, kinds))
-    return Smallest(least, None, tuple(cuts), exact=False)
+            search = _Hitting(least)
+            team = search.hit(known)
+            if search.given_up:
+                return Smallest(least, None, tuple(known), exact=False)
+            if team is None:
+                least += 1
+                if least > most:
+                    return Smallest(least, None, tuple(known), exact=False)
+        cut = cut_of(team)
+        if cut is None:
+            return Smallest(team.bit_count(), team, tuple(known), exact=True)
+        known.append(cut)
+    return Smallest(least, None, tuple(known), exact=False)
 
 
-def _cut(team: Units, everyone: Units, able: Callable[[Units], bool], kinds: Mapping[object, list[str]]) -> Units:
-    """Who is left when ``team``, which is not able, is grown as far as it stays so."""
-    grown = set(team)
-    _grow(grown, list(kinds.values()), able)
-    return everyone - grown
+def grow(team: Team, everyone: Team, able: Callable[[Team], bool], kinds: Sequence[Team]) -> Team:
+    """``team``, which is not able, with as many more as stay unable; of one of ``kinds`` each is worth the same."""
+    growth = _Growth(able, team, _MOST_TESTS)
+    growth.add([kind & everyone & ~team for kind in kinds if kind & everyone & ~team])
+    return growth.team
 
 
-def _grow(grown: set[str], kinds: Sequence[list[str]], able: Callable[[Units], bool]) -> None:
-    """Add what can be added of ``kinds``: all at once if that goes, else one half after the other."""
-    rest = [name for names in kinds for name in names if name not in grown]
-    if not rest:
-        return
-    if not able(frozenset(grown).union(rest)):
-        grown.update(rest)
-        return
-    if len(kinds) > 1:
-        half = len(kinds) // 2
-        _grow(grown, kinds[:half], able)
-        _grow(grown, kinds[half:], able)
-        return
-    # Those who are left are alike: as soon as one would make the team able, each of them would.
-    while rest and not able(frozenset(grown | {rest[0]})):
-        grown.add(rest.pop(0))
+class _Growth:
+    def __init__(self, able: Callable[[Team], bool], team: Team, tests: int) -> None:
+        self.team = team
+        self._able = able
+        self._tests = tests
+
+    def add(self, kinds: Sequence[Team]) -> None:
+        """Add what can be added of ``kinds``: all at once if that goes, else one half after the other."""
+        if not kinds or self._tests <= 0:
+            return
+        together = self.team
+        for kind in kinds:
+            together |= kind
+        if not self._test(together):
+            self.team = together
+        elif len(kinds) > 1:
+            half = len(kinds) // 2
+            self.add(kinds[:half])
+            self.add(kinds[half:])
+        elif kinds[0].bit_count() > 1:
+            self._add_some(kinds[0])
+
+    def _add_some(self, kind: Team) -> None:
+        # They are alike: as soon as one would make the team able, each of them would.
+        while kind and self._tests > 0:
+            one = kind & -kind
+            if self._test(self.team | one):
+                return
+            self.team |= one
+            kind ^= one
+
+    def _test(self, team: Team) -> bool:
+        self._tests -= 1
+        return self._able(team)
 
 
-def hit_all(cuts: Sequence[Units], size: int) -> Units | None:
-    """At most ``size`` units of which every cut has one, or None."""
-    open_ = sorted(cuts, key=len)
-    return _hit(open_, size)
+class _Hitting:
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = _MOST_NODES
+        self.given_up = False
 
+    def hit(self, cuts: Sequence[Team]) -> Team | None:
+        """At most so many units of which every cut has one, or None."""
+        return self._hit(sorted(cuts, key=int.bit_count), self._size)
 
-def _hit(cuts: Sequence[Units], size: int) -> Units | None:
-    if not cuts:
-        return frozenset()
-    if size == 0 or _disjoint(cuts) > size:
+    def _hit(self, cuts: Sequence[Team], size: int) -> Team | None:
+        if not cuts:
+            return 0
+        if size == 0 or disjoint(cuts) > size:
+            return None
+        for hits in self._kinds(cuts):
+            self._left -= 1
+            if self._left <= 0:
+                self.given_up = True
+                return None
+            rest = self._hit([cut for cut in cuts if not cut & hits], size - 1)
+            if rest is not None:
+                return rest | hits
         return None
-    seen: set[tuple[bool, ...]] = set()
-    for unit in sorted(cuts[0]):
-        # Units that hit the same cuts are worth the same.
-        hits = tuple(unit in cut for cut in cuts)
-        if hits in seen:
-            continue
-        seen.add(hits)
-        rest = _hit([cut for cut, hit in zip(cuts, hits, strict=True) if not hit], size - 1)
-        if rest is not None:
-            return rest | {unit}
-    return None
+
+    @staticmethod
+    def _kinds(cuts: Sequence[Team]) -> list[Team]:
+        """Of those in the first cut who hit the same cuts one, and none who hits less than another."""
+        found: list[tuple[int, Team]] = []
+        for part in cells(cuts[0], cuts[1:]):
+            unit = part & -part
+            hits = 0
+            for place, cut in enumerate(cuts):
+                if cut & unit:
+                    hits |= 1 << place
+            found.append((hits, unit))
+        found.sort(key=lambda pair: -pair[0].bit_count())
+        kept: list[tuple[int, Team]] = []
+        for hits, unit in found:
+            if not any(hits & ~other == 0 for other, _ in kept):
+                kept.append((hits, unit))
+        return [unit for _, unit in kept]
 
 
-def _disjoint(cuts: Sequence[Units]) -> int:
+def disjoint(cuts: Sequence[Team]) -> int:
     """How many cuts, taken greedily, have nobody in common: so many units at least are needed."""
-    taken: set[str] = set()
-    count = 0
+    taken = count = 0
     for cut in cuts:
-        if taken.isdisjoint(cut):
+        if not taken & cut:
             taken |= cut
             count += 1
     return count

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 
-from interlock.proof.reach import Step
+from interlock.proof.steps import Step
 
 
 def tell(steps: Iterable[Step]) -> list[str]:

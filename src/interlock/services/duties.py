@@ -23,7 +23,7 @@ from interlock.domain.work_events import DutyDone, DutyTaken, DutyVoided
 from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain
 from interlock.ports.state import Reading, UnitOfWork
-from interlock.proof.carrying import STEPS, Standing, blamed, describe
+from interlock.proof.carrying import Standing, blamed, describe
 from interlock.proof.model import Member
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -194,7 +194,7 @@ def _refuse_unfit(
 def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> str:
     """The warning of the look-ahead, empty when there is nothing to warn of."""
     carried = _refuse_unfit(standing, chain, duty, person, history)
-    if standing.assigner().assign({**carried, duty: person.name}, steps=STEPS) is not None:
+    if standing.ahead.finishes({**carried, duty: person.name}):
         return ""
     sentence = f"With {person.name} as {duty} no way was found in which the chain {chain.name} could be finished."
     remedy = _who(standing, carried, duty)

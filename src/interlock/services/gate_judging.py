@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from interlock.domain.delivery import Evidence, Missing, Step
-from interlock.proof.assign import holds
 from interlock.proof.carrying import Standing, describe
 from interlock.proof.model import Duties, Separated
+from interlock.proof.separations import holds
 from interlock.services.gate_authors import SHORT, Authors
 
 _TRIED = 5000

@@ -17,7 +17,7 @@ from interlock.domain.roles import ApprovalRule, Role
 from interlock.policy.configuration import Chain, Configuration
 from interlock.policy.decide import Decider
 from interlock.proof.model import WIDEST, Duties, Goal, Lend, Member, Model, Rule, Separated
-from interlock.proof.prove import Claim, Counted
+from interlock.proof.verdicts import Claim, Counted
 
 GUARDED = (Action.ALTER, Action.DESTROY, Action.GRANT)
 """What no single person may be able to do to a resource."""

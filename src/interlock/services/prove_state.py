@@ -17,7 +17,8 @@ from interlock.policy.configuration import Configuration
 from interlock.ports.state import Reading
 from interlock.proof.certificate import digest_of, write_certificate
 from interlock.proof.model import Model
-from interlock.proof.prove import Proof, prove
+from interlock.proof.prove import prove
+from interlock.proof.verdicts import Proof
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.proof_model import LiveState, build_model, claims_of
