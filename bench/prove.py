@@ -73,7 +73,7 @@ def prove_company(persons: int) -> Iterable[str]:
 
 def look_ahead(count: int, persons: int, seed: int) -> Iterable[str]:
     """A chain of ``count`` duties, each for a tenth of ``persons``; each duty is taken by one of whom no rule is
-    broken, by chance, half of the time one who has a duty already; one with whom it is a dead end gives way to another."""
+    broken, by chance, half of the time one who has a duty already; who makes it a dead end gives way to another."""
     dice = random.Random(seed)  # noqa: S311 -- no secret
     names = [f"p{number:05}" for number in range(persons)]
     people = {name: Member(dice.choice((None, "acme", "globex"))) for name in names}
