@@ -1,17 +1,19 @@
 """The one unit of work: the only code that writes the state.
 
-A block of :meth:`interlock.store.state.PostgresState.changing` is one transaction. What is saved is written at once,
-so that reads see it; at its end the recorded events take their places in the ledger and everything commits, or nothing
-does. The database holds to the same rule by itself (see ``docs/decisions/one-unit-of-work.md``).
+A block of :meth:`interlock.store.state.PostgresState.changing` is one transaction. What is saved is written before the
+next read, so that reads see it, and at the end; the recorded events then take their places in the ledger and everything
+commits, or nothing does. The database holds to the same rule by itself (see ``docs/decisions/one-unit-of-work.md``).
 
 Isolation is READ COMMITTED on purpose: a read that follows ``lock`` must see what the last holder of the lock
 committed, and a snapshot taken before the wait would not.
 """
 
 import hashlib
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, cast, func, insert, select
+from sqlalchemy import BigInteger, Insert, Integer, Select, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,8 +27,8 @@ from interlock.ports.clock import Clock
 from interlock.ports.state import Entity
 from interlock.store import tables
 from interlock.store.failures import Unreachable, as_failures
-from interlock.store.reading import PostgresReading
-from interlock.store.rows import form_of
+from interlock.store.reading import AnyRow, PostgresReading
+from interlock.store.rows import Form, form_of
 
 LEDGER_LOCK = (18764, 1)
 """The advisory lock under which entries get their places; the ledger's own trigger takes the same."""
@@ -41,6 +43,8 @@ class PostgresUnitOfWork(PostgresReading):
         self._clock = clock
         self._events: list[Event] = []
         self._touched: set[tuple[str, tuple[str, ...]]] = set()
+        # What is saved and not written yet, by the type of entity: many of one type go out together.
+        self._unwritten: dict[type, list[dict[str, Any]]] = {}
 
     async def lock(self, entity_type: type, key: str) -> None:
         self._check_open()
@@ -51,20 +55,23 @@ class PostgresUnitOfWork(PostgresReading):
     async def save(self, entity: Entity) -> None:
         self._check_open()
         form = form_of(type(entity))
-        try:
-            row = form.row(entity)
-            statement = upsert(form.table).values(row)
-            rest = {name: statement.excluded[name] for name in row if name not in form.key}
-            # A row that is all key is saved already when it is there; it counts as touched all the same.
-            written = (
-                statement.on_conflict_do_update(index_elements=form.key, set_=rest)
-                if rest
-                else statement.on_conflict_do_nothing(index_elements=form.key)
-            )
-            self._touched.add((form.table.name, form.key_of(entity)))
-            await self._execute(written)
-        except NotCanonical as error:
-            raise _unkeepable(str(error)) from error
+        row = form.row(entity)
+        self._touched.add((form.table.name, form.key_of(entity)))
+        self._unwritten.setdefault(type(entity), []).append(row)
+
+    async def _write(self) -> None:
+        """Insert or replace what was saved. References between tables are looked at when all is written."""
+        unwritten, self._unwritten = self._unwritten, {}
+        for entity_type, rows in unwritten.items():
+            try:
+                await self._execute(_upsert(form_of(entity_type)), rows)
+            except NotCanonical as error:
+                raise _unkeepable(str(error)) from error
+
+    async def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
+        if self._unwritten and not self._over:
+            await self._write()
+        return await super()._rows(query)
 
     def record(self, event: Event) -> None:
         self._check_open()
@@ -75,6 +82,7 @@ class PostgresUnitOfWork(PostgresReading):
     async def commit(self) -> None:
         """Give the events their places and commit. Raises Misuse when something was saved and nothing recorded."""
         self._check_open()
+        await self._write()
         self.end()
         if not self._events:
             if self._touched:
@@ -130,6 +138,16 @@ class PostgresUnitOfWork(PostgresReading):
     def _check_open(self) -> None:
         if self._over:
             raise Misuse("a unit of work was used after its block ended")
+
+
+@cache
+def _upsert(form: Form[Any]) -> Insert:
+    statement = upsert(form.table)
+    rest = {name: statement.excluded[name] for name in form.table.columns if name not in form.key}
+    # A row that is all key is saved already when it is there; it counts as touched all the same.
+    if not rest:
+        return statement.on_conflict_do_nothing(index_elements=form.key)
+    return statement.on_conflict_do_update(index_elements=form.key, set_=rest)
 
 
 def _unkeepable(why: str) -> Refusal:
