@@ -125,11 +125,11 @@ async def prove(source: Source, position: int, body: bytes) -> str:
         raise Failure(f"The published ledger does not hold: {error}.", "Type: interlock ledger verify") from error
 
 
-def keep_private(path: Path, text: str) -> None:
+def keep_private(path: Path, content: str | bytes) -> None:
     """What speaks of people is for its owner's eyes."""
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-            file.write(text)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
     except OSError as error:
         raise Failure(f"{path} cannot be written: {error.strerror}.", "Name another file.") from error
 

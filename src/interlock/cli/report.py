@@ -1,4 +1,4 @@
-"""`interlock report`: evidence from the ledger, which is verified on the way, as a table, a page to print, or CSV."""
+"""`interlock report`: evidence from the ledger, verified on the way, as tables, a page to print, PDF or CSV."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -6,36 +6,46 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
+from interlock.cli.browser import print_to_pdf
 from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.ledger_published import keep_private
 from interlock.cli.ledger_source import entries_of
 from interlock.cli.output import JsonOption, emit, say, table
-from interlock.errors import Failure, Refusal
+from interlock.cli.shown import harmless
+from interlock.errors import Failure, NotFound, Refusal
 from interlock.ledger.entries import Recorded, read_body
-from interlock.ledger.reports import Report, access_at, as_csv, as_html, person_report
+from interlock.ledger.report_contract import contract_report
+from interlock.ledger.report_pages import Report, as_csv, as_html
+from interlock.ledger.report_separation import separation_report
+from interlock.ledger.reports import access_at, person_report
 from interlock.ledger.verify import Broken, Verifier
 
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Write it to this file: FILE.csv, or FILE.html to print.")
+    Path | None, typer.Option("--out", help="Write it to this file: FILE.csv, FILE.html to print, or FILE.pdf.")
 ]
+_TIME = "A day or a time, UTC: 2026-11-01 or 2026-11-01T14:00."
 
 
 def add_to(app: typer.Typer) -> None:
     report_app = typer.Typer(help="Evidence: who could do what, who did, who allowed it.", no_args_is_help=True)
     report_app.command("access")(access)
     report_app.command("person")(person)
+    report_app.command("contract")(contract)
+    report_app.command("separation")(separation)
     app.add_typer(report_app, name="report")
 
 
 def access(
-    at: Annotated[str, typer.Option("--at", help="A day or a time, UTC: 2026-11-01 or 2026-11-01T14:00.")] = "",
+    at: Annotated[str, typer.Option("--at", help=_TIME)] = "",
     out: OutOption = None,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Who could do what at a time, who allowed it, and the ledger entries that say so."""
-    moment = _moment(at)
+    """Who could do what at a time, who allowed it, which sessions were open, and the entries that say so."""
+    moment = _moment(at) or datetime.now(UTC)
     _make(server, out, lambda entries: access_at(entries, moment))
 
 
@@ -49,9 +59,38 @@ def person(
     _make(server, out, lambda entries: person_report(entries, name))
 
 
-def _moment(text: str) -> datetime:
+def contract(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The contract.")],
+    out: OutOption = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> None:
+    """A contract's life, what was lent under it and who allowed that, and what was done."""
+
+    def build(entries: Iterator[Recorded]) -> Report:
+        report = contract_report(entries, name)
+        if report is None:
+            raise NotFound(f"The ledger knows no contract {name}.", "See `interlock contracts`.")
+        return report
+
+    _make(server, out, build)
+
+
+def separation(
+    since: Annotated[str, typer.Option("--from", help=_TIME)] = "",
+    until: Annotated[str, typer.Option("--until", help=_TIME)] = "",
+    out: OutOption = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Who asked, who allowed, who did which duty, and whoever stood on both sides."""
+    first, last = _moment(since), _moment(until)
+    _make(server, out, lambda entries: separation_report(entries, first, last))
+
+
+def _moment(text: str) -> datetime | None:
     if not text:
-        return datetime.now(UTC)
+        return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
@@ -60,8 +99,8 @@ def _moment(text: str) -> datetime:
 
 
 def _make(server: str | None, out: Path | None, build: Callable[[Iterator[Recorded]], Report]) -> None:
-    if out is not None and out.suffix not in {".csv", ".html"}:
-        raise Refusal("no-format", f"What should {out} be?", "Name a file that ends with .csv or .html.")
+    if out is not None and out.suffix not in {".csv", ".html", ".pdf"}:
+        raise Refusal("no-format", f"What should {out} be?", "Name a file that ends with .csv, .html or .pdf.")
     with signed_in(server) as client:
         verifier = Verifier()
         report = build(_verified(client, verifier))
@@ -70,16 +109,45 @@ def _make(server: str | None, out: Path | None, build: Callable[[Iterator[Record
         raise Failure(result.reason, "Type: interlock ledger verify")
     if out is not None:
         source = f"From the ledger's first {result.count} entries, whose head is {result.head}."
-        keep_private(out, as_csv(report) if out.suffix == ".csv" else as_html(report, source))
+        _keep(report, source, out)
         say(f"{report.title}: {out}")
         return
+    sections = [
+        {
+            "title": section.title,
+            "rows": [dict(zip(section.columns, row, strict=True)) for row in section.rows],
+        }
+        for section in report.sections
+    ]
     document = {
         "title": report.title,
-        "rows": [dict(zip(report.columns, row, strict=True)) for row in report.rows],
+        "facts": dict(report.facts),
+        "rows": sections[0]["rows"],
+        "sections": sections,
         "count": result.count,
         "head": result.head,
     }
-    emit(document, table(report.columns, report.rows, nothing="Nothing."))
+    emit(document, lambda console: _show(console, report))
+
+
+def _keep(report: Report, source: str, out: Path) -> None:
+    if out.suffix == ".csv":
+        keep_private(out, as_csv(report))
+    elif out.suffix == ".html":
+        keep_private(out, as_html(report, source))
+    else:
+        keep_private(out, print_to_pdf(as_html(report, source)))
+
+
+def _show(console: Console, report: Report) -> None:
+    for name, value in report.facts:
+        console.print(escape(harmless(f"{name}: {value}")), soft_wrap=True)
+    for number, section in enumerate(report.sections):
+        if len(report.sections) > 1:
+            space = "\n" if number or report.facts else ""
+            console.print(f"{space}[bold]{escape(section.title)}[/bold]")
+        rows = [tuple(harmless(cell) for cell in row) for row in section.rows]
+        table([column.upper() for column in section.columns], rows, nothing=section.nothing)(console)
 
 
 def _verified(client: Client, verifier: Verifier) -> Iterator[Recorded]:

@@ -1,31 +1,26 @@
 """Evidence out of the ledger's entries alone: who could do what at a time, and what one person did; each row with the
 positions of the entries that say so."""
 
-import csv
-import html
-import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from interlock.domain.codec import to_plain
 from interlock.domain.rights_events import ApprovalGiven, ApprovalVoided, GrantEnded, GrantStarted
+from interlock.domain.work_events import SessionClosed, SessionOpened
 from interlock.ledger.entries import Recorded
+from interlock.ledger.report_pages import Report, Section, references, shown_moment
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A table with a title. Every row has a cell for each column."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+_ACCESS = ("person", "role", "resource", "from", "until", "allowed by", "ledger entries")
+_SESSIONS = ("person", "resource", "session", "since", "from where", "ledger entry")
+_PERSON = ("at", "what", "by", "more", "ledger entry")
 
 
 def access_at(entries: Iterable[Recorded], at: datetime) -> Report:
-    """The grants that were active at ``at``, with who approved them. ``entries`` from the first, in their order."""
+    """The grants that were active at ``at``, who approved them, and the sessions that were open then. ``entries`` from
+    the first, in their order."""
     approvals: dict[str, dict[str, int]] = {}
     active: dict[str, tuple[GrantStarted, int, dict[str, int]]] = {}
+    sessions: dict[str, tuple[SessionOpened, int]] = {}
     for recorded in entries:
         if recorded.at > at:
             break
@@ -38,23 +33,46 @@ def access_at(entries: Iterable[Recorded], at: datetime) -> Report:
                 active[started.grant] = (started, recorded.position, dict(approvals.get(started.request, {})))
             case GrantEnded(grant=grant):
                 active.pop(grant, None)
+            case SessionOpened() as opened:
+                sessions[opened.session] = (opened, recorded.position)
+            case SessionClosed(session=session):
+                sessions.pop(session, None)
             case _:
                 pass
-    rows = [
+    grants = [
         (
             started.person,
             started.role,
             started.resource,
-            _moment(started.starts_at),
-            _moment(started.ends_at),
+            shown_moment(started.starts_at),
+            shown_moment(started.ends_at),
             ", ".join(sorted(allowed)),
-            _references([position, *allowed.values()]),
+            references([position, *allowed.values()]),
         )
         for started, position, allowed in active.values()
         if started.starts_at <= at < started.ends_at
     ]
-    columns = ("person", "role", "resource", "from", "until", "allowed by", "ledger entries")
-    return Report(f"Who could do what at {_moment(at)}", columns, tuple(sorted(rows)))
+    open_then = [
+        (
+            opened.person,
+            opened.resource,
+            opened.session,
+            shown_moment(opened.opened_at),
+            opened.address,
+            str(position),
+        )
+        for opened, position in sessions.values()
+        if opened.opened_at <= at
+    ]
+    moment = shown_moment(at)
+    nobody = f"Nobody had access to anything at {moment}: no grant was active. Name another time with --at."
+    return Report(
+        f"Who could do what at {moment}",
+        (
+            Section("Who could do what, and who allowed it", _ACCESS, tuple(sorted(grants)), nobody),
+            Section("Sessions that were open", _SESSIONS, tuple(sorted(open_then)), "No session was open then."),
+        ),
+    )
 
 
 def person_report(entries: Iterable[Recorded], person: str) -> Report:
@@ -65,33 +83,10 @@ def person_report(entries: Iterable[Recorded], person: str) -> Report:
         if recorded.actor != person and person not in _names(plain.values()):
             continue
         said = ", ".join(f"{name} {value}" for name, value in plain.items() if isinstance(value, str) and value)
-        rows.append((_moment(recorded.at), recorded.event.kind, recorded.actor, said, str(recorded.position)))
-    columns = ("at", "what", "by", "more", "ledger entry")
-    return Report(f"What {person} did, and what was done about them", columns, tuple(rows))
-
-
-def as_csv(report: Report) -> str:
-    """RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(report.columns)
-    writer.writerows([[f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in row] for row in report.rows])
-    return text.getvalue()
-
-
-def as_html(report: Report, source: str) -> str:
-    """A page to print. ``source`` says what the report rests on."""
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in report.columns)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in report.rows)
-    title = html.escape(report.title)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>' + title + "</title><style>"
-        "body{font:10pt sans-serif;margin:2em}table{border-collapse:collapse;width:100%}"
-        "th,td{border:1px solid #999;padding:.3em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
-        "thead{display:table-header-group}tr{break-inside:avoid}</style></head><body>"
-        f"<h1>{title}</h1><p>{html.escape(source)}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></body></html>\n"
-    )
+        rows.append((shown_moment(recorded.at), recorded.event.kind, recorded.actor, said, str(recorded.position)))
+    title = f"What {person} did, and what was done about them"
+    nothing = f"No entry of the ledger names {person}. `interlock people` lists the names that there are."
+    return Report(title, (Section(title, _PERSON, tuple(rows), nothing),))
 
 
 def _names(values: Iterable[object]) -> frozenset[str]:
@@ -102,11 +97,3 @@ def _names(values: Iterable[object]) -> frozenset[str]:
         elif isinstance(value, Sequence):
             found.update(item for item in value if isinstance(item, str))
     return frozenset(found)
-
-
-def _references(positions: Sequence[int]) -> str:
-    return " ".join(str(position) for position in sorted(positions))
-
-
-def _moment(at: datetime) -> str:
-    return str(to_plain(at))[:19].replace("T", " ") + " UTC"

@@ -143,7 +143,8 @@ class PostgresUnitOfWork(PostgresReading):
 @cache
 def _upsert(form: Form[Any]) -> Insert:
     statement = upsert(form.table)
-    rest = {name: statement.excluded[name] for name in form.table.columns if name not in form.key}
+    names = [column.name for column in form.table.columns if column.name not in form.key]
+    rest = {name: statement.excluded[name] for name in names}
     # A row that is all key is saved already when it is there; it counts as touched all the same.
     if not rest:
         return statement.on_conflict_do_nothing(index_elements=form.key)

@@ -96,4 +96,7 @@ def test_a_report_names_its_entries(stack: Stack, boss: Member, tmp_path: Path) 
     assert stack.ask(boss, "ledger", "show", found["rows"][0]["ledger entry"])["position"] > 0
     for name in ("access.csv", "access.html"):
         stack.run(boss, "report", "access", "--out", str(tmp_path / name))
-        assert "allowed by" in (tmp_path / name).read_text()
+        assert "Who could do what" in (tmp_path / name).read_text()
+    stack.run(boss, "report", "separation", "--out", str(tmp_path / "separation.pdf"))
+    assert (tmp_path / "separation.pdf").read_bytes().startswith(b"%PDF-")
+    assert stack.ask(boss, "report", "separation", "--from", "2090-01-01")["rows"] == []
