@@ -7,12 +7,12 @@ BUILT  := $(VENV)/.compiled
 TYPED  := $(shell find src -name '*.pxd')
 HOT    := setup.py $(TYPED) $(TYPED:.pxd=.py)
 
-.PHONY: demo test check bench prove-bench clean
+.PHONY: demo test check bench prove-bench screenshots clean
 
-demo: $(BUILT)
+demo: $(BUILT) assets
 	$(BIN)/interlock demo $(if $(TOUR),--tour,)
 
-test: $(BUILT)
+test: $(BUILT) assets
 	tools/debian-packages
 	tools/regression-sql
 	$(BIN)/pytest
@@ -35,6 +35,16 @@ $(STAMP): pyproject.toml requirements/lock.txt
 $(BUILT): $(STAMP) $(HOT)
 	$(BIN)/python setup.py -q build_ext --inplace
 	touch $@
+
+# Scripts of others for the console's pages; without npm the pages work, and do not update by themselves.
+.PHONY: assets
+assets:
+	tools/console-assets
+
+# A picture of each page of the console, in both themes and on a phone.
+screenshots: $(BUILT) assets
+	tools/debian-packages
+	$(BIN)/python -m tests.web.console.screenshots docs/pictures/console
 
 bench: $(BUILT)
 	tools/debian-packages postgresql-15 pgbouncer haproxy

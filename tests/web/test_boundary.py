@@ -39,7 +39,7 @@ async def test_a_page_of_another_origin_gets_no_leave(house: House, attacker: At
 
 async def test_calls_that_are_none(house: House, attacker: Attacker) -> None:
     for method, path, status, code in (
-        ("GET", "/", 404, "not-found"),
+        ("GET", "/v1", 404, "not-found"),
         ("GET", "/v1/whoami/", 404, "not-found"),
         ("GET", "/docs", 404, "not-found"),
         ("GET", "/openapi.json", 404, "not-found"),

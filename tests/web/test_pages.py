@@ -1,28 +1,22 @@
 """The pages in a real browser, with a virtual authenticator: what a person sees and presses."""
 
-import base64
-import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from interlock.errors import Refusal
 from interlock.identity.oauth_clients import OWN_ID
 from tests.services.world import DBA, DEV
-from tests.support.chromium import Browser, Page, chromium
+from tests.support.chromium import Browser, Page, chromium, key_of
 from tests.web.house import PASSWORD, House, trust
 from tests.web.oauth_client import Client, fields_in
 
 
 @pytest.fixture
 async def browser(house: House) -> AsyncIterator[Browser]:
-    certificate = x509.load_pem_x509_certificate((house.recordings.parent / "keys" / "server.pem").read_bytes())
-    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    async with chromium(base64.b64encode(hashlib.sha256(key).digest()).decode()) as opened:
+    async with chromium(key_of(house.recordings.parent / "keys" / "server.pem")) as opened:
         yield opened
 
 

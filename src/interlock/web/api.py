@@ -1,13 +1,15 @@
-"""The control plane's API as an ASGI application.
+"""The control plane's API as an ASGI application, with the console's pages beside it.
 
-No cookies, no sessions, no CORS: a browser page of another origin can call nothing, because every call needs a proof
-that only the holder of a key can make. TLS is the server's work (``app``).
+The API knows no cookies and no CORS: a page of another origin can call nothing, because every call needs a proof that
+only the holder of a key can make. The pages have a session of their own (``console.browser_sessions``), which opens no
+call of the API. TLS is the server's work (``app``).
 """
 
 from fastapi import FastAPI
 
 from interlock.web import pages
 from interlock.web.boundary import Boundary, catch_errors
+from interlock.web.console.pages import add_console
 from interlock.web.routers import (
     admission,
     agents,
@@ -83,5 +85,6 @@ def build_api(services: Services) -> FastAPI:
     for router in (*ROUTERS, *OPEN_ROUTERS):
         api.include_router(router)
     catch_errors(api)
+    add_console(api)
     api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)
     return api

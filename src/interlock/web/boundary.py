@@ -181,7 +181,7 @@ def _place(parts: Sequence[object]) -> str:
     return ".".join(str(part)[:40] for part in parts if part not in ("body", "query", "path")) or "the body"
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def answer_http_error(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     match status:
         case 404:
@@ -201,7 +201,7 @@ def catch_errors(api: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[..., Any]] = {
         InterlockError: _interlock_error,
         RequestValidationError: _bad_input,
-        HTTPException: _http_error,
+        HTTPException: answer_http_error,
     }
     for kind, handler in handlers.items():
         api.add_exception_handler(kind, handler)

@@ -52,7 +52,7 @@ async def watch(session_id: InPath, services: ServicesOf, caller: SignedInPerson
     if activity.closed_at is not None:
         raise Refusal("over", f"{session_id} is closed.", f"Type `interlock replay {session_id}`.")
     await read_recording(services.desk, person=caller.name, session_id=session_id)
-    return ndjson(_watched(services, caller, activity))
+    return ndjson(watched(services, caller, activity))
 
 
 @router.post("/{session_id}/cut")
@@ -60,7 +60,8 @@ async def cut(session_id: InPath, body: WithReason, services: ServicesOf, caller
     return answer(await cut_session(services.desk, by=caller.name, session_id=session_id, reason=body.reason))
 
 
-async def _watched(services: Services, caller: Caller, activity: Activity) -> AsyncIterator[bytes]:
+async def watched(services: Services, caller: Caller, activity: Activity) -> AsyncIterator[bytes]:
+    """The lines of a live session, as they come. The caller has checked that it may be watched."""
     loop = asyncio.get_running_loop()
     with services.watches.watching(activity.id, activity.gateway) as watch:
         begun = looked = loop.time()

@@ -60,14 +60,14 @@ async function proof(method, url, token) {
   return `${text}.${encode(signature)}`;
 }
 
-export async function call(method, path, body) {
+export async function call(method, path, body, credentials = "omit") {
   const url = location.origin + path;
   const login = await recall("login");
   const send = async () => {
     const headers = { DPoP: await proof(method, url, login?.token) };
     if (login) headers.Authorization = `DPoP ${login.token}`;
     if (body) headers["Content-Type"] = "application/json";
-    const answered = await fetch(url, { method, headers, body: body && JSON.stringify(body), credentials: "omit" });
+    const answered = await fetch(url, { method, headers, body: body && JSON.stringify(body), credentials });
     nonce = answered.headers.get("dpop-nonce") ?? nonce;
     return answered;
   };
@@ -255,8 +255,22 @@ async function approve() {
   told("Your approval is given. You may close this page.");
 }
 
+// --- the console: a session in a cookie, for the login whose key signs this very call
+
+const wanted = new URLSearchParams(location.search).get("next") ?? "";
+
+async function openConsole() {
+  const again = Date.now() - Number(sessionStorage.getItem("opened") ?? 0) < 3000;
+  sessionStorage.setItem("opened", Date.now());
+  if (again) throw new Error("The console needs its cookie, and this browser does not keep it.");
+  await call("POST", "/console/session", undefined, "same-origin");
+  const ours = wanted.startsWith("/") && !wanted.startsWith("//") && !wanted.includes("\\");
+  location.replace(ours ? wanted : "/");
+}
+
 async function start() {
   const fields = new URLSearchParams(location.search);
+  if (fields.get("left")) await keep("login", null);
   if (location.pathname === "/sign-in" && fields.get("state")) return finish(fields);
   await next();
   return showProviders();
@@ -267,6 +281,7 @@ async function next() {
   if (approving) return lookAtRequest();
   if (asked) return look();
   if (location.pathname === "/device") return show("device");
+  if (wanted) return openConsole();
   return account();
 }
 
@@ -283,6 +298,7 @@ at("device").addEventListener("submit", (event) => {
 press("with-passkey", withPasskey);
 press("add-passkey", addPasskey);
 press("sign-out", signOut);
+press("to-console", openConsole);
 press("approve-it", approve);
 press("allow", () => answer(true));
 press("refuse", () => answer(false));

@@ -1,0 +1,191 @@
+"""Decide: what waits for this person, one after another; and one request as all see it who may."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from interlock.domain.grants import RequestState
+from interlock.errors import NotFound, Refusal
+from interlock.services.deny_request import deny_request
+from interlock.services.give_approval import give_approval
+from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
+from interlock.services.passkeys import Shown, begin_presence, prove_for_request
+from interlock.services.review_request import review_request
+from interlock.services.step_up import step_up
+from interlock.services.withdraw_request import withdraw_request
+from interlock.web.authentication import ServicesOf
+from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
+from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.models import InPath, InQuery, answer
+from interlock.web.oauth import bad_request, needed
+from interlock.web.routers.entrance import address_of
+from interlock.web.services import Services
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_SHOWN = 50
+_LONGEST_CEREMONY = 100
+
+
+@router.get("/decide")
+async def inbox(request: Request, services: ServicesOf, visitor: Visiting, after: InQuery = "") -> Response:
+    """The one that has waited longest, and the others; ``after`` is what was just decided."""
+    waiting = await _waiting(services, visitor)
+    return await _show(request, services, visitor, waiting, waiting[0] if waiting else None, after=after)
+
+
+@router.get("/decide/{request_id}")
+async def decide_one(request_id: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    waiting = await _waiting(services, visitor)
+    view = await show_request(services.desk, person=visitor.name, request_id=request_id)
+    return await _show(request, services, visitor, waiting, view)
+
+
+@router.get("/requests/{request_id}")
+async def one(request_id: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    view = await show_request(services.desk, person=visitor.name, request_id=request_id)
+    return await _show_one(request, services, visitor, view)
+
+
+@router.get("/requests")
+async def mine(request: Request, services: ServicesOf, visitor: Visiting, scope: InQuery = "mine") -> Response:
+    wanted = Scope.ALL if scope == "all" else Scope.MINE
+    views = await list_requests(services.desk, person=visitor.name, scope=wanted, limit=100)
+    return page(request, visitor, "requests.html", title="Requests", place="decide", views=views, scope=wanted.value)
+
+
+@router.post("/requests/{request_id}/ceremony")
+async def ceremony(request_id: InPath, services: ServicesOf, act: Acting) -> JSONResponse:
+    """What the passkey is to sign: a challenge made of the digest of what the page showed."""
+    visitor, form = act
+    await show_request(services.desk, person=visitor.name, request_id=request_id)
+    return answer(await begin_presence(services.passkeys, login_id=visitor.login.id, digest=needed(form, "digest")))
+
+
+@router.post("/requests/{request_id}/approve")
+async def approve(request_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    visitor, form = act
+    number = visitor.number
+    try:
+        signed_at = None
+        if "credential" in form:
+            shown = _shown(form)
+            digest = needed(form, "digest")
+            signed_at = await prove_for_request(
+                services.passkeys, login_id=visitor.login.id, digest=digest, shown=shown
+            )
+            number = await open_session(services, visitor.login, visitor.number)
+        elif "totp" in form:
+            code = form["totp"].replace(" ", "")[:16]
+            await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
+            number = await open_session(services, visitor.login, visitor.number)
+        await give_approval(
+            services.desk,
+            login_id=visitor.login.id,
+            request_id=request_id,
+            digest=needed(form, "digest"),
+            signed_at=signed_at,
+        )
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        response = await _again(request, services, visitor, request_id, refusal)
+    else:
+        response = to(f"/decide?after={request_id}")
+    if number != visitor.number:
+        give_cookie(response, number)
+    return response
+
+
+@router.post("/requests/{request_id}/deny")
+async def deny(request_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    visitor, form = act
+    try:
+        await deny_request(services.desk, by=visitor.name, request_id=request_id, reason=form.get("reason", ""))
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return await _again(request, services, visitor, request_id, refusal)
+    return to(f"/decide?after={request_id}")
+
+
+@router.post("/requests/{request_id}/withdraw")
+async def withdraw(request_id: InPath, services: ServicesOf, act: Acting) -> Response:
+    visitor, _ = act
+    await withdraw_request(services.desk, person=visitor.name, request_id=request_id)
+    return to(f"/requests/{request_id}")
+
+
+async def _waiting(services: Services, visitor: Visitor) -> list[RequestView]:
+    """A held statement has somebody who waits in front of it: those come first, then the oldest."""
+    found = await list_requests(services.desk, person=visitor.name, scope=Scope.TO_DECIDE, limit=_SHOWN)
+    return sorted(found, key=lambda view: (view.request.session is None, view.request.opened_at))
+
+
+async def _show(
+    request: Request,
+    services: Services,
+    visitor: Visitor,
+    waiting: list[RequestView],
+    view: RequestView | None,
+    *,
+    after: str = "",
+) -> Response:
+    done = None
+    if after:
+        try:
+            done = await show_request(services.desk, person=visitor.name, request_id=after)
+        except NotFound:
+            done = None
+    context: dict[str, Any] = {"title": "Decide", "place": "decide", "waiting": waiting, "view": view, "done": done}
+    if view is not None:
+        context |= await _detail(services, visitor, view)
+    return page(request, visitor, "decide.html", **context)
+
+
+async def _show_one(
+    request: Request,
+    services: Services,
+    visitor: Visitor,
+    view: RequestView,
+    refusal: Refusal | None = None,
+) -> Response:
+    context = await _detail(services, visitor, view)
+    title = f"Request {view.request.id}"
+    status = 200 if refusal is None else 403
+    return page(
+        request,
+        visitor,
+        "request.html",
+        status=status,
+        title=title,
+        place="decide",
+        view=view,
+        problem=refusal,
+        **context,
+    )
+
+
+async def _detail(services: Services, visitor: Visitor, view: RequestView) -> dict[str, Any]:
+    review = await review_request(
+        services.desk, login_id=visitor.login.id, reader=visitor.name, request_id=view.request.id
+    )
+    return {"review": review, "content": view.request.content, "is_open": view.request.state is RequestState.OPEN}
+
+
+async def _again(request: Request, services: Services, visitor: Visitor, request_id: str, refusal: Refusal) -> Response:
+    """The same page with the reason."""
+    view = await show_request(services.desk, person=visitor.name, request_id=request_id)
+    return await _show_one(request, services, visitor, view, refusal)
+
+
+def _shown(form: dict[str, str]) -> Shown:
+    try:
+        credential = json.loads(form["credential"])
+    except (ValueError, RecursionError) as error:
+        raise bad_request("the credential is not JSON") from error
+    if not isinstance(credential, dict):
+        raise bad_request("the credential is no object")
+    return Shown(needed(form, "ceremony")[:_LONGEST_CEREMONY], credential)

@@ -1,0 +1,140 @@
+"""How things look on a page. Text of other people is data: markup is escaped, what would act is written out."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from interlock.domain.actions import Action
+from interlock.domain.durations import format_duration
+from interlock.domain.plain_text import acts, written_out
+
+_LONGEST = 100_000
+_SQL = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*.*?\*/)
+      | (?P<text>'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+      | (?P<name>"(?:[^"]|"")*")
+      | (?P<number>\b\d+(?:\.\d+)?\b|\$\d+)
+      | (?P<word>\b[A-Za-z_]+\b)""",
+    re.VERBOSE | re.DOTALL,
+)
+_DOES = re.compile("delete|drop|truncate|alter|update|insert|grant|revoke|create|merge|copy", re.IGNORECASE)
+_KEYS = re.compile(
+    "select|from|where|and|or|not|in|is|null|as|on|join|left|right|inner|outer|full|cross|using|group|by|order|having|"
+    "limit|offset|union|all|distinct|values|set|into|table|view|index|schema|database|column|constraint|add|cascade|"
+    "restrict|returning|with|recursive|case|when|then|else|end|begin|commit|rollback|between|like|exists|function|"
+    "trigger|primary|key|foreign|references|default|unique|check|explain|analyze|call|do|prepare|execute|declare",
+    re.IGNORECASE,
+)
+
+
+def finish(value: object) -> object:
+    """What every ``{{ … }}`` goes through before it is escaped: acting characters are written out, None is nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return written_out(value)
+    return value
+
+
+def lines(text: object) -> Markup:
+    """Text of several lines. What acts is written out and marked, so that it is not taken for what was written."""
+    return _marked(str(text)[:_LONGEST])
+
+
+def sql(text: object) -> Markup:
+    """A statement exactly as it was sent, with its words told apart by colour. The colours are no judgement."""
+    source = str(text)[:_LONGEST]
+    out: list[str] = []
+    at = 0
+    for match in _SQL.finditer(source):
+        kind = match.lastgroup or ""
+        kind = "text" if kind == "tag" else kind
+        said = match.group()
+        if kind == "word":
+            kind = "does" if _DOES.fullmatch(said) else "key" if _KEYS.fullmatch(said) else ""
+        out.append(_marked(source[at : match.start()]))
+        out.append(f'<span class="sql-{kind}">{_marked(said)}</span>' if kind else _marked(said))
+        at = match.end()
+    out.append(_marked(source[at:]))
+    return Markup("".join(out))  # noqa: S704 -- every piece was escaped above
+
+
+def moment(at: datetime | None, form: str = "full") -> Markup:
+    """A time: the page's script puts it into the reader's zone, the exact UTC is in the title."""
+    if at is None:
+        return Markup("")
+    at = at.astimezone(UTC)
+    shown = {"day": f"{at:%Y-%m-%d}", "clock": f"{at:%H:%M:%S}"}.get(form, f"{at:%Y-%m-%d %H:%M} UTC")
+    exact = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"
+    return Markup('<time datetime="{}" data-form="{}" title="{}">{}</time>').format(
+        at.isoformat().replace("+00:00", "Z"), form, exact, shown
+    )
+
+
+def left(at: datetime, now: datetime) -> Markup:
+    """How long until ``at``; the script keeps counting."""
+    return Markup('<time data-until="{}" title="{}">{}</time>').format(
+        at.astimezone(UTC).isoformat().replace("+00:00", "Z"), f"{at:%Y-%m-%d %H:%M:%S} UTC", rough(at - now)
+    )
+
+
+def rough(duration: timedelta) -> str:
+    """A duration as people say it: ``3 d``, ``2 h 5 min``, ``40 s``."""
+    seconds = max(0, int(duration.total_seconds()))
+    if seconds >= 86400 * 2:
+        return f"{seconds // 86400} d"
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
+
+
+def duration(value: object) -> str:
+    """``2h``, ``90m``; seconds are taken as well."""
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return format_duration(timedelta(seconds=value)) if isinstance(value, int | float) else ""
+
+
+def bind(value: object) -> str:
+    """A bind value as SQL would write it."""
+    return "NULL" if value is None else "'" + written_out(str(value)).replace("'", "''") + "'"
+
+
+def by_width(actions: Iterable[str]) -> list[str]:
+    """Actions from the narrowest to the widest."""
+    order = [action.value for action in Action]
+    return sorted((str(action) for action in actions), key=lambda name: order.index(name) if name in order else 99)
+
+
+def clock(seconds: float) -> str:
+    """A place in a recording: ``1:02.500``, ``1:00:02.500``."""
+    minutes, rest = divmod(max(0.0, seconds), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:06.3f}" if hours else f"{minutes}:{rest:06.3f}"
+
+
+FILTERS: dict[str, Any] = {
+    "lines": lines,
+    "sql": sql,
+    "moment": moment,
+    "duration": duration,
+    "bind": bind,
+    "clock": clock,
+    "rough": rough,
+    "by_width": by_width,
+}
+
+
+def _marked(text: str) -> Markup:
+    if text.isprintable():
+        return escape(text)
+    out = []
+    for character in text:
+        if character in "\n\t" or not acts(character):
+            out.append(escape(character))
+        else:
+            out.append(Markup('<span class="acts">{}</span>').format(written_out(character)))
+    return Markup("").join(out)

@@ -1,0 +1,70 @@
+"""The pages, each with something to see on it: what the pictures are taken of and what is checked for everybody."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises, records_of
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """``name`` of the picture, who looks, and where."""
+
+    name: str
+    person: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Numbers of what is to be seen."""
+
+    asked: str
+    held: str
+    live: str
+    closed: str
+    grant: str
+
+
+async def set_up(premises: Premises) -> Stage:
+    """A company at work."""
+    house = premises.house
+    began = house.clock.now()
+    house.clock.at = began - timedelta(hours=3)
+    old = await premises.lend(DEV, "writer", OPS, LEAD, reason="close the orders of last year")
+    session = await premises.connect(old, "s-1111111111111")
+    house.clock.advance(timedelta(seconds=96))
+    await premises.close(session, records_of(DEV, house.clock.now() - timedelta(seconds=96)))
+    # Each one-time code takes half a minute; at the end it is now.
+    house.clock.at = began - timedelta(minutes=20)
+    premises.hands.clear()
+    grant = await premises.lend(DEV, "writer", DBA, LEAD, reason="clean up closed orders")
+    live = await premises.connect(grant, "s-2222222222222")
+    asked = await premises.ask(OPS, "reader", resource="billing", reason="check the invoice run of November")
+    await premises.ask(DEV, "reader", resource="billing", reason="compare an invoice with its order")
+    for duty, person, content in (("develop", DEV, "sha256:1f0c"), ("review", LEAD, "sha256:1f0c")):
+        client = await premises.hand(person)
+        named = {"chain": "release", "duty": duty, "artifact": "change:4711"}
+        await client.post("/v1/duties/take", named)
+        await client.post("/v1/duties/done", {**named, "content": content})
+    house.clock.at = datetime.now(UTC).replace(microsecond=0)
+    text = "DELETE FROM orders\nWHERE status = 'closed'\n  AND updated_at < $1; -- all of them"
+    held = await premises.hold(live, DEV, text, parameters=("2026-01-01", None))
+    return Stage(str(asked["id"]), held, live, session, grant.id)
+
+
+def scenes(stage: Stage) -> list[Scene]:
+    return [
+        Scene("home", DEV, "/"),
+        Scene("home-waiting", DBA, "/"),
+        Scene("ask", DEV, "/ask"),
+        Scene("ask-for", OPS, "/ask?resource=billing"),
+        Scene("decide", SECOND, f"/decide/{stage.held}"),
+        Scene("decide-grant", LEAD, f"/decide/{stage.asked}"),
+        Scene("requests", SECOND, "/requests?scope=all"),
+        Scene("request", DEV, f"/requests/{stage.held}"),
+        Scene("live", SECOND, "/live"),
+        Scene("live-session", SECOND, f"/live/{stage.live}"),
+        Scene("you", SECOND, "/you"),
+        Scene("nothing", DEV, "/no-such-page"),
+    ]

@@ -1,0 +1,73 @@
+"""`make screenshots`: a picture of each page, in both themes and on a phone, in the folder that is named.
+
+python -m tests.web.console.screenshots FOLDER [NAME …]
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from interlock.store.connecting import APPLICATION_ROLE
+from interlock.store.embedded import EmbeddedPostgres
+from interlock.store.home import DATABASE, OWNER_ROLE, embedded_address
+from interlock.store.migrate import migrate
+from interlock.store.state import PostgresState
+from tests.support.chromium import Browser, Page, chromium, key_of
+from tests.support.databases import server_folder
+from tests.web.console.premises import Premises, open_premises
+from tests.web.console.scenes import scenes, set_up
+
+_LOOKS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
+    "light": (1280, 800, "light"),
+    "dark": (1280, 800, "dark"),
+    "phone": (390, 844, "light"),
+}
+
+
+async def take(premises: Premises, browser: Browser, folder: Path, names: Sequence[str]) -> None:
+    stage = await set_up(premises)
+    pages: dict[str, Page] = {}
+    for scene in scenes(stage):
+        if names and scene.name not in names:
+            continue
+        if scene.person not in pages:
+            pages[scene.person] = await premises.enter(browser, scene.person)
+        page = pages[scene.person]
+        await page.go(premises.origin + scene.path)
+        await picture(page, folder, scene.name)
+    page = await browser.page()
+    await page.go(f"{premises.origin}/sign-in")
+    await page.shows("sign-in")
+    await picture(page, folder, "sign-in")
+
+
+async def picture(page: Page, folder: Path, name: str) -> None:
+    for look, (width, height, scheme) in _LOOKS.items():
+        await page.tab.set_viewport_size({"width": width, "height": height})
+        await page.tab.emulate_media(color_scheme=scheme)
+        await page.tab.screenshot(path=folder / f"{name}-{look}.png", full_page=look == "phone")
+
+
+async def run(folder: Path, names: Sequence[str]) -> None:
+    with server_folder() as home:
+        server = EmbeddedPostgres(home / "postgres", logins=(OWNER_ROLE, APPLICATION_ROLE), database=DATABASE)
+        await asyncio.to_thread(server.start)
+        try:
+            address = embedded_address(server)
+            await migrate(address.owner_url)
+            state = PostgresState(address.url)
+            async with open_premises(state, address, home) as premises:
+                certificate = home / "keys" / "server.pem"
+                async with chromium(key_of(certificate)) as browser:
+                    await take(premises, browser, folder, names)
+            await state.close()
+        finally:
+            await asyncio.to_thread(server.stop)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    asyncio.run(run(target, sys.argv[2:]))
