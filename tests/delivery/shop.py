@@ -67,6 +67,7 @@ class Shop:
     @classmethod
     async def open(cls, world: World, folder: Path, forge: ForgeDouble, **changes: Any) -> "Shop":
         origin = Origin.create(folder / "shop.git")
+        origin.seconds = changes.pop("start", 0)
         files = {**FILES, **changes.pop("files", {})}
         first = origin.commit(files, author=mail(LEAD))
         origin.move("main", first)
@@ -82,12 +83,15 @@ class Shop:
             forge="hub",
             project=PROJECT,
             ci_duty=changes.pop("ci_duty", "build-review"),
+            builders=changes.pop("builders", {}),
             checks=Checks("test", frozenset({"ci"}), "runner[bot]") if changes.pop("checks", False) else None,
             environments={"production": Environment("production"), "staging": Environment("staging")},
         )
         configuration = _configuration(repository, by, people)
         await world.apply(configuration)
-        opened = OPENERS[forge.kind](ForgeSettings("hub", forge.api, SECRET, "token", frozenset({"robot"})))
+        opened = OPENERS[forge.kind](
+            ForgeSettings("hub", forge.api, SECRET, "token", frozenset({"robot", "agent-of-dba"}))
+        )
         attestor = SigningAttestor(new_key())
         mirrors = GitRepositories(folder / "mirrors", configuration.repositories)
         delivery = Delivery(world.desk, mirrors, attestor, {"hub": opened})
@@ -189,6 +193,8 @@ def _configuration(
     identities = [Identity("email", mail(person), person) for person in PEOPLE]
     identities += [Identity("hub", login(person), person) for person in PEOPLE]
     identities.append(Identity("hub", "runner[bot]", ADMIN))
+    identities.append(Identity("hub", "dev-second", DEV))
+    identities.append(Identity("hub", "agent-of-dba", DBA))
     identities.append(Identity("hub", "robot", DEV))
     identities.append(Identity("email", "robot@mail.example", DEV))
     configuration = company(

@@ -174,18 +174,19 @@ async def _not_whole(delivery: Delivery, asked: _Asked, base: str) -> Missing:
 
 
 def _concerns(evidence: Evidence, asked: _Asked) -> bool:
-    """Evidence of the chain, for this branch, for this environment or none."""
-    return (
-        evidence.chain == asked.chain.name
-        and evidence.branch in ("", asked.repository.branch)
-        and evidence.environment in ("", asked.environment)
-    )
+    """Evidence of the chain, for this environment or none."""
+    return evidence.chain == asked.chain.name and evidence.environment in ("", asked.environment)
+
+
+def _is_for(evidence: Evidence, asked: _Asked) -> bool:
+    """Whether it was given for the protected branch; a push is for none."""
+    return evidence.branch in ("", asked.repository.branch)
 
 
 def _shared(asked: _Asked, change: Change, evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
     found: dict[str, list[Evidence]] = {}
     for one in evidence:
-        if one.counts and one.commit == change.sha and one.how is not Known.BUILD:
+        if one.counts and one.commit == change.sha and one.how is not Known.BUILD and _is_for(one, asked):
             found.setdefault(one.duty, []).append(one)
     return found
 
@@ -236,9 +237,13 @@ async def _own(
     for one in evidence:
         if one.duty not in (repository.reviews, repository.ci_duty) or one.how is Known.BUILD:
             continue
+        if one.commit not in final | {commit.sha for commit in step.commits}:
+            continue
         said = f"{one.person} did {one.duty} on {one.commit[:SHORT]} at {one.at:%Y-%m-%d %H:%M} UTC"
         if not one.counts:
             stale.setdefault(one.duty, []).append(f"{said}, which no longer counts: {one.voided_why}.")
+        elif not _is_for(one, asked):
+            stale.setdefault(one.duty, []).append(f"{said}, for the branch {one.branch}.")
         elif one.commit not in final:
             stale.setdefault(one.duty, []).append(f"{said}, another revision.")
         elif not one.base or not await delivery.repositories.is_ancestor(repository.name, one.base, step.base):

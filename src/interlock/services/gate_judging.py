@@ -62,19 +62,25 @@ class Judge:
             missing += self._first(run)
         missing += self._nobody_did(runs)
         missing += self._unfit()
-        if missing:
-            return self._told(missing)
-        shared = [duty for duty in self._before if duty not in self._of_step]
+        shared = [duty for duty in self._before if duty not in self._of_step and self._did(duty)]
         choices = [self._able(self.shared.get(duty, ()), duty) for duty in shared]
         told: list[Missing] = []
         for chosen in itertools.islice(itertools.product(*choices), _TRIED):
             fixed = dict(zip(shared, chosen, strict=True))
             found = [self._seat(run, fixed) for run in runs]
             objections = [one for one in found if isinstance(one, Missing)]
-            if not objections:
+            if not objections and not missing:
                 return self._accepted(runs, fixed, [one for one in found if not isinstance(one, Missing)])
             told = told or objections
-        return self._told(told or [Missing("separated", "No way was found to name a person for each duty.")])
+            if not objections:
+                told = []
+                break
+        if not missing and not told:
+            told = [Missing("separated", "No way was found to name a person for each duty.")]
+        return self._told([*missing, *told])
+
+    def _did(self, duty: str) -> bool:
+        return bool(self._able(self.shared.get(duty, ()), duty))
 
     @property
     def _before(self) -> tuple[str, ...]:
@@ -161,6 +167,8 @@ class Judge:
         needed = self._needed(run)
         skipped = {duty for duty in self._before if duty in self._of_step and duty not in needed}
         chain = replace(self.standing.chain, duties=tuple(d for d in self.standing.chain.duties if d not in skipped))
+        # A duty that nobody did is said elsewhere; what was done is looked at all the same.
+        needed = tuple(duty for duty in needed if self._able(run.own.get(duty, ()), duty))
         own = [self._able(run.own.get(duty, ()), duty) for duty in needed]
         told: Missing | None = None
         for chosen in itertools.islice(itertools.product(*own), _TRIED):
@@ -218,7 +226,7 @@ class Judge:
 
     def _unowned(self, run: Run, chain: Duties, persons: Mapping[str, frozenset[str]]) -> Missing | None:
         """A code owner of each owned path must be among those who could be seated as the reviewer of this step."""
-        if self.reviews not in self._needed(run):
+        if self.reviews not in persons:
             return None
         fit = set()
         for evidence in self._able(run.own.get(self.reviews, ()), self.reviews):
