@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.delivery import Evidence, Known
 from interlock.domain.detections import Alarm, Response
 from interlock.domain.duties import Duty
@@ -95,6 +96,7 @@ DUTY = Duty("t-00000001", "release", "change:C1", "review", DEV.name, NOW, "ab",
 ALARM = Alarm("nights", 7, Response.HOLD, NOW, "It is late.", DEV.name, "s-1", "orders", "g-1", ("s-1",))
 SEGMENT = Segment("s-000000000001", 1, "ab" * 32, 7, NOW)
 RECORDING_KEY = RecordingKey("s-000000000001", "wrapped", "m-1", NOW, destroyed_at=LATER)
+ACCOUNT = UpstreamAccount(GRANT.id, DEV.name, "orders", "dev@acme.example#g-00000001", NOW, ended_at=LATER)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -107,6 +109,7 @@ WORLD: tuple[Entity, ...] = (
     EVIDENCE,
     SEGMENT,
     RECORDING_KEY,
+    ACCOUNT,
     CLIENT,
     EXTENSION,
     PROVISIONED,

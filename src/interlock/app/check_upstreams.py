@@ -54,11 +54,18 @@ async def _sign_in_to_postgres(name: str, resource: Resource, credential: Upstre
         return _unreachable(name, resource, error)
     try:
         superuser = await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = session_user")
+        creates = await connection.fetchval("SELECT rolcreaterole FROM pg_roles WHERE rolname = session_user")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         return doubtful(name, f"{resource.name} lets {credential.user} in, and then says: {error}.", "Look at its log.")
     finally:
         with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             await connection.close(timeout=_CONNECT_S)
+    if resource.personal and not (superuser or creates):
+        return bad(
+            name,
+            f"{resource.name} has account: per-person, and {credential.user} may not make roles there.",
+            f"As a superuser of that server: ALTER ROLE {credential.user} CREATEROLE",
+        )
     if superuser:
         return doubtful(
             name,

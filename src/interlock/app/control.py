@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import uvicorn
 from obstore.store import LocalStore
 
+from interlock.app.accounts import keepers_of, keeping_accounts, open_account_secrets
 from interlock.app.delivering import open_delivery
 from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
@@ -82,7 +83,8 @@ async def run_control(
         published, signer = open_published(plan.folder)
         witnesses = addresses_of(plan.configuration.witnesses)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
-        credentials = Credentials(plan.configuration.resources, adapters.vaults)
+        own = open_account_secrets(plan.folder)
+        credentials = Credentials(plan.configuration.resources, adapters.vaults, own)
         outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
         delivery, attestor = await open_delivery(plan, desk, credentials, adapters.forges)
         services = open_services(
@@ -110,6 +112,7 @@ async def run_control(
                 feeding_sinks(
                     state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder, outflow
                 ),
+                keeping_accounts(desk, credentials, keepers_of(adapters.protocols)),
             ):
                 await _serve(services, plan, files, authority, asked, ready)
         finally:

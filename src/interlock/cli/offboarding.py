@@ -111,18 +111,22 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
         {"what": "session", "id": one["session"], "entry": one["closed"]["position"] if one["closed"] else None}
         for one in report["sessions"]
     ]
+    accounts = [
+        {"what": "account", "id": one["account"], "entry": one["ended"]["position"] if one["ended"] else None}
+        for one in report["accounts"]
+    ]
     answer = {
         "person": report["person"],
         "by": report["by"],
         "at": report["at"],
-        "ended": [*ended, *sessions],
+        "ended": [*ended, *sessions, *accounts],
         "remains": report["remains"],
         **more,
     }
 
     def show(console: Console) -> None:
         console.print(f"{harmless(report['person'])} has left. Ended, each with its ledger entry:", soft_wrap=True)
-        for one in (*ended, *sessions):
+        for one in (*ended, *sessions, *accounts):
             if one["entry"] is not None:
                 console.print(f"  {one['entry']:>6}  {one['what']} {harmless(str(one['id']))}", soft_wrap=True)
         for contract in more.get("without_sponsor", ()):
@@ -157,7 +161,8 @@ def _said_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _entries(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     closed = [one["closed"] for one in said["sessions"] if one["closed"]]
-    return [*said["ended"], *closed]
+    accounts = [one["ended"] for one in said.get("accounts", ()) if one["ended"]]
+    return [*said["ended"], *closed, *accounts]
 
 
 def _compare(entries: list[Mapping[str, Any]], ledger: Path) -> None:

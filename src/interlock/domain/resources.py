@@ -28,6 +28,11 @@ class Resource:
     labels: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def personal(self) -> bool:
+        """Whether each person and grant has an account of its own there (``account: per-person``)."""
+        return self.settings.get("account") == "per-person"
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:

@@ -18,6 +18,30 @@ class PolicyActivated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountMade(Event):
+    """An account was made on a resource for one person and one grant; the resource lets nobody in with it after
+    ``ends_at``."""
+
+    kind: ClassVar[str] = "account.made"
+    account: str
+    grant: str
+    person: str
+    resource: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEnded(Event):
+    """The resource no longer has the account of a grant that is over."""
+
+    kind: ClassVar[str] = "account.ended"
+    account: str
+    grant: str
+    person: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonAdded(Event):
     """A person came to be known."""
 

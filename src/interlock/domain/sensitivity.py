@@ -88,6 +88,7 @@ _PUBLIC = (
     "workload",
 )
 _SENSITIVE = (
+    "account",
     "actor",
     "address",
     "before",

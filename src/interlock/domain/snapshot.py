@@ -42,7 +42,8 @@ class Snapshot:
     ``people``, ``contracts``, ``grants``, ``logins`` hold what is not over; what ended leaves the maps, so that
     absence is the one sign of an end. ``credentials`` is keyed by the resource's name; ``cuts`` maps the id of a live
     session that somebody ordered to be cut to the sentence for its client, ``alarms`` one whose next statement is to
-    be approved by another person to the sentence that says why.
+    be approved by another person to the sentence that says why. ``accounts`` has a person's own account on a resource,
+    by its grant.
     """
 
     version: int
@@ -56,3 +57,4 @@ class Snapshot:
     held: Mapping[str, HeldRequest] = field(default_factory=dict)
     cuts: Mapping[str, str] = field(default_factory=dict)
     alarms: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, UpstreamCredential] = field(default_factory=dict)

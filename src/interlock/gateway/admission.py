@@ -103,10 +103,18 @@ def read_login(der: bytes, snapshot: Snapshot, now: datetime) -> Login | Refused
     return login
 
 
+PENDING = "account-pending"
+"""The code of a refusal that a moment's wait may lift: the account of the grant is being made."""
+
+
 def admit(
-    login_id: str, resource_name: str, kind: str, known: tuple[Snapshot, Rules], now: datetime
+    login_id: str, resource_name: str, kind: str, known: tuple[Snapshot, Rules], now: datetime, user: str = ""
 ) -> Rights | Refused:
-    """The rights under which a session may open, or why none may."""
+    """The rights under which a session may open, or why none may.
+
+    Where each grant has an account of its own, a session rests on one grant: that of the role which ``user`` names, or
+    of the one that allows the most.
+    """
     snapshot, rules = known
     login = snapshot.logins.get(login_id)
     if login is None or not login.active(now):
@@ -123,6 +131,16 @@ def admit(
     carried = [grant for grant in mine if _why_not_carried(grant, login, known, now) is None]
     if not carried:
         return _explain_no_grant(mine, login, person, resource, known, now)
+    if resource.personal:
+        chosen = _choose(carried, rules, user)
+        own = snapshot.accounts.get(chosen.id)
+        if own is None:
+            return Refused(
+                f"Your account on {resource.name} for the grant {chosen.id} is not made yet. Try again in a moment; "
+                "if it stays so, tell the operator: interlock doctor",
+                PENDING,
+            )
+        return _open_rights(login, person, resource, own, [chosen], known, now)
     credential = snapshot.credentials.get(resource.name)
     if resource.credential is not None and credential is None:
         return Refused(
@@ -131,6 +149,12 @@ def admit(
             "no-credential",
         )
     return _open_rights(login, person, resource, credential, carried, known, now)
+
+
+def _choose(carried: list[Grant], rules: Rules, user: str) -> Grant:
+    named = [grant for grant in carried if grant.role == user]
+    roles = rules.configuration.roles
+    return max(named or carried, key=lambda grant: (len(roles[grant.role].allow), grant.ends_at, grant.id))
 
 
 def _open_rights(

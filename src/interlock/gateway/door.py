@@ -1,9 +1,13 @@
 """Who may come in: the credentials that a machine hands over, judged by what is known now."""
 
+import asyncio
+
 from interlock.errors import InterlockError, Refusal
-from interlock.gateway.admission import Rights, admit, read_login
+from interlock.gateway.admission import PENDING, Rights, admit, read_login
 from interlock.gateway.shared import Shared
 from interlock.ports.protocol import Credentials, Refused
+
+_LOOK_S = 0.05
 
 
 def judge_clear_text(*, allowed: bool, local: bool) -> Refused | None:
@@ -28,10 +32,17 @@ async def judge_credentials(shared: Shared, kind: str, credentials: Credentials,
     holder = await _find_login(shared, credentials, address)
     if isinstance(holder, Refused):
         return holder
-    known = shared.known
-    if known is None:
-        return _stale(shared)
-    return admit(holder, credentials.resource, kind, known, shared.now())
+    until = shared.clock.steady() + shared.limits.admission_wait_s
+    while True:
+        known = shared.known
+        if known is None:
+            return _stale(shared)
+        verdict = admit(holder, credentials.resource, kind, known, shared.now(), credentials.user)
+        # The account of a grant that has just started is made within a moment.
+        pending = isinstance(verdict, Refused) and verdict.code == PENDING
+        if not pending or shared.clock.steady() >= until:
+            return verdict
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _find_login(shared: Shared, credentials: Credentials, address: str) -> str | Refused:

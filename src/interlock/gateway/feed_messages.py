@@ -19,6 +19,7 @@ _ROWS: Mapping[str, type] = {
     "held": HeldRequest,
     "cuts": str,
     "alarms": str,
+    "accounts": UpstreamCredential,
 }
 
 Key = tuple[str, str]

@@ -8,10 +8,13 @@ Holds to:
 """
 
 import asyncio
+import base64
+import hmac
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.resources import CredentialSource, Resource
 from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import Failure
@@ -22,15 +25,37 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class AccountSecrets:
+    """The secrets of accounts that Interlock makes: made from ``key`` and the account's name, and kept nowhere.
+
+    ``installation`` is written on each account, so that no other installation takes it for its own.
+    """
+
+    installation: str
+    key: bytes = field(repr=False)
+
+    def credential_of(self, account: UpstreamAccount) -> UpstreamCredential:
+        return UpstreamCredential(account.name, self.secret_of(account.name))
+
+    def secret_of(self, name: str) -> str:
+        return base64.urlsafe_b64encode(hmac.digest(self.key, name.encode(), "sha256")).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """``vaults`` are keyed by their scheme."""
+    """``vaults`` are keyed by their scheme. ``accounts`` makes the secrets of people's own accounts on resources."""
 
     resources: Mapping[str, Resource]
     vaults: Mapping[str, Vault]
+    accounts: AccountSecrets | None = None
 
     async def fetch_all(self) -> dict[str, UpstreamCredential]:
-        """The credentials by resource, without those that cannot be fetched now. Never raises for one of them."""
-        sources = {r.name: r.credential for r in self.resources.values() if r.credential is not None}
+        """The credentials by resource, without those that cannot be fetched now. Never raises for one of them.
+
+        That of a resource with an account for each person is no gateway's: with it accounts are made.
+        """
+        shared = [resource for resource in self.resources.values() if not resource.personal]
+        sources = {r.name: r.credential for r in shared if r.credential is not None}
         fetched = await asyncio.gather(*(self._fetch_or_tell(name, source) for name, source in sources.items()))
         return {name: one for name, one in zip(sources, fetched, strict=True) if one is not None}
 

@@ -25,7 +25,7 @@ from interlock.domain.grants import RequestKind, RequestState
 from interlock.domain.snapshot import HeldRequest, PolicyText, Snapshot, UpstreamCredential
 from interlock.errors import Failure
 from interlock.ports.state import Entity, Reading
-from interlock.services.credentials import Credentials
+from interlock.services.credentials import AccountSecrets, Credentials
 from interlock.services.desk import Desk
 from interlock.services.endings import MANY
 from interlock.services.feed_changes import Translation, credentials_message, held_request
@@ -51,8 +51,14 @@ async def follow(desk: Desk, credentials: Credentials, outflow: Outflow | None =
             yield message
 
 
-async def take_snapshot(desk: Desk, reading: Reading, secrets: Mapping[str, UpstreamCredential]) -> Snapshot:
-    """Everything that is not over, as it is in ``reading``. ``secrets`` are the credentials by resource."""
+async def take_snapshot(
+    desk: Desk,
+    reading: Reading,
+    secrets: Mapping[str, UpstreamCredential],
+    own: AccountSecrets | None = None,
+) -> Snapshot:
+    """Everything that is not over, as it is in ``reading``. ``secrets`` are the credentials by resource, ``own`` makes
+    those of people's own accounts."""
     now = desk.clock.now()
     policy = await reading.policy()
     if policy is None:
@@ -70,6 +76,7 @@ async def take_snapshot(desk: Desk, reading: Reading, secrets: Mapping[str, Upst
         held=await _held(desk, reading),
         cuts={activity.id: activity.cut_why for activity in live if activity.cut_why},
         alarms={activity.id: activity.held_why for activity in live if activity.held_why},
+        accounts={} if own is None else {a.id: own.credential_of(a) for a in await reading.accounts(live=True)},
     )
 
 
@@ -104,16 +111,16 @@ class _Follower:
         """Up to where the state was heard."""
         self._told = 0
         """The version of the last snapshot or change that was told: what concerns no gateway is not."""
-        self._translation = Translation()
+        self._translation = Translation((), credentials.accounts)
         self._lease_s = desk.configuration.timing.lease.total_seconds()
 
     async def start(self) -> Message:
         self._secrets = await self._credentials.fetch_all()
         async with self._desk.state.reading() as reading:
             await self._desk.check_policy(reading)
-            snapshot = await take_snapshot(self._desk, reading, self._secrets)
+            snapshot = await take_snapshot(self._desk, reading, self._secrets, self._credentials.accounts)
         self._version = self._told = snapshot.version
-        self._translation = Translation(snapshot.alarms)
+        self._translation = Translation(snapshot.alarms, self._credentials.accounts)
         self._stopped = self._outflow.why_stopped
         plain = to_plain(snapshot)
         return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": plain, "stopped": self._stopped}

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.codec import to_plain
 from interlock.domain.grants import Activity, Grant, Login, Request, RequestKind, RequestState
 from interlock.domain.people import Contract, Person
 from interlock.domain.snapshot import HeldRequest, PolicyText, UpstreamCredential
 from interlock.ports.state import Entity
+from interlock.services.credentials import AccountSecrets
 
 
 def held_request(request: Request) -> HeldRequest:
@@ -37,8 +39,9 @@ class Translation:
     ``alarms`` are the sessions that it was told of as to be held.
     """
 
-    def __init__(self, alarms: Iterable[str] = ()) -> None:
+    def __init__(self, alarms: Iterable[str] = (), own: AccountSecrets | None = None) -> None:
         self._alarms = set(alarms)
+        self._own = own
         self._holds: dict[str, set[str]] = {}
 
     def message(self, version: int, at: datetime, entities: Iterable[Entity]) -> Mapping[str, Any] | None:
@@ -75,6 +78,8 @@ class Translation:
                 yield self._held(entity)
             case Activity():
                 yield from self._session(entity)
+            case UpstreamAccount() if self._own is not None:
+                yield "accounts", entity.id, None if entity.ended_at else self._own.credential_of(entity)
 
     def _held(self, request: Request) -> tuple[str, str, object]:
         told = self._holds.setdefault(request.session or "", set())

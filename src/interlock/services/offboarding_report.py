@@ -5,6 +5,7 @@ Holds to:
 * everything that ended in the act stands beside ``person.ended`` in the ledger, in one unit of work: the report is
   those entries themselves, with their bodies and links, and not a list of its own
 * a session that was live then is over when its gateway has said so; until it has, it remains, by its number and gateway
+* an account that the person had on a resource is over when the resource has said so; until then it remains, by its name
 * nothing has to be asked for again: a gateway that was away learns of the end when it comes back, opens nothing before
   it has, and says what it closed. The report is made anew each time it is asked for, until nothing remains
 * who could offboard the person, or may read the ledger, may read it
@@ -14,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.grants import Activity
 from interlock.domain.people import Person
-from interlock.domain.rights_events import PersonEnded
+from interlock.domain.rights_events import AccountEnded, PersonEnded
 from interlock.domain.work_events import SessionClosed
 from interlock.errors import NotFound, Refusal
 from interlock.ledger.entries import read_body
@@ -49,6 +51,16 @@ class SessionThen:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountThen:
+    """An account on a resource that the person had; ``ended`` is the entry of its end, None while it remains."""
+
+    account: str
+    resource: str
+    ended_at: datetime | None
+    ended: Proved | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """``remains`` names what has not answered; the offboarding is done when it is empty."""
 
@@ -57,6 +69,7 @@ class Report:
     at: datetime
     ended: tuple[Proved, ...]
     sessions: tuple[SessionThen, ...]
+    accounts: tuple[AccountThen, ...]
     remains: tuple[str, ...]
     made_at: datetime
 
@@ -79,13 +92,22 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
             raise Refusal("not-offboarded", f"{name} has not left.", f"Type `interlock offboard {name}`.")
         act = await _entries_of_act(reading, person)
         sessions = [await _session(reading, activity) for activity in await _live_then(reading, person)]
-    remains = tuple(f"session {one.session} on gateway {one.gateway}" for one in sessions if one.closed is None)
+        accounts = [
+            await _account(reading, account)
+            for account in await reading.accounts(person=name)
+            if account.ended_at is None or account.ended_at >= person.ended_at
+        ]
+    remains = (
+        *(f"session {one.session} on gateway {one.gateway}" for one in sessions if one.closed is None),
+        *(f"account {one.account} on {one.resource}" for one in accounts if one.ended is None),
+    )
     return Report(
         person=name,
         by=act[0].actor,
         at=act[0].at,
         ended=tuple(_proved(entry) for entry in act),
         sessions=tuple(sessions),
+        accounts=tuple(accounts),
         remains=remains,
         made_at=desk.clock.now(),
     )
@@ -128,6 +150,16 @@ async def _session(reading: Reading, activity: Activity) -> SessionThen:
             if isinstance(event, SessionClosed) and event.session == activity.id:
                 closed = _proved(entry)
     return SessionThen(activity.id, activity.resource, activity.gateway, activity.closed_at, closed)
+
+
+async def _account(reading: Reading, account: UpstreamAccount) -> AccountThen:
+    ended = None
+    if account.ended_at is not None:
+        for entry in await reading.ledger_search(account.name, limit=_MANY):
+            event = read_body(entry.body).event
+            if isinstance(event, AccountEnded) and event.grant == account.id:
+                ended = _proved(entry)
+    return AccountThen(account.name, account.resource, account.ended_at, ended)
 
 
 def _proved(entry: LedgerEntry) -> Proved:

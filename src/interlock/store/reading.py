@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Text, and_, cast, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
@@ -295,6 +296,19 @@ class PostgresReading:
         table = tables.recording_keys
         query = select(table).where(table.c.master != wrapped_by_other_than, table.c.destroyed_at.is_(None))
         return await self._all(RecordingKey, query.order_by(table.c.session).limit(limit))
+
+    async def account(self, grant_id: str) -> UpstreamAccount | None:
+        return await self._one(UpstreamAccount, id=grant_id)
+
+    async def accounts(self, *, live: bool = False, person: str | None = None) -> Sequence[UpstreamAccount]:
+        """With ``live`` those that their resource still has."""
+        table = tables.accounts
+        query = select(table).order_by(table.c.made_at, table.c.id)
+        if live:
+            query = query.where(table.c.ended_at.is_(None))
+        if person is not None:
+            query = query.where(_is_person(table, person))
+        return await self._all(UpstreamAccount, query)
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

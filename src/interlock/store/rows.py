@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from sqlalchemy import JSON, Table
 
+from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.codec import from_plain, to_plain
 from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
@@ -136,6 +137,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(Evidence, tables.evidence),
     Form(Segment, tables.segments),
     Form(RecordingKey, tables.recording_keys),
+    Form(UpstreamAccount, tables.accounts),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

@@ -425,6 +425,17 @@ recording_keys = Table(
     Index(None, "master"),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    _refers("id", "grants.id", primary_key=True),
+    _refers("person", "people.name"),
+    _text("resource"),
+    _text("name"),
+    _time("made_at"),
+    _maybe_time("ended_at"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -451,6 +462,7 @@ STATE_TABLES = (
     evidence,
     segments,
     recording_keys,
+    accounts,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

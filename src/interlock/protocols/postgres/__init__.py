@@ -6,6 +6,7 @@ from typing import Any
 from interlock.domain.actions import Need
 from interlock.domain.decisions import Fence
 from interlock.ports.protocol import Machine, Outlet
+from interlock.protocols.postgres.accounts import PostgresAccounts
 from interlock.protocols.postgres.classify import ClassifyContext, classify
 from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.session import PostgresMachine
@@ -22,6 +23,9 @@ class PostgresAdapter:
     """The socket's name in the folder that a resource's address may name instead of a host."""
 
     honours: frozenset[type] = frozenset({Fence})
+
+    accounts = PostgresAccounts()
+    """How a role is kept for each person and grant (``account: per-person``)."""
 
     def __init__(self) -> None:
         self._reader = Reader()

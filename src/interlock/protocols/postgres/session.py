@@ -168,7 +168,14 @@ class PostgresMachine:
                 return
             self._phase = Phase.SIGNING_IN
             self._reported = Reported(admission.read_only)
-            database = opening.database or str(admission.resource.settings.get("database") or admission.resource.name)
+            own = str(admission.resource.settings.get("database") or admission.resource.name)
+            if admission.resource.personal and opening.database not in (None, own):
+                raise StartupError(
+                    "3D000",
+                    f"Your account on {admission.resource.name} is for its database {own} alone.",
+                    f"Connect with dbname={admission.resource.name}.",
+                )
+            database = opening.database or own
             self._sign_in = UpstreamSignIn(self._outlet, admission, database, opening.parameters, self._reported.follow)
             self._sign_in.opened()
 

@@ -9,6 +9,7 @@ from typing import Any
 from interlock.domain.resources import Resource
 from interlock.errors import PeerError
 
+_KEYS = ("database", "tls", "account", "schemas", "owner")
 TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
 
 READABLE_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
@@ -55,15 +56,32 @@ class UpstreamTls:
 def check_settings(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The mistakes in a resource's settings, one sentence each."""
     mistakes = [
-        f"a postgres resource has no key '{key}'; it may have database and tls"
+        f"a postgres resource has no key '{key}'; it may have {', '.join(_KEYS[:-1])} and {_KEYS[-1]}"
         for key in settings
-        if key not in ("database", "tls")
+        if key not in _KEYS
     ]
     database = settings.get("database")
     if database is not None and (not isinstance(database, str) or not database):
         mistakes.append(f"database must be the name of a database, not {database!r}")
     mistakes += _check_tls(settings.get("tls"))
+    mistakes += _check_account(settings)
     return tuple(mistakes)
+
+
+def _check_account(settings: Mapping[str, Any]) -> list[str]:
+    account, schemas, owner = (settings.get(key) for key in ("account", "schemas", "owner"))
+    if account not in (None, "shared", "per-person"):
+        return [f"account must be shared or per-person, not {account!r}"]
+    if account != "per-person":
+        named = [key for key in ("schemas", "owner") if settings.get(key) is not None]
+        return [f"{key} means nothing without account: per-person" for key in named]
+    mistakes = []
+    names = [schemas] if isinstance(schemas, str) else schemas
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        mistakes.append("schemas must name the schemas in which account: per-person gives rights, such as [public]")
+    if owner is not None and (not isinstance(owner, str) or not owner):
+        mistakes.append(f"owner must be the role that owns the schemas, not {owner!r}")
+    return mistakes
 
 
 def _check_tls(tls: object) -> list[str]:

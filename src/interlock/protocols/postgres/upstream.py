@@ -14,6 +14,7 @@ from interlock.protocols.postgres.framer import Message, Piece
 from interlock.protocols.postgres.scram import MECHANISM, ScramClient, md5_answer
 from interlock.protocols.postgres.settings import UpstreamTls, choose_tls, is_local
 
+_LONGEST_NAME_BYTES = 63
 _OK, _CLEARTEXT, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
 
 
@@ -32,7 +33,7 @@ class UpstreamSignIn:
         self._resource = admission.resource
         self._credential = admission.credential
         self._tls = choose_tls(admission.resource)
-        self._parameters = [*_pin(parameters, admission.read_only).items()]
+        self._parameters = [*_pin(parameters, admission).items()]
         self._database = database
         self._settle = settle
         self._scram: ScramClient | None = None
@@ -166,11 +167,15 @@ class UpstreamSignIn:
         return PeerError(f"The server of {name} did not open a session. {quoted}", f"Ask the operator of {name}.")
 
 
-def _pin(parameters: dict[str, str], read_only: bool) -> dict[str, str]:
-    """The client's settings with those that Interlock relies on. A reader's session is read-only at the server too."""
+def _pin(parameters: dict[str, str], admission: Admission) -> dict[str, str]:
+    """The client's settings with those that Interlock relies on. A reader's session is read-only at the server too,
+    and on an account that is shared the name of the application says whose session it is."""
     pinned = {"client_encoding": "UTF8", **parameters, "standard_conforming_strings": "on"}
-    if read_only:
+    if admission.read_only:
         pinned["default_transaction_read_only"] = "on"
+    if not admission.resource.personal:
+        named = f"{admission.person} {parameters.get('application_name', '')}".strip()
+        pinned["application_name"] = named.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
     return pinned
 
 
