@@ -193,7 +193,8 @@ class Line:
             self.upstream = open_connection()
             self.upstream.connection_made(cast("asyncio.Transport", self.towards_server))
 
-        sides.dial = dial
+        # Nobody listens: the machine is given the server's end of a connection as it dials.
+        vars(sides)["dial"] = dial
         self.client.connection_made(cast("asyncio.Transport", self.towards_client))
         if self._tls:
             await self._shake_hands()
@@ -320,7 +321,9 @@ async def run(chosen: argparse.Namespace) -> None:
             for tls in (False, True):
                 cost = await measure(worker, shape, tls=tls, slices=chosen.slices, statements=chosen.statements)
                 secured = "yes" if tls else "no"
-                print(f"| {shape.name} | {secured} | {cost.client:.2f} | {cost.server:.2f} | {cost.cpu:.2f} |", flush=True)
+                print(
+                    f"| {shape.name} | {secured} | {cost.client:.2f} | {cost.server:.2f} | {cost.cpu:.2f} |", flush=True
+                )
 
 
 def main() -> None:

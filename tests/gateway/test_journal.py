@@ -96,10 +96,10 @@ async def test_a_slow_disk_is_seen_to_stall(tmp_path: Path) -> None:
     disk.slow_s = 0.5
     journal = _journal(tmp_path, disk)
     journal.append(owner, b"read")
-    assert not journal.stalled
-    await until(lambda: journal.stalled)
+    assert not journal.is_stalled()
+    await until(journal.is_stalled)
     await until(lambda: owner.places)
-    assert not journal.stalled
+    assert not journal.is_stalled()
     await journal.close()
 
 

@@ -4,4 +4,6 @@ cdef class WorkerClock:
     cdef double _wall_ahead
     cdef double _ahead
 
+    cpdef double read(self) except? -1
     cpdef double now_s(self) except? -1
+    cpdef double at_s(self, double steady_s) except? -1

@@ -20,12 +20,11 @@ between the question and the answer.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 TOLERANCE_S = 3.0
 
-
-def _boot_time() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+_boot_time = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 class WorkerClock:
@@ -37,12 +36,20 @@ class WorkerClock:
         self._wall_ahead = wall() - steady()
         self._ahead = self._wall_ahead
 
+    def read(self) -> float:
+        """``steady``, for callers that are compiled."""
+        return self.steady()
+
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.now_s(), UTC)
 
     def now_s(self) -> float:
         """``now`` in seconds since 1970."""
         return self.steady() + self._ahead
+
+    def at_s(self, steady_s: float) -> float:
+        """What ``now_s`` said when ``steady`` read ``steady_s``."""
+        return steady_s + self._ahead
 
     def steady_at(self, moment: datetime) -> float:
         """What ``steady`` will read at ``moment``."""

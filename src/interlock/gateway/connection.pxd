@@ -1,4 +1,5 @@
 from interlock.wire.tls cimport TlsEngine
+cimport cython
 
 
 cdef class Connection:
@@ -15,5 +16,7 @@ cdef class Connection:
     cdef public str peer
     cdef public bint local
 
+    cpdef data_received(self, bytes data)
     cpdef send(self, payload)
+    @cython.locals(tls=TlsEngine, was_secured=bint, plain=bytes, outgoing=bytes)
     cpdef _go_on(self, bytes encrypted)

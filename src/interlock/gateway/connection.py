@@ -104,8 +104,7 @@ class Connection:
         elif not self._tls.secured:
             self._waiting.append(settled)
         else:
-            self._tls.send(settled)
-            self._transport.write(self._tls.outgoing())
+            self._transport.write(self._tls.encrypt(settled))
 
     def secure(self, context: ssl.SSLContext, *, server_name: str | None = None, rest: bytes = b"") -> None:
         """Start TLS: as the client towards ``server_name`` when it is given, else as the server.

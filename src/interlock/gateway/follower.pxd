@@ -1,10 +1,12 @@
 from interlock.gateway.clock cimport WorkerClock
+cimport cython
 
 
 cdef class Follower:
     cdef public WorkerClock clock
     cdef public object snapshot
     cdef public object rules
+    cdef tuple _pair
     cdef object _control
     cdef object _build
     cdef object _listener
@@ -21,3 +23,5 @@ cdef class Follower:
     cdef double _pause_s
 
     cpdef tuple known(self)
+    @cython.locals(pair=tuple)
+    cpdef tuple known_at(self, double steady_s)

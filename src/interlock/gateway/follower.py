@@ -79,6 +79,7 @@ class Follower:
         self.clock = clock
         self.snapshot: Snapshot | None = None
         self.rules: Rules | None = None
+        self._pair: tuple[Snapshot, Rules] | None = None
         self._control = control
         self._build = build
         self._listener: FollowerListener = _Nobody()
@@ -103,9 +104,19 @@ class Follower:
 
     def known(self) -> tuple[Snapshot, Rules] | None:
         """What may be decided from, or None while it is stale."""
-        if self._wanted is not None or self._stopped or self.snapshot is None or self.rules is None:
+        return self.known_at(self.clock.steady())
+
+    def known_at(self, steady_s: float) -> tuple[Snapshot, Rules] | None:
+        """As ``known``, when the clock reads ``steady_s`` now."""
+        if self._wanted is not None or self._stopped or steady_s >= self._deadline:
             return None
-        return (self.snapshot, self.rules) if self.clock.steady() < self._deadline else None
+        snapshot, rules = self.snapshot, self.rules
+        if snapshot is None or rules is None:
+            return None
+        pair = self._pair
+        if pair is None or pair[0] is not snapshot or pair[1] is not rules:
+            pair = self._pair = (snapshot, rules)
+        return pair
 
     @property
     def why_stale(self) -> str:

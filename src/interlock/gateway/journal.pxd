@@ -1,14 +1,18 @@
-cdef class _Entry:
-    cdef public object owner
-    cdef public bytes frame
-    cdef public object then
+from interlock.wire.frames cimport frame
+cimport cython
+
+
+cdef class _Batch:
+    cdef public list owners
+    cdef public list frames
+    cdef public list thens
 
 
 cdef class Journal:
     cdef double _durable_s
     cdef double _stall_s
     cdef object _loop
-    cdef list _queue
+    cdef _Batch _queue
     cdef list _handed
     cdef public Py_ssize_t _unsettled
     cdef public double _oldest
@@ -23,5 +27,8 @@ cdef class Journal:
     cdef public object _writer
     cdef object _thread
 
+    cpdef bint is_stalled(self) except -1
+    @cython.locals(queue=_Batch)
     cpdef append(self, object owner, bytes payload, then=*)
+    @cython.locals(batch=_Batch, offset=object, framed=bytes)
     cpdef _settled(self, group)

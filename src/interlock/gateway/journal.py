@@ -44,20 +44,25 @@ class FrameOwner(Protocol):
 Then = Callable[[], None]
 
 
-class _Entry:
-    def __init__(self, owner: FrameOwner, framed: bytes, then: Then | None) -> None:
-        self.owner = owner
-        self.frame = framed
-        self.then = then
+class _Batch:
+    """Records in order: their frames, whose each of them is, and what is called when all of them are on disk.
+
+    No object for each: thousands wait at a time, and the garbage collector would look at them over and over.
+    """
+
+    def __init__(self) -> None:
+        self.owners: list[FrameOwner] = []
+        self.frames: list[bytes] = []
+        self.thens: list[Then] = []
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Entries that are on disk: in which file, from which offset, and when they were taken to be written."""
+    """A batch that is on disk: in which file, from which offset, and when it was taken to be written."""
 
     file: int
     offset: int
-    entries: list[_Entry]
+    batch: _Batch
     taken_at: float
 
 
@@ -77,8 +82,8 @@ class Journal:
         self._durable_s = durable_s
         self._stall_s = stall_s
         self._loop = asyncio.get_running_loop()
-        self._queue: list[_Entry] = []
-        self._handed: list[_Entry] = []
+        self._queue = _Batch()
+        self._handed: list[_Batch] = []
         self._unsettled = 0
         self._oldest = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -97,8 +102,7 @@ class Journal:
         """The number of the file that was written last."""
         return self._writer.file
 
-    @property
-    def stalled(self) -> bool:
+    def is_stalled(self) -> bool:
         """Whether the oldest record that is not on disk is older than it may be."""
         return self._unsettled > 0 and time.monotonic() - self._oldest > self._stall_s
 
@@ -107,8 +111,11 @@ class Journal:
         if self._unsettled == 0:
             self._oldest = time.monotonic()
         self._unsettled += 1
-        self._queue.append(_Entry(owner, frame(payload), then))
+        queue = self._queue
+        queue.owners.append(owner)
+        queue.frames.append(frame(payload))
         if then is not None:
+            queue.thens.append(then)
             self._ask()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._durable_s, self._ask)
@@ -133,24 +140,24 @@ class Journal:
             self._timer.cancel()
             self._timer = None
         with self._wake:
-            self._handed += self._queue
+            self._handed.append(self._queue)
             self._asked = True
             self._wake.notify()
-        self._queue.clear()
+        self._queue = _Batch()
 
     def _settled(self, group: _Group) -> None:
         if self.failure:
             self.failure = ""
             _LOG.warning("The recording can be written again.")
-        self._unsettled -= len(group.entries)
+        batch = group.batch
+        self._unsettled -= len(batch.frames)
         self._oldest = group.taken_at
-        offset = group.offset
-        for entry in group.entries:
-            entry.owner.placed(group.file, offset)
-            offset += len(entry.frame)
-        for entry in group.entries:
-            if entry.then is not None:
-                entry.then()
+        file, offset = group.file, group.offset
+        for owner, framed in zip(batch.owners, batch.frames, strict=True):
+            owner.placed(file, offset)
+            offset += len(framed)
+        for then in batch.thens:
+            then()
 
     def _failed(self, why: str) -> None:
         if not self.failure:
@@ -161,7 +168,7 @@ class Journal:
     # On the writing thread
 
     def _write_groups(self) -> None:
-        backlog: list[_Entry] = []
+        backlog = _Batch()
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._asked or self._stopping)
@@ -169,26 +176,28 @@ class Journal:
                 taken, self._handed = self._handed, []
                 last = self._stopping
             taken_at = time.monotonic()
-            backlog += taken
-            if backlog:
+            for batch in taken:
+                backlog.owners += batch.owners
+                backlog.frames += batch.frames
+                backlog.thens += batch.thens
+            if backlog.frames:
                 backlog = self._write(backlog, taken_at)
             if last:
                 return
-            if backlog:
+            if backlog.frames:
                 time.sleep(_RETRY_S)
                 self._asked = True
 
-    def _write(self, entries: list[_Entry], taken_at: float) -> list[_Entry]:
+    def _write(self, batch: _Batch, taken_at: float) -> _Batch:
         """Returns what is left to be written."""
         try:
-            file, offset = self._writer.write([entry.frame for entry in entries])
+            file, offset = self._writer.write(batch.frames)
         except OSError as error:
-            for entry in entries:
-                entry.then = None
+            batch.thens = []
             self._tell(self._failed, error.strerror or str(error))
-            return entries
-        self._tell(self._settled, _Group(file, offset, entries, taken_at))
-        return []
+            return batch
+        self._tell(self._settled, _Group(file, offset, batch, taken_at))
+        return _Batch()
 
     def _tell(self, what: Callable[..., None], told: object) -> None:
         # The loop may be over when the process ends with a group under way; nobody waits for it then.

@@ -1,16 +1,17 @@
 from interlock.gateway.clock cimport WorkerClock
+from interlock.gateway.tally cimport Tally
 from interlock.ports.statement cimport Outcome, Statement
 cimport cython
 
 
 cdef class Recording:
     cdef public str session
-    cdef public object written
-    cdef public object durable
-    cdef public object statements
+    cdef public long written
+    cdef public long durable
+    cdef public long statements
     cdef public dict index
     cdef public bint complete
-    cdef public object tally
+    cdef public Tally tally
     cdef object _completed
     cdef object _journal
     cdef WorkerClock _clock
@@ -21,9 +22,11 @@ cdef class Recording:
     cdef dict _decided
 
     @cython.locals(kept=tuple)
-    cpdef statement(self, number, Statement statement, decision, then=*)
-    cpdef outcome(self, number, Outcome outcome, took_us)
+    cpdef statement(self, long number, Statement statement, decision, then=*, double steady_s=*)
+    cpdef outcome(self, long number, Outcome outcome, long took_us, double steady_s=*)
+    @cython.locals(offsets=object)
+    cpdef placed(self, long file, offset)
     cdef tuple _write_decided(self, described, decision)
     cdef _write(self, str kind_and_fields, then=*)
     @cython.locals(now_s=double, second=long, micros=long)
-    cdef str _now(self)
+    cdef str _at(self, double steady_s)

@@ -94,7 +94,15 @@ class Recording:
             },
         )
 
-    def statement(self, number: int, statement: Statement, decision: Decision, *, then: Then | None = None) -> None:
+    def statement(
+        self,
+        number: int,
+        statement: Statement,
+        decision: Decision,
+        then: Then | None = None,
+        steady_s: float = 0.0,
+    ) -> None:
+        """``steady_s`` is what the clock read just now, when it was read."""
         self.statements += 1
         if decision.effect is _DENY:
             self.tally.add_refusal()
@@ -103,9 +111,12 @@ class Recording:
         kept = self._decided.get(described)
         if kept is None or kept[0] is not decision:
             kept = self._write_decided(described, decision)
-        self._write(
-            f'"statement","number":{number},"text":{_quote(statement.text)},"parameters":{shown},{kept[1]}', then
+        self.written += 1
+        record = (
+            f'{self._head}{self.written},"at":"{self._at(steady_s)}","type":"statement","number":{number},'
+            f'"text":{_quote(statement.text)},"parameters":{shown},{kept[1]}}}'
         )
+        self._journal.append(self, record.encode("utf-8", "backslashreplace"), then)
 
     def held(self, number: int, request: str, impact: Impact) -> None:
         self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
@@ -115,14 +126,17 @@ class Recording:
             self.tally.add_refusal()
         self._write_fields("released", {"number": number, "effect": effect, "reason": reason}, then)
 
-    def outcome(self, number: int, outcome: Outcome, took_us: int) -> None:
+    def outcome(self, number: int, outcome: Outcome, took_us: int, steady_s: float = 0.0) -> None:
         if rows := outcome.rows + outcome.changed:
             self.tally.add_rows(rows)
-        self._write(
-            f'"outcome","number":{number},"rows":{outcome.rows},"changed":{outcome.changed},'
-            f'"size_bytes":{outcome.size_bytes},"tag":{_quote(outcome.tag)},"error":{_quote(outcome.error)},'
-            f'"took_us":{took_us}'
+        self.written += 1
+        error = _quote(outcome.error) if outcome.error else '""'
+        record = (
+            f'{self._head}{self.written},"at":"{self._at(steady_s)}","type":"outcome","number":{number},'
+            f'"rows":{outcome.rows},"changed":{outcome.changed},"size_bytes":{outcome.size_bytes},'
+            f'"tag":{_quote(outcome.tag)},"error":{error},"took_us":{took_us}}}'
         )
+        self._journal.append(self, record.encode("utf-8", "backslashreplace"), None)
 
     def close(self, why: str, completed: Callable[[], None]) -> None:
         """The last record. ``completed`` is called when all of them are durable, a failing disk mended if need be."""
@@ -142,12 +156,12 @@ class Recording:
 
     def _write(self, kind_and_fields: str, then: Then | None = None) -> None:
         self.written += 1
-        record = f'{self._head}{self.written},"at":"{self._now()}","type":{kind_and_fields}}}'
+        record = f'{self._head}{self.written},"at":"{self._at(0.0)}","type":{kind_and_fields}}}'
         self._journal.append(self, record.encode("utf-8", "backslashreplace"), then)
 
-    def _now(self) -> str:
+    def _at(self, steady_s: float) -> str:
         """The time, with microseconds. The part before the point is written once a second."""
-        now_s = self._clock.now_s()
+        now_s = self._clock.at_s(steady_s or self._clock.read())
         second = int(now_s)
         micros = int((now_s - second) * 1_000_000)
         if second != self._second:

@@ -1,6 +1,7 @@
 from interlock.gateway.connection cimport Connection
 from interlock.ports.statement cimport Outcome, Statement
 from interlock.gateway.statements cimport Statements
+cimport cython
 
 
 cdef class Session:
@@ -11,6 +12,7 @@ cdef class Session:
     cdef object _shared
     cdef object _adapter
     cdef bint _clear_text
+    cdef Connection _upstream
     cdef object _machine
     cdef object _standing
     cdef object _recording
@@ -24,5 +26,8 @@ cdef class Session:
     cdef object __weakref__
 
     cpdef received(self, Connection connection, bytes payload)
+    @cython.locals(upstream=Connection)
+    cpdef to_upstream(self, payload)
+    cpdef to_client(self, payload)
     cpdef ask(self, number, Statement statement)
     cpdef finish(self, number, Outcome outcome)

@@ -50,6 +50,7 @@ class Session:
         self._shared = shared
         self._adapter = adapter
         self._clear_text = clear_text
+        self._upstream: Connection | None = None
         self._machine: Machine | None = None
         self._standing: Standing | None = None
         self._recording: Recording | None = None
@@ -69,6 +70,7 @@ class Session:
             self._timers.set("stranger", self._shared.limits.stranger_s, self._too_slow)
             self._enter(self._open_machine)
         elif self.stage is Stage.ADMITTED and self._machine is not None:
+            self._upstream = connection
             self._enter(self._machine.upstream_opened)
         else:
             connection.abort()
@@ -78,7 +80,7 @@ class Session:
 
     def received(self, connection: Connection, payload: bytes) -> None:
         machine = self._machine
-        if machine is None or self.stage > _OPEN:
+        if machine is None or (self.stage is not _OPEN and self.stage > _OPEN):
             return
         if connection is not self.client:
             try:
@@ -86,7 +88,7 @@ class Session:
             except Exception as error:  # noqa: BLE001 -- a machine's fault ends its own session and nothing else
                 self._fail(error)
             return
-        if self.stage < _ADMITTED:
+        if self.stage is not _OPEN and self.stage < _ADMITTED:
             self._said_bytes += len(payload)
             if self._said_bytes > self._shared.limits.stranger_bytes:
                 self.drop("it sent too much without saying who it is")
@@ -146,8 +148,8 @@ class Session:
         self.client.send(payload)
 
     def to_upstream(self, payload: bytes | bytearray | memoryview) -> None:
-        upstream = self._sides.upstream
-        if upstream is not None and _ADMITTED <= self.stage <= _OPEN:
+        upstream = self._upstream
+        if upstream is not None and (self.stage is _OPEN or self.stage is _ADMITTED):
             upstream.send(payload)
 
     def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:

@@ -1,3 +1,6 @@
+from interlock.gateway.clock cimport WorkerClock
+from interlock.gateway.follower cimport Follower
+from interlock.gateway.journal cimport Journal
 from interlock.gateway.recorder cimport Recording
 from interlock.ports.statement cimport Outcome, Statement
 cimport cython
@@ -7,11 +10,15 @@ cdef class Pending:
     cdef public object number
     cdef public Statement statement
     cdef public object stage
-    cdef public double started
+    cdef public double started_s
     cdef public object decision
     cdef public object hold
     cdef public bint proceeded
     cdef public double parked_until
+
+
+@cython.locals(made=Pending)
+cdef Pending _new_pending(number, Statement statement, double started_s)
 
 
 cdef class _Judged:
@@ -27,8 +34,9 @@ cdef class Statements:
     cdef public Recording recording
     cdef object _honours
     cdef object _teller
-    cdef object _follower
-    cdef object _journal
+    cdef Follower _follower
+    cdef Journal _journal
+    cdef WorkerClock _clock
     cdef dict _pending
     cdef dict _parked
     cdef bint _over
@@ -36,14 +44,15 @@ cdef class Statements:
     cdef tuple _judged_from
     cdef public object on_idle
 
-    @cython.locals(pending=Pending)
+    @cython.locals(pending=Pending, started_s=double)
     cpdef ask(self, number, Statement statement)
-    @cython.locals(pending=Pending)
+    @cython.locals(pending=Pending, now_s=double)
     cpdef finish(self, number, Outcome outcome)
     @cython.locals(judged=_Judged, statement=Statement)
-    cdef _decide(self, Pending pending, tuple known)
+    cdef _decide(self, Pending pending, tuple known, double steady_s)
     @cython.locals(kept=_Judged)
     cdef _Judged _judge(self, Statement statement, tuple known)
     cdef _alarmed(self, decision, Statement statement, snapshot)
     cdef _fit(self, decision, statement)
+    cdef long _took_us(self, Pending pending) except? -1
     cdef _forget(self, number)

@@ -46,15 +46,28 @@ _DENY, _HOLD = Allow.DENY, Allow.HOLD
 class Pending:
     """A statement that is asked about and not finished. ``proceeded`` once the machine was told so."""
 
-    def __init__(self, number: int, statement: Statement, started: float) -> None:
-        self.number = number
-        self.statement = statement
-        self.stage = _PARKED
-        self.started = started
-        self.decision: Decision | None = None
-        self.hold: Hold | None = None
-        self.proceeded = False
-        self.parked_until = 0.0
+    number: int
+    statement: Statement
+    stage: Stage
+    started_s: float
+    decision: Decision | None
+    hold: Hold | None
+    proceeded: bool
+    parked_until: float
+
+
+def _new_pending(number: int, statement: Statement, started_s: float) -> Pending:
+    """``started_s`` is what the worker's clock read. Made for every statement: without what calling a class costs."""
+    made = Pending.__new__(Pending)
+    made.number = number
+    made.statement = statement
+    made.stage = _PARKED
+    made.started_s = started_s
+    made.decision = None
+    made.hold = None
+    made.proceeded = False
+    made.parked_until = 0.0
+    return made
 
 
 class Teller(Protocol):
@@ -103,6 +116,7 @@ class Statements:
         self._parked: dict[int, Pending] = {}
         self._over = False
         self._follower = shared.follower
+        self._clock = shared.clock
         self._journal = shared.journal
         # What holds as long as what is known stays, by what was described.
         self._judged: dict[Described, _Judged] = {}
@@ -127,13 +141,14 @@ class Statements:
     def ask(self, number: int, statement: Statement) -> Verdict | None:
         if number in self._pending:
             raise Misuse(f"statement {number} was asked about twice")
-        pending = Pending(number, statement, time.perf_counter())
+        started_s = self._clock.read()
+        pending = _new_pending(number, statement, started_s)
         self._pending[number] = pending
-        known = None if self._parked else self._follower.known()
+        known = None if self._parked else self._follower.known_at(started_s)
         if known is None:
             self._park(pending)
             return None
-        return self._decide(pending, known)
+        return self._decide(pending, known, started_s)
 
     def hold(self, number: int, impact: Impact) -> None:
         pending = self._pending.get(number)
@@ -164,7 +179,8 @@ class Statements:
         if pending.hold is not None:
             pending.hold.stop("its session no longer waits for it")
         self._forget(number)
-        self.recording.outcome(number, outcome, _took_us(pending))
+        now_s = self._clock.read()
+        self.recording.outcome(number, outcome, int((now_s - pending.started_s) * 1_000_000), now_s)
 
     # What the session tells
 
@@ -173,7 +189,7 @@ class Statements:
         while self._parked and not self._over and (known := self.shared.known) is not None:
             number = next(iter(self._parked))
             pending = self._parked.pop(number)
-            self._answer(pending, self._decide(pending, known))
+            self._answer(pending, self._decide(pending, known, self._clock.read()))
 
     def refuse_overdue(self) -> None:
         """Refuse what has waited too long for fresh knowledge."""
@@ -200,7 +216,7 @@ class Statements:
             if pending.hold is not None:
                 pending.hold.stop(f"its session ended: {why}")
             if pending.proceeded:
-                self.recording.outcome(pending.number, Outcome(error=f"cut off: {why}"), _took_us(pending))
+                self.recording.outcome(pending.number, Outcome(error=f"cut off: {why}"), self._took_us(pending))
         self._pending.clear()
 
     # What a hold tells
@@ -244,15 +260,16 @@ class Statements:
 
     # Inside
 
-    def _decide(self, pending: Pending, known: tuple[Snapshot, Rules]) -> Verdict | None:
+    def _decide(self, pending: Pending, known: tuple[Snapshot, Rules], steady_s: float) -> Verdict | None:
+        """``steady_s`` is what the clock reads now."""
         statement = pending.statement
         if self._journal.failure:
             self._forget(pending.number)
             return Refused("The recording cannot be written, so nothing is allowed.", "recording")
         judged = self._judge(statement, known)
         decision = pending.decision = judged.decision
-        if judged.at_once and not self._journal.stalled:
-            self.recording.statement(pending.number, statement, decision)
+        if judged.at_once and not self._journal.is_stalled():
+            self.recording.statement(pending.number, statement, decision, None, steady_s)
             pending.stage = _PROCEEDING
             pending.proceeded = True
             return judged.yes
@@ -345,6 +362,9 @@ class Statements:
         self._parked[pending.number] = pending
         self.shared.loop.call_later(wait_s + 0.01, self.refuse_overdue)
 
+    def _took_us(self, pending: Pending) -> int:
+        return int((self._clock.read() - pending.started_s) * 1_000_000)
+
     def _forget(self, number: int) -> None:
         self._pending.pop(number, None)
         if not self._pending and self.on_idle is not None:
@@ -361,7 +381,3 @@ def _explain_foreign(foreign: list[Obligation], rights: Rights) -> str:
         f"The policy allows this only with {names}, which the gateway cannot keep for {rights.resource.kind}, so it is "
         "refused. Whoever keeps the policy can change that."
     )
-
-
-def _took_us(pending: Pending) -> int:
-    return int((time.perf_counter() - pending.started) * 1_000_000)

@@ -19,6 +19,9 @@ LONGEST_BYTES = 0x7FFF_FFFF
 _HEADER = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size
+_USUAL_BYTES = 2048
+_BEGUN = [zlib.crc32(_LENGTH.pack(size)) for size in range(_USUAL_BYTES)]
+"""The checksum over the length alone, by the length, of usual payloads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,9 @@ def frame(payload: bytes) -> bytes:
     """``payload`` as one frame. Raises ValueError when it is longer than a frame can say."""
     if len(payload) > LONGEST_BYTES:
         raise ValueError(f"a frame holds {LONGEST_BYTES} bytes at most, not {len(payload)}")
-    length = _LENGTH.pack(len(payload))
-    return length + _LENGTH.pack(zlib.crc32(payload, zlib.crc32(length))) + payload
+    size = len(payload)
+    begun = _BEGUN[size] if size < _USUAL_BYTES else zlib.crc32(_LENGTH.pack(size))
+    return _HEADER.pack(size, zlib.crc32(payload, begun)) + payload
 
 
 def read_frame(content: memoryview, offset: int) -> Frame | None:

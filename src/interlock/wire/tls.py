@@ -23,6 +23,9 @@ class TlsEngine:
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name
         )
+        # What SSLObject itself calls. Each call through it is one more of Python's own; where a later version has no
+        # such attribute the calls go through it.
+        self._inner = getattr(self._tls, "_sslobj", self._tls)
         self.secured = False
         self.closed = False
 
@@ -50,6 +53,14 @@ class TlsEngine:
         except ssl.SSLError as error:
             raise _broken(error) from error
 
+    def encrypt(self, plain: bytes) -> bytes:
+        """``plain`` as it is to be sent, with whatever else has to be. Only after the handshake."""
+        if len(plain) <= _RECORD_BYTES:
+            self._inner.write(plain)
+        else:
+            self.send(plain)
+        return self._outgoing.read()
+
     def send(self, plain: bytes | memoryview) -> None:
         """Encrypt ``plain``. Only after the handshake."""
         view = memoryview(plain)
@@ -75,11 +86,11 @@ class TlsEngine:
         parts: list[bytes] = []
         while not self.closed:
             # No more than can come: the buffer of a read is made in its full size.
-            most = self._incoming.pending + self._tls.pending()
+            most = self._incoming.pending + self._inner.pending()
             if most == 0 and parts:
                 break
             try:
-                part = self._tls.read(min(most, _RECORD_BYTES) or 1)
+                part = self._inner.read(min(most, _RECORD_BYTES) or 1)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:

@@ -1,5 +1,7 @@
 cimport cython
 
+cdef int _HEADER_BYTES, _UNKNOWN
+
 
 cdef class Message:
     cdef public int code
@@ -22,6 +24,7 @@ cdef class Framer:
     cdef int _code
     cdef Py_ssize_t _rest
 
+    cpdef bint is_clear(self) except -1
     @cython.locals(at=Py_ssize_t)
     cpdef list feed(self, bytes chunk)
     @cython.locals(end=Py_ssize_t, run_from=Py_ssize_t, run_begun=Py_ssize_t, run_code=int, code=int, length=Py_ssize_t, after=Py_ssize_t, limit=Py_ssize_t, limits=list, streamed=bytes)

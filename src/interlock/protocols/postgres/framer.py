@@ -16,7 +16,7 @@ The loops use plain integers and bytes, so that Cython's pure-Python mode can co
 
 from interlock.errors import PeerError
 
-HEADER_BYTES = 5
+_HEADER_BYTES = 5
 """Type byte and length."""
 
 COLLECTED_LIMIT = 128 * 1024 * 1024
@@ -92,6 +92,10 @@ class Framer:
         """How many bytes of a message that is not whole yet are kept."""
         return len(self._pending)
 
+    def is_clear(self) -> bool:
+        """Whether the next byte begins a message."""
+        return self._rest == 0 and not self._pending
+
     def feed(self, chunk: bytes) -> list[Piece]:
         """The pieces that ``chunk`` completes, in order. Raises PeerError for what cannot be a message."""
         pieces: list[Piece] = []
@@ -110,7 +114,7 @@ class Framer:
         run_code: int = 0
         limits: list[int] = self._limits
         streamed: bytes = self._streamed
-        while end - at >= HEADER_BYTES:
+        while end - at >= _HEADER_BYTES:
             code: int = chunk[at]
             length: int = (chunk[at + 1] << 24) | (chunk[at + 2] << 16) | (chunk[at + 3] << 8) | chunk[at + 4]
             if length < 4 or length > limits[code]:
@@ -153,8 +157,8 @@ class Framer:
             pieces.append(Run(self._code, _stretch(chunk, start, end), begun + 1, False))
             return
         self._close_run(chunk, start, at, self._code, begun, pieces)
-        if end - at > HEADER_BYTES:
-            pieces.append(Run(self._code, _wrap(self._code, chunk[at + HEADER_BYTES :]), 1, True))
+        if end - at > _HEADER_BYTES:
+            pieces.append(Run(self._code, _wrap(self._code, chunk[at + _HEADER_BYTES :]), 1, True))
 
     def _continue_run(self, chunk: bytes, pieces: list[Piece]) -> int:
         take: int = min(self._rest, len(chunk))
@@ -171,10 +175,10 @@ class Framer:
         """Go on with a message whose beginning is kept. Returns how much of the chunk it took."""
         pending = self._pending
         at: int = 0
-        if len(pending) < HEADER_BYTES:
-            at = min(HEADER_BYTES - len(pending), len(chunk))
+        if len(pending) < _HEADER_BYTES:
+            at = min(_HEADER_BYTES - len(pending), len(chunk))
             pending += chunk[:at]
-            if len(pending) < HEADER_BYTES:
+            if len(pending) < _HEADER_BYTES:
                 return at
         code: int = pending[0]
         length: int = (pending[1] << 24) | (pending[2] << 16) | (pending[3] << 8) | pending[4]

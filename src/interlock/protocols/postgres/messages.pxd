@@ -6,7 +6,9 @@ cdef class BindMessage:
     cdef public str statement
     cdef public tuple formats
     cdef public tuple parameters
-    cdef public bytes tail
+    cdef public bytes raw
+    cdef public Py_ssize_t tail_at
+    cdef public Py_ssize_t tail_end
 
 
 cdef class ParseMessage:
@@ -16,20 +18,20 @@ cdef class ParseMessage:
 
 cpdef str decode(bytes raw)
 @cython.locals(end=Py_ssize_t)
-cdef tuple _cut_string(bytes raw, Py_ssize_t at, str what)
+cdef tuple _cut_string(bytes raw, Py_ssize_t at, str what, Py_ssize_t before=*)
 @cython.locals(count=int)
-cdef tuple _shorts(bytes raw, Py_ssize_t at)
-@cython.locals(count=int, end=Py_ssize_t, length=Py_ssize_t, values=list)
-cdef tuple _values(bytes raw, Py_ssize_t at)
+cdef tuple _shorts(bytes raw, Py_ssize_t at, Py_ssize_t end)
+@cython.locals(count=int, length=Py_ssize_t, values=list)
+cdef tuple _values(bytes raw, Py_ssize_t at, Py_ssize_t end)
 @cython.locals(number=int)
-cdef int _short_at(bytes raw, Py_ssize_t at) except? -1
+cdef int _short_at(bytes raw, Py_ssize_t at, Py_ssize_t end) except? -1
 @cython.locals(number=long)
-cdef long _int_at(bytes raw, Py_ssize_t at) except? -1
-@cython.locals(at=Py_ssize_t, tail_at=Py_ssize_t)
-cpdef BindMessage read_bind(bytes raw)
+cdef long _int_at(bytes raw, Py_ssize_t at, Py_ssize_t end) except? -1
+@cython.locals(at=Py_ssize_t, tail_at=Py_ssize_t, made=BindMessage)
+cpdef BindMessage read_bind(bytes raw, Py_ssize_t start=*, Py_ssize_t end=*)
 cpdef ParseMessage read_parse(bytes raw)
 cpdef tuple read_execute(bytes raw)
 cpdef tuple read_named(bytes raw, str what)
 cpdef int read_ready(bytes raw) except -1
 cpdef str read_tag(bytes raw)
-cpdef count_changed(str tag)
+cpdef long long count_changed(str tag) except? -1

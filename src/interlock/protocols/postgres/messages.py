@@ -148,8 +148,8 @@ def malformed(what: str) -> PeerError:
     return PeerError(f"The {what} message does not follow PostgreSQL's protocol.")
 
 
-def _cut_string(raw: bytes, at: int, what: str) -> tuple[str, int]:
-    end = raw.find(b"\x00", at)
+def _cut_string(raw: bytes, at: int, what: str, before: int = -1) -> tuple[str, int]:
+    end = raw.find(b"\x00", at) if before < 0 else raw.find(b"\x00", at, before)
     if end < 0:
         raise malformed(what)
     return decode(raw[at:end]), end + 1
@@ -164,14 +164,17 @@ class ParseMessage:
 class BindMessage:
     """``tail`` is what follows the names, byte for byte, so that the same values can be bound once more."""
 
-    def __init__(
-        self, portal: str, statement: str, formats: tuple[int, ...], parameters: tuple[bytes | None, ...], tail: bytes
-    ) -> None:
-        self.portal = portal
-        self.statement = statement
-        self.formats = formats
-        self.parameters = parameters
-        self.tail = tail
+    portal: str
+    statement: str
+    formats: tuple[int, ...]
+    parameters: tuple[bytes | None, ...]
+    raw: bytes
+    tail_at: int
+    tail_end: int
+
+    @property
+    def tail(self) -> bytes:
+        return self.raw[self.tail_at : self.tail_end]
 
 
 def read_query(raw: bytes) -> str:
@@ -193,37 +196,46 @@ def read_parse(raw: bytes) -> ParseMessage:
     return ParseMessage(name, text)
 
 
-def read_bind(raw: bytes) -> BindMessage:
-    portal, at = _cut_string(raw, 5, "Bind")
-    statement, at = _cut_string(raw, at, "Bind")
+def read_bind(raw: bytes, start: int = 0, end: int = -1) -> BindMessage:
+    """The Bind that ``raw`` is, or that lies in it from ``start`` to ``end``."""
+    end = len(raw) if end < 0 else end
+    portal, at = _cut_string(raw, start + 5, "Bind", end)
+    statement, at = _cut_string(raw, at, "Bind", end)
     tail_at = at
     try:
-        formats, at = _shorts(raw, at)
-        parameters, at = _values(raw, at)
-        _, at = _shorts(raw, at)
+        formats, at = _shorts(raw, at, end)
+        parameters, at = _values(raw, at, end)
+        _, at = _shorts(raw, at, end)
     except struct.error:
         raise malformed("Bind") from None
-    if at != len(raw) or (len(formats) > 1 and len(formats) != len(parameters)):
+    if at != end or (len(formats) > 1 and len(formats) != len(parameters)):
         raise malformed("Bind")
-    return BindMessage(portal, statement, formats, parameters, raw[tail_at:])
+    made = BindMessage.__new__(BindMessage)
+    made.portal = portal
+    made.statement = statement
+    made.formats = formats
+    made.parameters = parameters
+    made.raw = raw
+    made.tail_at = tail_at
+    made.tail_end = end
+    return made
 
 
-def _shorts(raw: bytes, at: int) -> tuple[tuple[int, ...], int]:
-    count = _short_at(raw, at)
+def _shorts(raw: bytes, at: int, end: int) -> tuple[tuple[int, ...], int]:
+    count = _short_at(raw, at, end)
     if count == 0:
         return (), at + 2
-    if count < 0:
+    if count < 0 or at + 2 + 2 * count > end:
         raise malformed("Bind")
     return struct.unpack_from(f"!{count}h", raw, at + 2), at + 2 + 2 * count
 
 
-def _values(raw: bytes, at: int) -> tuple[tuple[bytes | None, ...], int]:
-    count = _short_at(raw, at) & 0xFFFF
-    end = len(raw)
+def _values(raw: bytes, at: int, end: int) -> tuple[tuple[bytes | None, ...], int]:
+    count = _short_at(raw, at, end) & 0xFFFF
     at += 2
     values: list[bytes | None] = []
     for _ in range(count):
-        length = _int_at(raw, at)
+        length = _int_at(raw, at, end)
         at += 4
         if length == -1:
             values.append(None)
@@ -235,17 +247,17 @@ def _values(raw: bytes, at: int) -> tuple[tuple[bytes | None, ...], int]:
     return tuple(values), at
 
 
-def _short_at(raw: bytes, at: int) -> int:
-    """A signed number of two bytes. Raises struct.error past the end."""
-    if at + 2 > len(raw):
+def _short_at(raw: bytes, at: int, end: int) -> int:
+    """A signed number of two bytes. Raises struct.error past ``end``."""
+    if at + 2 > end:
         raise struct.error("the message is too short")
     number = (raw[at] << 8) | raw[at + 1]
     return number - 0x10000 if number > 0x7FFF else number
 
 
-def _int_at(raw: bytes, at: int) -> int:
-    """A signed number of four bytes. Raises struct.error past the end."""
-    if at + 4 > len(raw):
+def _int_at(raw: bytes, at: int, end: int) -> int:
+    """A signed number of four bytes. Raises struct.error past ``end``."""
+    if at + 4 > end:
         raise struct.error("the message is too short")
     number = (raw[at] << 24) | (raw[at + 1] << 16) | (raw[at + 2] << 8) | raw[at + 3]
     return number - 0x1_0000_0000 if number > 0x7FFF_FFFF else number
@@ -267,7 +279,7 @@ def read_execute(raw: bytes) -> tuple[str, int]:
     portal, at = _cut_string(raw, 5, "Execute")
     if at + 4 != len(raw):
         raise malformed("Execute")
-    return portal, max(_int_at(raw, at), 0)
+    return portal, max(_int_at(raw, at, len(raw)), 0)
 
 
 def read_startup(body: bytes) -> dict[str, str]:
@@ -311,6 +323,8 @@ def read_tag(raw: bytes) -> str:
 
 def count_changed(tag: str) -> int:
     """How many rows a command tag says were changed; COPY counts when the caller knows that it was a COPY FROM."""
+    if tag.startswith("SELECT"):
+        return 0
     words = tag.split(" ")
     if words[0] in ("INSERT", "UPDATE", "DELETE", "MERGE") and words[-1].isdigit():
         return int(words[-1])
@@ -324,7 +338,7 @@ def read_rows(raw: bytes) -> list[tuple[bytes | None, ...]]:
     try:
         while at < len(raw):
             (length,) = _LENGTH.unpack_from(raw, at + 1)
-            values, end = _values(raw, at + 5)
+            values, end = _values(raw, at + 5, len(raw))
             if end != at + 1 + length:
                 raise malformed("DataRow")
             rows.append(values)

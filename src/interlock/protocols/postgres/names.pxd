@@ -1,20 +1,27 @@
+from interlock.ports.statement cimport Outcome, new_outcome
 from interlock.protocols.postgres.reading cimport Reading
+cimport cython
 
 
 cdef class Running:
     cdef public object number
     cdef public Reading reading
-    cdef public object classified
-    cdef public object rows
-    cdef public object changed
-    cdef public object size_bytes
-    cdef public object prepared
-    cdef public object deallocated
+    cdef public long long rows
+    cdef public long long changed
+    cdef public long long size_bytes
+    cdef public int prepared
+    cdef public int deallocated
     cdef public str tag
     cdef public str error
     cdef public bint begun
     cdef public bint over
     cdef public bint deferred
+
+    cpdef Outcome outcome(self)
+
+
+@cython.locals(made=Running)
+cpdef Running new_running(number, Reading reading)
 
 
 cdef class Prepared:
@@ -30,3 +37,7 @@ cdef class Portal:
     cdef public object bound
     cdef public Running running
     cdef public object fence
+
+
+@cython.locals(made=Portal)
+cpdef Portal new_portal(str name, Prepared prepared, bound)

@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Final, Generic, Literal, TypeVar
 
 from interlock.domain.decisions import Fence
-from interlock.ports.statement import Outcome
+from interlock.ports.statement import Outcome, new_outcome
+from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.messages import BindMessage
 from interlock.protocols.postgres.reading import Reading, show
 
@@ -26,20 +27,22 @@ class Running:
     count how many of its PREPAREs and DEALLOCATEs the server has done.
     """
 
-    def __init__(self, number: int, reading: Reading) -> None:
-        self.number = number
-        self.reading = reading
-        self.classified = reading.classified
-        self.rows = 0
-        self.changed = 0
-        self.size_bytes = 0
-        self.prepared = 0
-        self.deallocated = 0
-        self.tag = ""
-        self.error = ""
-        self.begun = False
-        self.over = False
-        self.deferred = False
+    number: int
+    reading: Reading
+    rows: int
+    changed: int
+    size_bytes: int
+    prepared: int
+    deallocated: int
+    tag: str
+    error: str
+    begun: bool
+    over: bool
+    deferred: bool
+
+    @property
+    def classified(self) -> Classified:
+        return self.reading.classified
 
     def start_again(self) -> None:
         """What it did was undone; it will run once more."""
@@ -47,7 +50,19 @@ class Running:
         self.tag = self.error = ""
 
     def outcome(self) -> Outcome:
-        return Outcome(self.rows, self.changed, self.size_bytes, self.error, self.tag)
+        return new_outcome(self.rows, self.changed, self.size_bytes, self.error, self.tag)
+
+
+def new_running(number: int, reading: Reading) -> Running:
+    """Made for every statement, and so without what calling a class costs."""
+    made = Running.__new__(Running)
+    made.number = number
+    made.reading = reading
+    made.rows = made.changed = made.size_bytes = 0
+    made.prepared = made.deallocated = 0
+    made.tag = made.error = ""
+    made.begun = made.over = made.deferred = False
+    return made
 
 
 class Prepared:
@@ -66,12 +81,22 @@ class Portal:
     ``fence`` is what its execution has to keep to; the Bind is kept only as long as it may be needed again.
     """
 
-    def __init__(self, name: str, prepared: Prepared, bound: BindMessage | None) -> None:
-        self.name = name
-        self.prepared = prepared
-        self.bound = bound
-        self.running: Running | None = None
-        self.fence: Fence | None = None
+    name: str
+    prepared: Prepared
+    bound: BindMessage | None
+    running: Running | None
+    fence: Fence | None
+
+
+def new_portal(name: str, prepared: Prepared, bound: BindMessage | None) -> Portal:
+    """Made for every statement with values, and so without what calling a class costs."""
+    made = Portal.__new__(Portal)
+    made.name = name
+    made.prepared = prepared
+    made.bound = bound
+    made.running = None
+    made.fence = None
+    return made
 
 
 class _Unsettled(Enum):
@@ -96,31 +121,31 @@ class Asked(Generic[T]):
 
 
 class Names(Generic[T]):
-    """One name space: ``known`` is what the server confirmed."""
+    """One name space: ``known`` is what the server confirmed, ``asked`` what it has not answered yet."""
 
-    __slots__ = ("_asked", "known")
+    __slots__ = ("asked", "known")
 
     def __init__(self) -> None:
         self.known: dict[str, T] = {}
-        self._asked: dict[str, Asked[T]] = {}
+        self.asked: dict[str, Asked[T]] = {}
 
     @property
     def settled(self) -> bool:
-        return not self._asked
+        return not self.asked
 
     def may_hold(self, name: str) -> bool:
         """Whether the name stands for something, or may soon."""
-        return name in self.known or name in self._asked
+        return name in self.known or name in self.asked
 
     def find(self, name: str, batch: int) -> T | Literal[_Unsettled.UNSETTLED] | None:
-        asked = self._asked.get(name)
+        asked = self.asked.get(name)
         if asked is None:
             return self.known.get(name)
         return asked.thing if asked.batch == batch else UNSETTLED
 
     def ask(self, name: str, thing: T | None, batch: int) -> Asked[T]:
         asked = Asked(name, thing, batch)
-        self._asked[name] = asked
+        self.asked[name] = asked
         return asked
 
     def confirm(self, asked: Asked[T]) -> T | None:
@@ -136,5 +161,5 @@ class Names(Generic[T]):
         self._forget(asked)
 
     def _forget(self, asked: Asked[T]) -> None:
-        if self._asked.get(asked.name) is asked:
-            del self._asked[asked.name]
+        if self.asked.get(asked.name) is asked:
+            del self.asked[asked.name]

@@ -1,3 +1,6 @@
+from interlock.protocols.postgres.template cimport find_template
+
+
 cdef class Reading:
     cdef public object classified
     cdef public bint unsettles
@@ -6,6 +9,7 @@ cdef class Reading:
     cdef public bint takes_reserved
     cdef public bint runs_names
     cdef public bint plain
+    cdef public bint steady
     cdef object _never
     cdef object _at_commit
     cdef object _now
@@ -18,4 +22,5 @@ cdef class Reader:
     cdef dict _reading
     cdef dict _writing
 
+    cpdef Reading find_raw(self, bytes raw, bint read_only)
     cpdef Reading find(self, str text, bint read_only)

@@ -20,7 +20,8 @@ class Reading:
     """What one text was found to be, and what the machine asks of it again and again, worked out once.
 
     ``unsettles``: settings or the names of prepared statements may be others once it has run. ``plain``: it runs and
-    makes nothing by name and takes no copy data, so that what it is depends on nothing but its text.
+    makes nothing by name and takes no copy data, so that what it is depends on nothing but its text. ``steady``: also,
+    it changes no setting, begins and ends no transaction, and copies nothing.
     """
 
     def __init__(self, classified: Classified) -> None:
@@ -36,6 +37,10 @@ class Reading:
         self.takes_reserved = any(is_reserved(name) for name, _ in classified.prepares)
         self.runs_names = classified.executes is not None or bool(classified.fetches)
         self.plain = not (self.runs_names or classified.prepares or classified.copies_in or classified.unknown)
+        # It is nothing but its rows and its tag: what the short way may take (lane.py).
+        self.steady = self.plain and not (
+            self.unsettles or self.ends_transaction or classified.begins_transaction or classified.copies_out
+        )
         self._never: Described | None = None
         self._at_commit: Described | None = None
         self._now: Described | None = None
@@ -81,13 +86,17 @@ class Reader:
 
     def find(self, text: str, read_only: bool) -> Reading | None:
         """What is kept for ``text``, if it is plain; of one that is not the caller must make sure what it means."""
-        if not text.isascii() or len(text) > _CACHED_TEXT_CHARS:
+        return self.find_raw(text.encode("ascii"), read_only) if text.isascii() else None
+
+    def find_raw(self, raw: bytes, read_only: bool) -> Reading | None:
+        """As ``find``, for the bytes of a text, which may be anything; of one with a NUL nothing is kept."""
+        if len(raw) > _CACHED_TEXT_CHARS:
             return None
         kept = self._reading if read_only else self._writing
-        template = find_template(text.encode("ascii"))
+        template = find_template(raw)
         found = None if template is None else kept.get(template)
-        if found is None:
-            found = kept.get(text)
+        if found is None and raw.isascii() and raw.find(0) < 0:
+            found = kept.get(raw.decode("ascii"))
         return found if found is not None and found.plain else None
 
     def read(self, text: str, *, read_only: bool, ascii_only: bool, prepared: Mapping[str, Classified]) -> Reading:

@@ -1,8 +1,10 @@
-from interlock.ports.statement cimport Statement
-from interlock.protocols.postgres.names cimport Portal, Running
+from interlock.ports.statement cimport Statement, new_statement
+from interlock.protocols.postgres.messages cimport BindMessage
+from interlock.protocols.postgres.names cimport Portal, Running, new_running
 from interlock.protocols.postgres.reading cimport Reading
 from interlock.protocols.postgres.replies cimport Awaited, Replies
 from interlock.protocols.postgres.sink cimport Sink
+cimport cython
 
 
 cdef class Relay:
@@ -38,12 +40,14 @@ cdef class Relay:
     cpdef send_sync(self)
     cdef _close_batch(self)
     cpdef send_bind(self, bytes raw, Portal portal, Running running, fence)
+    cpdef bint is_idle(self) except -1
     cpdef bint is_settled(self) except -1
     cpdef bint crosses_transactions(self) except -1
     cpdef ask_text(self, Running running, str shown)
+    @cython.locals(bound=BindMessage)
     cpdef ask_portal(self, Running running, Portal portal)
     cdef _ask(self, Running running, Statement statement)
     cpdef expect_verdict(self, Running running)
     cdef _note(self, Running running, verdict)
-    cpdef number(self, Reading reading)
+    cpdef Running number(self, Reading reading)
     cpdef effect_of(self, Reading reading)

@@ -23,11 +23,11 @@ from enum import Enum
 from interlock.domain.decisions import Fence
 from interlock.errors import Misuse
 from interlock.ports.protocol import Admission, Outlet, Proceed, Refused, Verdict
-from interlock.ports.statement import Effect, Statement
+from interlock.ports.statement import Effect, Statement, new_statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Piece
 from interlock.protocols.postgres.injection import Answer, Injection, Row, Step
-from interlock.protocols.postgres.names import Portal, Prepared, Running
+from interlock.protocols.postgres.names import Portal, Prepared, Running, new_running
 from interlock.protocols.postgres.reading import RESERVED, Reading
 from interlock.protocols.postgres.replies import FAILED, REFUSAL, Awaited, Replies
 from interlock.protocols.postgres.sink import KEPT_LIMIT, Sink
@@ -251,6 +251,15 @@ class Relay:
 
     # --- what may be relied on
 
+    def is_idle(self) -> bool:
+        """Whether nothing is under way in either direction, and nothing to wait for or to look at."""
+        replies = self.replies
+        if self._script is not None or self.batch_open or self.inbox or self.upstream or replies.expected:
+            return False
+        if replies.skipping or replies.server_skipping or replies.implicit_block or replies.copying is not None:
+            return False
+        return self.is_settled()
+
     def is_settled(self) -> bool:
         """Whether there is nothing to wait for or to look at: the common case, told without starting a script."""
         replies = self.replies
@@ -273,15 +282,15 @@ class Relay:
 
     def ask_text(self, running: Running, shown: str) -> Verdict | None:
         """Ask the gateway about a text. None: ``await_verdict`` has to be waited for."""
-        return self._ask(running, Statement(shown, running.reading.described(self.effect_of(running.reading))))
+        return self._ask(running, new_statement(shown, running.reading.described(self.effect_of(running.reading))))
 
     def ask_portal(self, running: Running, portal: Portal) -> Verdict | None:
         """As ``ask_text``, about a prepared statement with the values that were bound to it, where they are known."""
         bound = portal.bound
         described = running.reading.described(self.effect_of(running.reading))
         if bound is None:
-            return self._ask(running, Statement(portal.prepared.shown, described))
-        return self._ask(running, Statement(portal.prepared.shown, described, bound.parameters, bound.formats))
+            return self._ask(running, new_statement(portal.prepared.shown, described))
+        return self._ask(running, new_statement(portal.prepared.shown, described, bound.parameters, bound.formats))
 
     def _ask(self, running: Running, statement: Statement) -> Verdict | None:
         self.expect_verdict(running)
@@ -324,7 +333,7 @@ class Relay:
 
     def number(self, reading: Reading) -> Running:
         self._number += 1
-        return Running(self._number, reading)
+        return new_running(self._number, reading)
 
     def effect_of(self, reading: Reading) -> Effect:
         """When the change of a statement that would be sent now can take effect."""

@@ -3,6 +3,8 @@ from interlock.protocols.postgres.names cimport Running
 from interlock.protocols.postgres.sink cimport Sink
 cimport cython
 
+cdef int _ERROR, _READY, _COMPLETE, _EMPTY, _SUSPENDED, _COPY_IN, _NOTICE, _NOTIFICATION, _PARAMETER
+
 
 cdef class Awaited:
     cdef public str kind
@@ -48,7 +50,7 @@ cdef class Replies:
     cdef _follow_block(self, classified, str tag)
     cdef _follow_names(self, Running running, str tag)
     cdef _confirm(self, Awaited head, int code)
-    cdef _become_ready(self, int status)
+    cpdef become_ready(self, int status)
     cdef _forget_portals(self)
     @cython.locals(head=Awaited)
     cdef _take_error(self, Message message)

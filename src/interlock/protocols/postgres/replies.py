@@ -196,7 +196,7 @@ class Replies:
                 self._sink.interject(message.raw)
             return
         elif code == _READY:
-            self._become_ready(messages.read_ready(message.raw))
+            self.become_ready(messages.read_ready(message.raw))
         if last:
             self._confirm(head, code)
         if not head.quiet:
@@ -208,7 +208,7 @@ class Replies:
         elif message.code in (_EMPTY, _SUSPENDED):
             injection.take_end("")
         elif message.code == _READY:
-            self._become_ready(messages.read_ready(message.raw))
+            self.become_ready(messages.read_ready(message.raw))
         elif message.code == _COPY_IN:
             raise _out_of_place(message)
         if head.last:
@@ -276,7 +276,7 @@ class Replies:
             self.copying = None
             self.end(head.running)
 
-    def _become_ready(self, status: int) -> None:
+    def become_ready(self, status: int) -> None:
         self.status = status
         self.in_block = status == IN_TRANSACTION
         self.copying = None

@@ -13,7 +13,7 @@ from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.classify_result import not_understood
 from interlock.protocols.postgres.impact import PREPARED
 from interlock.protocols.postgres.injection import Step
-from interlock.protocols.postgres.names import NAME_BYTES, UNSETTLED, Names, Portal, Prepared, Running, T
+from interlock.protocols.postgres.names import NAME_BYTES, UNSETTLED, Names, Portal, Prepared, Running, T, new_portal
 from interlock.protocols.postgres.reading import Reader, Reading, is_reserved, may_execute_prepared, show
 from interlock.protocols.postgres.relay import DENIED, Relay, Script, Wait
 from interlock.protocols.postgres.replies import FAILED, Awaited
@@ -165,7 +165,7 @@ class Scripts:
             prepared = Prepared(prepared.text, (yield from self._read(prepared.text)))
             if self._skips():
                 return
-        portal = Portal(bound.portal, prepared, bound)
+        portal = new_portal(bound.portal, prepared, bound)
         if (yield from self._decide_portal(portal)) and portal.running is not None:
             relay.send_bind(raw, portal, portal.running, portal.fence)
 
@@ -211,7 +211,7 @@ class Scripts:
         portal = yield from self._find(self._replies.portals, name)
         if portal is None and not self._skips():
             yield from self._probe(b"P", name)
-            portal = Portal(name, _unseen("portal", name), None)
+            portal = new_portal(name, _unseen("portal", name), None)
         if portal is None or self._skips():
             return
         again = portal.running is None or portal.running.over

@@ -19,6 +19,7 @@ from interlock.errors import PeerError
 from interlock.ports.protocol import Admission, Outlet, PeerCertificate, Proceed, Refused
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Piece, frame_client, frame_server
+from interlock.protocols.postgres.lane import Lane
 from interlock.protocols.postgres.names import Running
 from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.relay import Relay
@@ -71,7 +72,7 @@ class PostgresMachine:
         self._boundary = _Boundary(self)
         self._phase = Phase.STARTING
         self._sink = Sink(outlet.to_client)
-        self._startup = ClientStartup(outlet, self._sink.write)
+        self._startup = ClientStartup(outlet, self._say)
         self._client_framer = frame_client()
         self._server_framer = frame_server()
         self._early = bytearray()
@@ -80,6 +81,7 @@ class PostgresMachine:
         self._relay: Relay | None = None
         self._replies: Replies | None = None
         self._steady: Steady | None = None
+        self._lane: Lane | None = None
         self._reported = Reported(read_only=True)
         self._key = b""
         self._said_last_words = False
@@ -91,12 +93,19 @@ class PostgresMachine:
             self._take_early(payload)
             return
         # As in _Boundary, which costs more than the rest of this.
+        lane, steady = self._lane, self._steady
         try:
-            self._take_from_client(payload)
+            if lane is None or steady is None or not lane.ask(payload):
+                self._take_from_client(payload)
+            elif not lane.taken:
+                steady.pump()
         except PeerError as error:
             self.end_broken(error)
             raise
         self.send_gathered()
+
+    def _say(self, message: bytes) -> None:
+        self._sink.write(message)
 
     def _take_early(self, payload: bytes) -> None:
         with self._boundary:
@@ -134,6 +143,7 @@ class PostgresMachine:
     def decided(self, number: int, verdict: Proceed | Refused) -> None:
         with self._boundary:
             if self._relay is not None and self._steady is not None and self._phase is _OPEN:
+                self._unfold()
                 self._relay.decided(number, verdict)
                 self._steady.pump()
 
@@ -147,6 +157,7 @@ class PostgresMachine:
             relay = self._relay
             if relay is None or self._phase is not _OPEN:
                 return
+            self._unfold()
             relay.cancel()
             if relay.awaiting is not None:
                 self._outlet.withdraw(relay.awaiting)
@@ -189,6 +200,9 @@ class PostgresMachine:
             self._take_handshake(payload)
             return
         # As in _Boundary, which costs more than the rest of this.
+        lane = self._lane
+        if lane is not None and lane.taken and lane.take_answer(payload):
+            return
         try:
             self._take_from_server(self._server_framer.feed(payload))
         except PeerError as error:
@@ -235,6 +249,11 @@ class PostgresMachine:
             self._say_last_words(sqlstate, error.sentence, error.remedy)
             self._stop(error.sentence)
 
+    def _unfold(self) -> None:
+        """What went the short way goes on the long one, where everything can happen to it."""
+        if self._lane is not None:
+            self._lane.unfold()
+
     def _after_startup(self) -> None:
         if not self._startup.done:
             return
@@ -279,6 +298,7 @@ class PostgresMachine:
         self._relay = relay
         self._replies = replies
         self._steady = Steady(relay, self._reader, self._reported, lambda: self._leave("the client said goodbye"))
+        self._lane = Lane(relay, self._reader, self._steady.scripts, self._client_framer, self._server_framer)
         self._outlet.established()
         self._sink.write(messages.authentication(0))
         for raw in sign_in.greeting:
@@ -312,6 +332,7 @@ class PostgresMachine:
 
     def _stop(self, why: str) -> None:
         """Nothing more is sent upstream; what runs there is stopped, and everything that was to proceed is finished."""
+        self._unfold()
         was_open = self._phase is _OPEN
         self._phase = Phase.ENDED
         relay = self._relay

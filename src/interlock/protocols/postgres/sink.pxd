@@ -8,4 +8,5 @@ cdef class Sink:
     cdef public bint overflowed
 
     cpdef write(self, payload, bint whole=*)
+    cpdef pass_on(self, bytes payload)
     cpdef flush(self)

@@ -57,6 +57,14 @@ class Sink:
     def drop_kept(self) -> None:
         self._kept = None
 
+    def pass_on(self, payload: bytes) -> None:
+        """``payload``, which is whole messages, at once and behind all that was written before."""
+        if self._gathered or self._kept is not None or self._cut:
+            self.write(payload)
+            self.flush()
+        else:
+            self._send(payload)
+
     def flush(self) -> None:
         gathered = self._gathered
         if not gathered:

@@ -1,8 +1,10 @@
-from interlock.protocols.postgres.names cimport Portal, Prepared, Running
+from interlock.protocols.postgres.names cimport Portal, Prepared, Running, new_portal
 from interlock.protocols.postgres.reading cimport Reader, Reading
 from interlock.protocols.postgres.relay cimport Relay
 from interlock.protocols.postgres.replies cimport Replies
 cimport cython
+
+cdef int _QUERY, _PARSE, _BIND, _EXECUTE, _DESCRIBE, _CLOSE, _SYNC, _FLUSH, _TERMINATE, _CALL
 
 
 cdef class Steady:
@@ -10,7 +12,7 @@ cdef class Steady:
     cdef Replies _replies
     cdef Reader _reader
     cdef object _terminate
-    cdef object _scripts
+    cdef public object scripts
     cdef dict _script_of
 
     cpdef pump(self)

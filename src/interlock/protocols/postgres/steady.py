@@ -9,7 +9,7 @@ from collections.abc import Callable
 from interlock.ports.protocol import Proceed
 from interlock.protocols.postgres import fence, messages
 from interlock.protocols.postgres.framer import Piece, Run
-from interlock.protocols.postgres.names import Portal, Prepared
+from interlock.protocols.postgres.names import Portal, Prepared, new_portal
 from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait
 from interlock.protocols.postgres.replies import Awaited
@@ -29,13 +29,13 @@ class Steady:
         self._replies = relay.replies
         self._reader = reader
         self._terminate = terminate
-        self._scripts = Scripts(relay, reader, reported)
+        self.scripts = Scripts(relay, reader, reported)
         self._script_of: dict[int, Callable[[bytes], Script]] = {
-            _QUERY: self._scripts.query,
-            _PARSE: self._scripts.parse,
-            _BIND: self._scripts.bind,
-            _EXECUTE: self._scripts.execute,
-            _CALL: self._scripts.call_function,
+            _QUERY: self.scripts.query,
+            _PARSE: self.scripts.parse,
+            _BIND: self.scripts.bind,
+            _EXECUTE: self.scripts.execute,
+            _CALL: self.scripts.call_function,
         }
 
     def pump(self) -> None:
@@ -128,7 +128,7 @@ class Steady:
         if isinstance(verdict, Proceed) and fence_of(verdict, running.classified) is None:
             relay.send_query(raw, running)
         else:
-            relay.start(self._scripts.go_on_with_query(raw, text, running, verdict))
+            relay.start(self.scripts.go_on_with_query(raw, text, running, verdict))
         return True
 
     def _parse_at_once(self, raw: bytes) -> bool:
@@ -149,13 +149,13 @@ class Steady:
             return False
         if why_unusable(bound.portal) is not None or why_unusable(bound.statement) is not None:
             return False
-        portal = Portal(bound.portal, found, bound)
+        portal = new_portal(bound.portal, found, bound)
         running = relay.number(portal.prepared.reading)
         verdict = relay.ask_portal(running, portal)
         if isinstance(verdict, Proceed) and fence_of(verdict, running.classified) is None:
             relay.send_bind(raw, portal, running, None)
         else:
-            relay.start(self._scripts.go_on_with_bind(raw, portal, running, verdict))
+            relay.start(self.scripts.go_on_with_bind(raw, portal, running, verdict))
         return True
 
     def _execute_at_once(self, raw: bytes) -> bool:

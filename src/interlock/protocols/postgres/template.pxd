@@ -1,6 +1,9 @@
 cimport cython
 
-@cython.locals(end=Py_ssize_t, at=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, previous=int, char=int, kind=int, out=bytearray)
+cdef int _NUMBER, _DECIMAL, _STRING, _LONGEST_NUMBER, _QUOTE, _DOUBLE_QUOTE, _AMPERSAND, _DOT, _SPACE
+cdef bytes _PLAIN
+
+@cython.locals(end=Py_ssize_t, at=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, previous=int, char=int, kind=int, out=bytearray, plain=bytes)
 cpdef find_template(bytes text, list places=*)
 
 @cython.locals(following=int)

@@ -15,7 +15,12 @@ _NUMBER, _DECIMAL, _STRING = 1, 2, 3
 _LONGEST_NUMBER = 9
 """How many digits certainly fit four bytes, so that the parser takes all such numbers for the same kind."""
 
-_QUOTE, _DOUBLE_QUOTE, _AMPERSAND, _DOT, _ZERO, _SPACE = 39, 34, 38, 46, 48, 32
+_QUOTE, _DOUBLE_QUOTE, _AMPERSAND, _DOT, _SPACE = 39, 34, 38, 46, 32
+
+_PLAIN = bytes(
+    char == 9 or char == 10 or (32 <= char < 127 and chr(char) not in "0123456789\"'$-/") for char in range(256)
+)
+"""1 for what begins neither a literal nor anything in which one would be none."""
 
 
 def find_template(text: bytes, places: list[tuple[int, int]] | None = None) -> bytes | None:
@@ -28,9 +33,16 @@ def find_template(text: bytes, places: list[tuple[int, int]] | None = None) -> b
     at = 0
     size = 0
     previous = _SPACE
+    plain = _PLAIN
     while at < end:
         char = text[at]
         after = at + 1
+        if plain[char]:
+            out[size] = char
+            size += 1
+            at = after
+            previous = char
+            continue
         kind = 0
         if _is_digit(char):
             if not _continues_word(previous) and previous != _DOT:

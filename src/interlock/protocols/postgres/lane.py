@@ -1,0 +1,322 @@
+"""The short way: one statement and its answer, each in one piece, with nothing else under way.
+
+Nearly all that a client says is one of two things, whole and alone: a Query; or a Bind, Execute and Sync, maybe with a
+Parse before them and a Describe between. Nearly all answers to it are rows and a tag, whole as well. That exchange is
+taken here from the bytes as they came, without a message or an awaited answer made of each part. ::
+
+    client   Q                                  server   [T] D... C Z
+             [P] B [D] E S                               [1] 2 [T|n] D... C Z
+
+It is the same as what ``relay.py``, ``steady.py`` and ``replies.py`` do with the messages one by one, and whoever
+changes one of them changes the other. INVARIANT: as soon as anything does not fit (a second statement before the
+answer, an answer in pieces, an error, a cancellation, an end), ``unfold`` brings everything into the state in which
+the long way would have left it, and the long way goes on from there. So nothing but time depends on this file;
+``tests/protocols/postgres/test_lane.py`` takes the same dialogues both ways.
+
+What is asked of the gateway is asked as everywhere, and nothing goes upstream before its Proceed.
+"""
+
+from interlock.ports.protocol import Proceed, Verdict
+from interlock.protocols.postgres import messages
+from interlock.protocols.postgres.framer import Framer
+from interlock.protocols.postgres.messages import BindMessage
+from interlock.protocols.postgres.names import Portal, Prepared, Running, new_portal
+from interlock.protocols.postgres.reading import Reader
+from interlock.protocols.postgres.relay import Relay
+from interlock.protocols.postgres.replies import Awaited
+from interlock.protocols.postgres.scripts import Scripts, why_unusable
+
+_LONGEST_BYTES = 16 * 1024
+"""What is longer goes the long way, where the time is spent elsewhere."""
+
+_HEADER_BYTES = 5
+"""Type byte and length."""
+
+_QUERY, _PARSE, _BIND = b"QPB"
+_PARSED, _BOUND, _ROWS, _NO_ROWS, _ROW, _COMPLETE, _READY = b"12TnDCZ"
+
+_EXECUTED = messages.execute("") + messages.SYNC
+_TAILS = {messages.describe(b"P", "") + _EXECUTED: True, _EXECUTED: False}
+"""What follows the Bind, and whether the portal is described."""
+
+_KEPT_PARSES = 64
+_KEPT_PARSE_BYTES = 2048
+
+
+class Lane:
+    """The short way of one session. ``taken`` while an answer is awaited on it."""
+
+    def __init__(self, relay: Relay, reader: Reader, scripts: Scripts, client: Framer, server: Framer) -> None:
+        self.taken = False
+        self._relay = relay
+        self._replies = relay.replies
+        self._reader = reader
+        self._read_only = relay.admission.read_only
+        self._scripts = scripts
+        self._client = client
+        self._server = server
+        self._statements = relay.replies.statements
+        self._portals = relay.replies.portals
+        self._running: Running | None = None
+        self._portal: Portal | None = None
+        self._parsed: Prepared | None = None
+        self._described = False
+        self._batch = 0
+        # What a Parse of the unnamed statement comes to, by its bytes: drivers send the same again and again.
+        self._parses: dict[bytes, Prepared] = {}
+
+    # --- the client
+
+    def ask(self, payload: bytes) -> bool:
+        """Take ``payload`` the short way. False: it has to go the long way, and nothing happened."""
+        if self.taken:
+            self.unfold()
+            return False
+        size = len(payload)
+        if size < _HEADER_BYTES or size > _LONGEST_BYTES or not self._client.is_clear() or not self._relay.is_idle():
+            return False
+        code = payload[0]
+        if code == _QUERY:
+            return self._ask_query(payload, size)
+        if code == _BIND:
+            return self._ask_bound(payload, None, 0)
+        return code == _PARSE and self._ask_parsed(payload, size)
+
+    def _ask_query(self, payload: bytes, size: int) -> bool:
+        relay = self._relay
+        if _length_at(payload, 1) != size - 1 or payload[size - 1]:
+            return False
+        raw = payload[_HEADER_BYTES : size - 1]
+        reading = self._reader.find_raw(raw, self._read_only)
+        if reading is None or not reading.steady:
+            return False
+        text = raw.decode("ascii")
+        running = relay.number(reading)
+        verdict = relay.ask_text(running, text)
+        if not isinstance(verdict, Proceed) or verdict.obligations:
+            relay.start(self._scripts.go_on_with_query(payload, text, running, verdict))
+            return True
+        # As send_query: the batch of the query, and the one after it.
+        relay.batch += 1
+        self._take(running, payload)
+        return True
+
+    def _ask_parsed(self, payload: bytes, size: int) -> bool:
+        """A Parse of the unnamed statement; anything else goes the long way."""
+        parse_end = _length_at(payload, 1) + 1
+        if parse_end > size or payload[_HEADER_BYTES]:
+            return False
+        raw = payload[:parse_end]
+        prepared = self._parses.get(raw)
+        if prepared is None:
+            parsed = messages.read_parse(raw)
+            reading = self._reader.find(parsed.text, self._read_only)
+            if reading is None or not reading.steady:
+                return False
+            prepared = Prepared(parsed.text, reading)
+            if parse_end <= _KEPT_PARSE_BYTES:
+                if len(self._parses) >= _KEPT_PARSES:
+                    self._parses.clear()
+                self._parses[raw] = prepared
+        return self._ask_bound(payload, prepared, parse_end)
+
+    def _ask_bound(self, payload: bytes, parsed: Prepared | None, at: int) -> bool:
+        """The Bind that begins at ``at``, and all that has to follow it. ``parsed`` is what a Parse before it made."""
+        relay = self._relay
+        size = len(payload)
+        if size - at < _HEADER_BYTES or payload[at] != _BIND:
+            return False
+        end = at + 1 + _length_at(payload, at + 1)
+        described = _TAILS.get(payload[end:]) if at < end <= size else None
+        if described is None:
+            return False
+        bound = messages.read_bind(payload, at, end)
+        prepared = self._find(bound, parsed)
+        if prepared is None:
+            return False
+        portal = new_portal("", prepared, bound)
+        running = relay.number(prepared.reading)
+        verdict = relay.ask_portal(running, portal)
+        if not isinstance(verdict, Proceed) or verdict.obligations:
+            self._go_on(payload, parsed, portal, running, verdict, at, end)
+            return True
+        portal.running = running
+        self._portal = portal
+        self._parsed = parsed
+        self._described = described
+        self._take(running, payload)
+        return True
+
+    def _find(self, bound: BindMessage, parsed: Prepared | None) -> Prepared | None:
+        """The statement that is bound to the unnamed portal, when it is certain and its kind may go this way."""
+        if bound.portal:
+            return None
+        if parsed is not None:
+            return None if bound.statement else parsed
+        found = self._statements.known.get(bound.statement)
+        if found is None or not found.reading.steady:
+            return None
+        return found if not bound.statement or why_unusable(bound.statement) is None else None
+
+    def _go_on(
+        self,
+        payload: bytes,
+        parsed: Prepared | None,
+        portal: Portal,
+        running: Running,
+        verdict: Verdict | None,
+        at: int,
+        end: int,
+    ) -> None:
+        """It was asked about and may not go yet, or not at all: the long way from here, message by message."""
+        relay = self._relay
+        if parsed is not None:
+            relay.send(payload[:at], Awaited("P", None, self._statements.ask("", parsed, relay.batch)))
+        relay.start(self._scripts.go_on_with_bind(payload[at:end], portal, running, verdict))
+        relay.put(self._client.feed(payload[end:]))
+
+    def _take(self, running: Running, payload: bytes) -> None:
+        """It may go: send it on. No answer but its own is awaited now."""
+        relay = self._relay
+        self._batch = relay.batch
+        relay.batch += 1
+        self._running = running
+        self.taken = True
+        relay.outlet.to_upstream(payload)
+
+    # --- the server
+
+    def take_answer(self, payload: bytes) -> bool:
+        """Take the whole answer. False: ``payload`` is not just that, and the long way goes on."""
+        running = self._running
+        if running is None or not self._server.is_clear():
+            self.unfold()
+            return False
+        at = 0
+        end = len(payload)
+        if self._portal is not None:
+            if self._parsed is not None and _is_empty(payload, 0, end, _PARSED):
+                at = _HEADER_BYTES
+            if (at == 0) != (self._parsed is None) or not _is_empty(payload, at, end, _BOUND):
+                self.unfold()
+                return False
+            at += _HEADER_BYTES
+        tag_at = self._scan(payload, at, end, running)
+        if tag_at == 0:
+            running.rows = running.size_bytes = 0
+            self.unfold()
+            return False
+        self._finish(running, messages.decode(payload[tag_at : end - 7]), payload[end - 1])
+        self._relay.sink.pass_on(payload)
+        return True
+
+    def _scan(self, payload: bytes, at: int, end: int, running: Running) -> int:
+        """Where the tag stands if, from ``at``, there are just rows, the tag, and a ReadyForQuery; else 0."""
+        # Rows are described for a query, and for a portal when that was asked.
+        described = self._portal is None or self._described
+        optional = self._portal is None
+        rows = 0
+        size = 0
+        while end - at >= _HEADER_BYTES:
+            code = payload[at]
+            length = _length_at(payload, at + 1)
+            after = at + 1 + length
+            if length < 4 or after > end:
+                return 0
+            if code == _ROW:
+                if described and not optional:
+                    return 0
+                rows += 1
+                size += after - at
+            elif code == _COMPLETE:
+                if (described and not optional) or not _is_ready(payload, after, end):
+                    return 0
+                if not _is_string(payload, at + _HEADER_BYTES, after):
+                    return 0
+                running.rows = rows
+                running.size_bytes = size
+                return at + _HEADER_BYTES
+            elif not described or rows or (code != _ROWS and code != _NO_ROWS):
+                return 0
+            else:
+                described = False
+            at = after
+        return 0
+
+    def _finish(self, running: Running, tag: str, status: int) -> None:
+        """As ``Replies`` at the end of such an exchange."""
+        replies, portal = self._replies, self._portal
+        self.taken = False
+        self._running = None
+        running.begun = True
+        running.tag = tag
+        running.changed = messages.count_changed(tag)
+        if portal is None:
+            if self._statements.known:
+                self._statements.known.pop("", None)
+            self._replace_portal(None)
+            replies.become_ready(status)
+            replies.end(running)
+            return
+        self._portal = None
+        if self._parsed is not None:
+            self._statements.known[""] = self._parsed
+            self._parsed = None
+        self._replace_portal(portal)
+        replies.end(running)
+        replies.become_ready(status)
+
+    def _replace_portal(self, portal: Portal | None) -> None:
+        known = self._portals.known
+        before = known.pop("", None) if known else None
+        if before is not None and before.running is not None:
+            self._replies.end(before.running)
+        if portal is not None:
+            known[""] = portal
+
+    # --- back to the long way
+
+    def unfold(self) -> None:
+        """What is under way here goes on message by message, as if it had been sent so."""
+        running, portal, parsed, batch = self._running, self._portal, self._parsed, self._batch
+        if not self.taken or running is None:
+            return
+        self.taken = False
+        self._running = self._portal = self._parsed = None
+        replies, statements, portals = self._replies, self._statements, self._portals
+        if portal is None:
+            forgotten = statements.ask("", None, batch) if statements.may_hold("") else None
+            destroyed = portals.ask("", None, batch) if portals.may_hold("") else None
+            replies.expect(Awaited("Q", running, forgotten, destroyed))
+            return
+        if parsed is not None:
+            replies.expect(Awaited("P", None, statements.ask("", parsed, batch)))
+        replies.expect(Awaited("B", None, None, portals.ask("", portal, batch)))
+        if self._described:
+            replies.expect(Awaited("D"))
+        replies.expect(Awaited("E", running))
+        replies.expect(Awaited("S"))
+
+
+def _length_at(raw: bytes, at: int) -> int:
+    """The length that a message's header announces, without its type byte."""
+    return (raw[at] << 24) | (raw[at + 1] << 16) | (raw[at + 2] << 8) | raw[at + 3]
+
+
+def _is_empty(raw: bytes, at: int, end: int, code: int) -> bool:
+    """Whether a message of type ``code`` without a body stands at ``at``."""
+    return end - at >= _HEADER_BYTES and raw[at] == code and _length_at(raw, at + 1) == 4
+
+
+def _is_ready(raw: bytes, at: int, end: int) -> bool:
+    """Whether a ReadyForQuery, and nothing after it, stands at ``at``."""
+    return end - at == 6 and raw[at] == _READY and _length_at(raw, at + 1) == 5 and raw[end - 1] in b"ITE"
+
+
+def _is_string(raw: bytes, at: int, end: int) -> bool:
+    """Whether the bytes from ``at`` to ``end`` are one string with its NUL."""
+    if end <= at or raw[end - 1]:
+        return False
+    while raw[at]:
+        at += 1
+    return at == end - 1

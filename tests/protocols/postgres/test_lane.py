@@ -1,0 +1,167 @@
+"""The short way through an open session differs from the long one in nothing but time.
+
+Each dialogue is held with machines that differ in how its bytes come: whole (the short way, where it may be taken),
+the client's in two pieces (the long way), the server's in two pieces (begun on the short way, ended on the long one).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interlock.domain.decisions import Fence
+from interlock.ports.protocol import Proceed, Verdict
+from interlock.ports.statement import Statement
+from interlock.protocols.postgres import messages
+from interlock.protocols.postgres.session import PostgresMachine
+from tests.protocols.postgres.dialogues import TEXTS, single
+from tests.protocols.postgres.playbook import Playbook, ScriptedServer, open_session, refuse_no
+
+Cut = Callable[[bytes], list[bytes]]
+
+
+def _whole(stream: bytes) -> list[bytes]:
+    return [stream]
+
+
+def _in_two(stream: bytes) -> list[bytes]:
+    return [stream[:1], stream[1:]]
+
+
+def _late(stream: bytes) -> list[bytes]:
+    return [stream[:-1], stream[-1:]]
+
+
+WAYS: list[tuple[Cut, Cut]] = [(_whole, _whole), (_in_two, _in_two), (_whole, _in_two), (_whole, _late)]
+
+
+def run(statement: str, *, parse: str | None = None, described: bool = True) -> bytes:
+    """What a driver sends for a statement with values."""
+    said = b"" if parse is None else messages.parse(statement, parse)
+    said += messages.bind("", statement, messages.bind_tail(["7"]))
+    said += messages.describe(b"P", "") if described else b""
+    return said + messages.execute("") + messages.SYNC
+
+
+texts = st.sampled_from(TEXTS)
+exchanges = st.one_of(
+    st.builds(messages.query, texts),
+    st.builds(lambda text, described: run("", parse=text, described=described), texts, st.booleans()),
+    st.builds(lambda described: run("", described=described), st.booleans()),
+    st.builds(lambda text: messages.parse("a", text) + messages.SYNC, texts),
+    st.builds(lambda described: run("a", described=described), st.booleans()),
+    st.lists(single, min_size=1, max_size=3).map(b"".join),
+)
+
+
+def hold(chunks: list[bytes], way: tuple[Cut, Cut], rule: Callable[[Statement], Verdict | None]) -> dict[str, Any]:
+    """All that came of the dialogue, on either side and at the gateway."""
+    book = Playbook(rule=rule)
+    machine, server = open_session(book), ScriptedServer()
+    cut_client, cut_server = way
+    sent = bytearray()
+    for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
+        for piece in cut_client(chunk):
+            machine.client_bytes(piece)
+        while upstream := book.take_upstream():
+            sent += upstream
+            for piece in cut_server(server.receive(upstream)):
+                machine.upstream_bytes(piece)
+    said = book.take_client()
+    machine.client_bytes(messages.TERMINATE)
+    return {
+        "sent": bytes(sent),
+        "said": said,
+        "asked": {number: (one, one.effect) for number, one in book.asked.items()},
+        "finished": {number: repr(one) for number, one in book.finished.items()},
+        "held": book.held,
+        "calls": book.calls,
+    }
+
+
+def _fenced(statement: Statement) -> Verdict | None:
+    verdict = refuse_no(statement)
+    return Proceed((Fence(100),)) if isinstance(verdict, Proceed) and statement.text.startswith("UPDATE") else verdict
+
+
+@settings(max_examples=150, deadline=None)
+@given(chunks=st.lists(exchanges, min_size=1, max_size=8), fenced=st.booleans())
+def test_every_way_comes_to_the_same(chunks: list[bytes], fenced: bool) -> None:
+    rule = _fenced if fenced else refuse_no
+    first, *others = [hold(chunks, way, rule) for way in WAYS]
+    for other in others:
+        assert other == first
+
+
+@settings(max_examples=150, deadline=None)
+@given(chunks=st.lists(exchanges, min_size=1, max_size=6))
+def test_a_client_that_does_not_wait_is_answered_as_one_by_one(chunks: list[bytes]) -> None:
+    """The second statement comes while the first is on the short way."""
+
+    def talk(cut: Cut) -> tuple[bytes, dict[int, str]]:
+        book = Playbook()
+        machine, server = open_session(book), ScriptedServer()
+        for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
+            for piece in cut(chunk):
+                machine.client_bytes(piece)
+        while upstream := book.take_upstream():
+            machine.upstream_bytes(server.receive(upstream))
+        return book.take_client(), {number: repr(one) for number, one in book.finished.items()}
+
+    assert talk(_whole) == talk(_in_two)
+
+
+ENDS: dict[str, Callable[[PostgresMachine], None]] = {
+    "the client leaves": lambda machine: machine.client_closed(),
+    "the client cancels": lambda machine: machine.interrupted(),
+    "the session is cut": lambda machine: machine.ending("It is over."),
+    "the server leaves": lambda machine: machine.upstream_closed("it broke"),
+    "the gateway tells something": lambda machine: machine.told("A word."),
+    "the client says goodbye": lambda machine: machine.client_bytes(messages.TERMINATE),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("statement", [messages.query("SELECT 3 AS rows"), run("", parse="SELECT 3 AS rows")])
+def test_what_happens_in_the_middle_is_the_same_either_way(statement: bytes, end: str) -> None:
+    def talk(cut: Cut) -> tuple[object, ...]:
+        book = Playbook()
+        machine, server = open_session(book), ScriptedServer()
+        for piece in cut(statement):
+            machine.client_bytes(piece)
+        sent = book.take_upstream()
+        ENDS[end](machine)
+        machine.upstream_bytes(server.receive(sent))
+        said = (book.take_client(), book.take_upstream(), book.calls, len(book.asides))
+        return (*said, {number: repr(one) for number, one in book.finished.items()})
+
+    assert talk(_whole) == talk(_in_two)
+
+
+def test_a_portal_of_the_short_way_is_one_that_the_long_way_knows() -> None:
+    """Inside a transaction the portal stays: executing it once more is decided anew."""
+    begin = messages.query("BEGIN")
+    again = messages.execute("") + messages.SYNC
+    first, other = (hold([begin, run("", parse="SELECT 3 AS rows"), again], way, refuse_no) for way in WAYS[:2])
+    assert first == other
+    assert [number for number in (1, 2, 3, 4) if number in first["asked"]] == [1, 2, 3]
+
+
+def test_a_name_that_interlock_keeps_to_itself_is_refused_on_both_ways() -> None:
+    statement = run("__interlock_a")
+    first, other = (hold([statement], way, refuse_no) for way in WAYS[:2])
+    assert first == other
+    assert not first["asked"]
+
+
+@pytest.mark.parametrize("again", [run(""), messages.execute("") + messages.SYNC])
+def test_a_query_takes_the_unnamed_statement_and_portal_away_on_both_ways(again: bytes) -> None:
+    """Outside a transaction the portal is gone anyway; inside it is the query that destroys it."""
+    parsed, query = run("", parse="SELECT 3 AS rows"), messages.query("SELECT 3 AS rows")
+    for begin in ([], [messages.query("BEGIN")]):
+        # The first time a text comes it is read on the long way.
+        talks = [hold([query, *begin, parsed, query, again], way, refuse_no) for way in WAYS]
+        assert all(talk == talks[0] for talk in talks)
+        assert len(talks[0]["asked"]) == 3 + len(begin)
