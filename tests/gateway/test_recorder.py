@@ -15,6 +15,7 @@ from interlock.gateway.sealing import number_of
 from interlock.ports.statement import Described, Outcome, Statement
 from interlock.ports.statement import Effect as When
 
+_COUNTS = st.integers(0, 2**63 - 1)
 _TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from(['"', "\\", "\udc80", "\x00", '","n":7,', "ß\u2028"])
 _NEEDS = st.lists(st.builds(Need, st.sampled_from(Action), _TEXTS), min_size=1, max_size=2).map(tuple)
 _DECISIONS = st.builds(
@@ -89,7 +90,7 @@ def test_a_statements_record_says_what_was_asked_and_decided(
 
 
 @settings(max_examples=60)
-@given(st.builds(Outcome, st.integers(0), st.integers(0), st.integers(0), _TEXTS, _TEXTS), st.integers(0))
+@given(st.builds(Outcome, _COUNTS, _COUNTS, _COUNTS, _TEXTS, _TEXTS), _COUNTS)
 def test_an_outcomes_record_says_how_it_ended(outcome: Outcome, took_us: int) -> None:
     pages = _Pages()
     _recording(pages).outcome(4, outcome, took_us)

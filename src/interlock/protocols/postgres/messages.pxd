@@ -35,3 +35,4 @@ cpdef tuple read_named(bytes raw, str what)
 cpdef int read_ready(bytes raw) except -1
 cpdef str read_tag(bytes raw)
 cpdef long long count_changed(str tag) except? -1
+cpdef long long read_count(str word) except? -1

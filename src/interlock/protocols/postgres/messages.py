@@ -23,6 +23,7 @@ TERMINATE = b"X\x00\x00\x00\x04"
 COPY_DONE = b"c\x00\x00\x00\x04"
 SSL_REQUEST = struct.pack("!ii", 8, SSL_REQUEST_CODE)
 
+_COUNT_DIGITS = 18
 _LENGTH = struct.Struct("!i")
 _SHORT = struct.Struct("!h")
 
@@ -326,9 +327,12 @@ def count_changed(tag: str) -> int:
     if tag.startswith("SELECT"):
         return 0
     words = tag.split(" ")
-    if words[0] in ("INSERT", "UPDATE", "DELETE", "MERGE") and words[-1].isdigit():
-        return int(words[-1])
-    return 0
+    return read_count(words[-1]) if words[0] in ("INSERT", "UPDATE", "DELETE", "MERGE") else 0
+
+
+def read_count(word: str) -> int:
+    """A number in a command tag; 0 for what is none, or is more than any server counts (and fits eight bytes)."""
+    return int(word) if word.isdecimal() and len(word) <= _COUNT_DIGITS else 0
 
 
 def read_rows(raw: bytes) -> list[tuple[bytes | None, ...]]:

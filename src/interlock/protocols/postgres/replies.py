@@ -221,11 +221,11 @@ class Replies:
         running.tag = tag
         running.changed += messages.count_changed(tag)
         classified = running.classified
-        if tag.startswith("COPY ") and tag[5:].isdigit():
+        if tag.startswith("COPY "):
             if classified.copies_in:
-                running.changed += int(tag[5:])
+                running.changed += messages.read_count(tag[5:])
             elif classified.copies_out:
-                running.rows = int(tag[5:])
+                running.rows = messages.read_count(tag[5:])
         elif tag == "PREPARE" or tag.startswith(("DEALLOCATE", "DISCARD")):
             self._follow_names(running, tag)
         if head.kind == "E":
