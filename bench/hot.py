@@ -14,6 +14,7 @@ charged the whole process for a statement, until all records were on the disk.
 import argparse
 import asyncio
 import itertools
+import shutil
 import ssl
 import struct
 import tempfile
@@ -40,7 +41,16 @@ from interlock.gateway.settings import Listen, ServerIdentity, WorkerSettings
 from interlock.gateway.worker import Worker, working
 from interlock.identity.authority import Authority
 from interlock.policy.load import digest_of
-from interlock.ports.control import HoldOpened, HoldOpening, PasswordHolder, SessionEnd, SessionStart
+from interlock.ports.control import (
+    HoldOpened,
+    HoldOpening,
+    PasswordHolder,
+    RecordingStanding,
+    SegmentReport,
+    SessionCount,
+    SessionEnd,
+    SessionStart,
+)
 from interlock.ports.protocol import ProtocolAdapter
 from interlock.protocols.postgres import PROTOCOL, messages
 
@@ -158,7 +168,14 @@ class _Desk:
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         return PasswordHolder(PERSON, LOGIN)
 
-    async def report(self, starts: Sequence[SessionStart], ends: Sequence[SessionEnd]) -> None: ...
+    async def report(
+        self,
+        starts: Sequence[SessionStart],
+        ends: Sequence[SessionEnd],
+        counts: Sequence[SessionCount] = (),
+        kept: Sequence[SegmentReport] = (),
+    ) -> Sequence[RecordingStanding]:
+        return ()
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         raise Refusal("Nothing is held here.", "none")
@@ -296,9 +313,8 @@ async def _slice(line: Line, chunks: list[bytes], answer: bytes) -> tuple[float,
     return client / count / 1e3, server / count / 1e3, charged / count / 1e3
 
 
-async def run(chosen: argparse.Namespace) -> None:
+async def run(chosen: argparse.Namespace, folder: Path) -> None:
     only = chosen.only.split(",") if chosen.only else []
-    folder = Path(tempfile.mkdtemp(prefix="interlock-hot-", dir=chosen.folder))
     now = datetime.now(UTC)
     (folder / "run").mkdir()
     authority = Authority.open(folder / "keys", now)
@@ -332,7 +348,12 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=200)
     parser.add_argument("--statements", type=int, default=400)
     parser.add_argument("--folder", default=None, help="where the journal goes")
-    uvloop.run(run(parser.parse_args()))
+    chosen = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="interlock-hot-", dir=chosen.folder))
+    try:
+        uvloop.run(run(chosen, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
