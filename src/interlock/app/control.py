@@ -18,6 +18,7 @@ from interlock.app.delivering import open_delivery
 from interlock.app.installation import Adapters
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
+from interlock.app.signalling import telling_receivers
 from interlock.app.sinking import feeding_sinks
 from interlock.app.watching import watching
 from interlock.app.witnesses import addresses_of
@@ -111,6 +112,9 @@ async def run_control(
                 watching(desk, address.url),
                 feeding_sinks(
                     state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder, outflow
+                ),
+                telling_receivers(
+                    state, plan.configuration.receivers, issuer_of(plan), tokens, credentials, plan.folder
                 ),
                 keeping_accounts(desk, credentials, keepers_of(adapters.protocols)),
             ):

@@ -31,6 +31,10 @@ class Cursor:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def there(self) -> bool:
+        return self._path.exists()
+
     def read(self) -> int:
         """The last position that was sent; 0 when none was. Raises Failure for a damaged file."""
         try:

@@ -134,7 +134,7 @@ class OidcProvider:
         """The claims that one of the provider's keys signed. Raises Refusal (``bad-answer``) or Failure."""
         for fresh in (False, True):
             if self._keys is None or fresh:
-                self._keys = await self._get(str((await self._discover())["jwks_uri"]))
+                self._keys = await self._get(await self._keys_at())
             payload = verified_payload(self._keys, token)
             if payload is None:
                 continue
@@ -145,6 +145,17 @@ class OidcProvider:
             if isinstance(claims, Mapping):
                 return claims
         raise _bad("the ID token was not signed by the provider")
+
+    async def _keys_at(self) -> str:
+        """Where the keys are: of a provider, or of somebody who only tells us of security events (SSF)."""
+        try:
+            return str((await self._discover())["jwks_uri"])
+        except Failure:
+            said = await self._get(self.settings.issuer.rstrip("/") + "/.well-known/ssf-configuration")
+            address = said.get("jwks_uri")
+            if said.get("issuer") != self.settings.issuer or not str(address).startswith("https://"):
+                raise
+        return str(address)
 
     async def _discover(self) -> Mapping[str, Any]:
         if self._metadata is None:

@@ -16,8 +16,8 @@ from interlock.errors import Refusal
 from interlock.identity.oidc import OidcProvider
 from interlock.ports.state import ReplayCache
 
-_CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
-_RISC = "https://schemas.openid.net/secevent/risc/event-type/"
+CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
+RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 _OLDEST = timedelta(days=1)
 _SKEW = timedelta(seconds=120)
 
@@ -30,12 +30,12 @@ class Happened(StrEnum):
 
 
 EVENTS: Mapping[str, Happened] = {
-    f"{_CAEP}session-revoked": Happened.SIGNED_OUT,
-    f"{_CAEP}credential-change": Happened.SIGNED_OUT,
-    f"{_RISC}sessions-revoked": Happened.SIGNED_OUT,
-    f"{_RISC}account-credential-change-required": Happened.SIGNED_OUT,
-    f"{_RISC}account-disabled": Happened.DISABLED,
-    f"{_RISC}account-purged": Happened.DISABLED,
+    f"{CAEP}session-revoked": Happened.SIGNED_OUT,
+    f"{CAEP}credential-change": Happened.SIGNED_OUT,
+    f"{RISC}sessions-revoked": Happened.SIGNED_OUT,
+    f"{RISC}account-credential-change-required": Happened.SIGNED_OUT,
+    f"{RISC}account-disabled": Happened.DISABLED,
+    f"{RISC}account-purged": Happened.DISABLED,
 }
 
 

@@ -131,6 +131,20 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who is told, by security events, that a person's sessions, credentials or account ended (RFC 8935).
+
+    ``to`` is where events are pushed, ``audience`` for whom they are made; ``secret`` says where its token is kept.
+    """
+
+    name: str
+    to: str
+    audience: str
+    secret: str | None = None
+    ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """A job of a CI system, known by the token that its provider signs (OpenID Connect) when the token's ``claims``
     are, each, one of the values that stand here. It counts as its ``owner``.
@@ -200,6 +214,7 @@ class Configuration:
     scim: Scim | None = None
     providers: Mapping[str, Provider] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
+    receivers: Mapping[str, Receiver] = field(default_factory=dict)
     sinks: Mapping[str, SinkSource] = field(default_factory=dict)
     detections: Mapping[str, Detection] = field(default_factory=dict)
     forges: Mapping[str, ForgeSource] = field(default_factory=dict)

@@ -32,6 +32,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_state_changes(old, new),
         *_scim_changes(old, new),
         *_whole("identity provider", old.providers, new.providers),
+        *_whole("receiver of security events", old.receivers, new.receivers),
         *_whole("workload", old.workloads, new.workloads),
         *_cedar_changes(old.cedar, new.cedar),
     )

@@ -18,6 +18,7 @@ from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
+from interlock.policy.read_receivers import read_receivers
 from interlock.policy.read_recordings import read_own_recordings
 from interlock.policy.read_repositories import read_forges, read_repositories
 from interlock.policy.read_resources import SettingsCheck, read_resources
@@ -60,6 +61,7 @@ def load_configuration(
     contracts = read_contracts(draft, people)
     scim = read_scim(draft, schemes)
     providers = read_providers(draft, schemes)
+    receivers = read_receivers(draft, schemes)
     workloads = read_workloads(draft, people, directory=scim is not None)
     outside = frozenset[str]() if scim is None else scim.groups
     groups = frozenset({ADMINISTRATORS}) | outside.union(*(person.groups for person in people.values()))
@@ -98,6 +100,7 @@ def load_configuration(
         scim=scim,
         providers=providers,
         workloads=workloads,
+        receivers=receivers,
         sinks=sinks,
         detections=detections,
         forges=forges,

@@ -70,6 +70,19 @@ async def resource_metadata(services: ServicesOf) -> JSONResponse:
     return JSONResponse(said)
 
 
+@router.get("/.well-known/ssf-configuration")
+async def transmitter_metadata(services: ServicesOf) -> JSONResponse:
+    """Who tells of security events (OpenID Shared Signals Framework 1.0, section 7.1). Receivers stand in the file."""
+    issuer = services.oauth.issuer
+    said = {
+        "spec_version": "1_0",
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/oauth/jwks",
+        "delivery_methods_supported": ["urn:ietf:rfc:8935"],
+    }
+    return JSONResponse(said)
+
+
 @router.get("/oauth/jwks")
 async def keys(services: ServicesOf) -> JSONResponse:
     return JSONResponse(services.tokens.jwks())
