@@ -2,16 +2,18 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from interlock.app.kept_recordings import KeptRecordings
 from interlock.domain.event import Event
-from interlock.domain.work_events import RecordingKept, SessionClosed, SessionOpened
+from interlock.domain.rights_events import ApprovalGiven, RequestOpened
+from interlock.domain.work_events import RecordingDeleted, RecordingKept, SessionClosed, SessionOpened
 from interlock.gateway.sealing import Kept, RecordingStore, keep_records
 from interlock.ledger.entries import Recorded, body_of
 from interlock.wire.segments import Header, Segment, segment_path
@@ -27,6 +29,7 @@ class Site:
     folder: Path
     events: list[Event] = field(default_factory=list)
     digests: dict[str, list[str]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
 
     def path(self, session: str, number: int) -> Path:
         return self.folder / segment_path(self.digests[session][number - 1])
@@ -37,6 +40,7 @@ class Site:
         for position, event in enumerate(self.events, 1):
             if reason := await kept.check(position, body_of(Recorded(position, AT, "gateway:gw1", event))):
                 return reason
+        self.said = kept.deleted
         broken = kept.finish()
         return "" if broken is None else broken.reason
 
@@ -155,7 +159,10 @@ async def test_another_sessions_segment_in_the_place_of_one_is_named(site: Site)
 
 async def test_a_removed_segment_is_named_also_while_the_session_lives(site: Site) -> None:
     site.path(ONE, 4).unlink()
-    expected = "Segment 4 of s-0000000000001, which entry 5 speaks of, is missing."
+    expected = (
+        "Segment 4 of s-0000000000001, which entry 5 speaks of, is missing, and nothing in the ledger says that it was "
+        "deleted."
+    )
     assert await site.verify() == expected
     site.events = site.events[:-2]
     assert await site.verify() == expected
@@ -220,3 +227,105 @@ async def test_what_is_no_segment_at_all_is_named(site: Site) -> None:
 async def test_segments_of_a_session_that_was_never_opened_are_named(site: Site) -> None:
     del site.events[0]
     assert "which was not open" in await site.verify()
+
+
+# Deleted as it should be, and not
+
+
+def _request(site: Site, **changes: Any) -> RequestOpened:
+    content = {"recordings": [{"session": ONE, "person": "dev", "recording": site.digests[ONE][3]}]}
+    opened = RequestOpened(
+        request="r-1",
+        request_kind="deletion",
+        person="asker",
+        resource="recordings",
+        role="",
+        digest="d" * 64,
+        reason="its time is over",
+        content=content,
+    )
+    return replace(opened, **changes)
+
+
+def _approval(person: str, digest: str = "d" * 64) -> ApprovalGiven:
+    return ApprovalGiven(request="r-1", person=person, digest=digest, present_at=AT)
+
+
+def _stone(site: Site, **changes: Any) -> RecordingDeleted:
+    stone = RecordingDeleted(
+        session=ONE,
+        request="r-1",
+        by="asker",
+        allowed_by=("one", "two"),
+        reason="its time is over",
+        recording=site.digests[ONE][3],
+        segments=4,
+    )
+    return replace(stone, **changes)
+
+
+def _erase(site: Site) -> None:
+    for number in range(1, 5):
+        site.path(ONE, number).unlink()
+
+
+async def test_a_deleted_recording_has_a_tombstone_that_verifies(site: Site) -> None:
+    _erase(site)
+    site.events += [_request(site), _approval("one"), _approval("two"), _stone(site)]
+    assert await site.verify() == ""
+    (said,) = site.said
+    assert "s-0000000000001 was deleted on 2026-11-28 12:00 UTC (entry 12)" in said
+    assert said.endswith("asked for by asker (its time is over), allowed by one and two.")
+    # and nothing else is excused by it
+    site.path(OTHER, 1).unlink()
+    assert "Segment 1 of s-0000000000002" in await site.verify()
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        (lambda site: [_stone(site)], "no request to delete it"),
+        (lambda site: [_request(site), _approval("one"), _stone(site)], "approvals of two persons do not stand"),
+        (
+            lambda site: [_request(site), _approval("one"), _stone(site, allowed_by=("one",))],
+            "approvals of two persons do not stand",
+        ),
+        (
+            lambda site: [_request(site), _approval("one"), _approval("two", "e" * 64), _stone(site)],
+            "approvals of two persons do not stand",
+        ),
+        (
+            lambda site: [_request(site), _approval("one"), _stone(site), _approval("two")],
+            "approvals of two persons do not stand",
+        ),
+        (
+            lambda site: [
+                _request(site),
+                _approval("one"),
+                _approval("asker"),
+                _stone(site, allowed_by=("asker", "one")),
+            ],
+            "allowed by who asked for it or was recorded",
+        ),
+        (
+            lambda site: [_request(site), _approval("one"), _approval("dev"), _stone(site, allowed_by=("dev", "one"))],
+            "allowed by who asked for it or was recorded",
+        ),
+        (
+            lambda site: [_request(site, content={}), _approval("one"), _approval("two"), _stone(site)],
+            "for another recording",
+        ),
+        (
+            lambda site: [_request(site, person="else"), _approval("one"), _approval("two"), _stone(site)],
+            "is another's",
+        ),
+        (
+            lambda site: [_request(site, request_kind="grant"), _approval("one"), _approval("two"), _stone(site)],
+            "no request to delete it",
+        ),
+    ],
+)
+async def test_a_forged_tombstone_is_named(site: Site, forge: Callable[[Site], list[Event]], said: str) -> None:
+    _erase(site)
+    site.events += forge(site)
+    assert said in await site.verify()

@@ -11,6 +11,7 @@ from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
+from interlock.domain.retention import LegalHold
 from interlock.domain.rights_events import PersonAdded
 from interlock.domain.roles import ApprovalRule
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
@@ -97,6 +98,7 @@ ALARM = Alarm("nights", 7, Response.HOLD, NOW, "It is late.", DEV.name, "s-1", "
 SEGMENT = Segment("s-000000000001", 1, "ab" * 32, 7, NOW)
 RECORDING_KEY = RecordingKey("s-000000000001", "wrapped", "m-1", NOW, destroyed_at=LATER)
 ACCOUNT = UpstreamAccount(GRANT.id, DEV.name, "orders", "dev@acme.example#g-00000001", NOW, ended_at=LATER)
+LEGAL_HOLD = LegalHold("h-00000001", "s-000000000001", DEV.name, "orders", "a lawsuit", LEAD.name, NOW, LATER, DEV.name)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -110,6 +112,7 @@ WORLD: tuple[Entity, ...] = (
     SEGMENT,
     RECORDING_KEY,
     ACCOUNT,
+    LEGAL_HOLD,
     CLIENT,
     EXTENSION,
     PROVISIONED,

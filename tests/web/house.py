@@ -39,6 +39,7 @@ from interlock.services.front_desk import open_front_desk
 from interlock.services.join_gateway import join_gateway
 from interlock.store.home import StateAddress
 from interlock.store.replay import PostgresReplayCache
+from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles
 from interlock.store.waiting import PostgresWaitingRoom
@@ -205,6 +206,7 @@ async def open_house(
     recordings = folder / "recordings"
     recordings.mkdir()
     tokens = Tokens(new_key(), clock)
+    segment_words = PostgresSegmentWords(address.url)
     services = open_services(
         front=open_front_desk(world.desk, passwords, TotpCodes(), authority, tokens),
         tokens=tokens,
@@ -220,6 +222,7 @@ async def open_house(
         credentials=Credentials({}, {}),
         recordings=LocalStore(recordings),
         master_key=world.master,
+        segment_words=segment_words,
         published=ObjectTiles(str(folder / "ledger"), create=True),
         ledger_key=str(LEDGER_KEY.verifier),
         scim_secret=scim_secret,
@@ -250,6 +253,7 @@ async def open_house(
         passwords.close()
         await replays.close()
         await waiting.close()
+        await segment_words.close()
 
 
 def trust(authority: Authority) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from obstore.store import LocalStore
 from interlock.app.accounts import keepers_of, keeping_accounts, open_account_secrets
 from interlock.app.delivering import open_delivery
 from interlock.app.installation import Adapters
+from interlock.app.keeping import Keeper, keeping
 from interlock.app.plan import Plan
 from interlock.app.publishing import open_published, publishing
 from interlock.app.signalling import telling_receivers
@@ -51,6 +52,7 @@ from interlock.services.provision import DIRECTORY
 from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
 from interlock.store.replay import PostgresReplayCache
+from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
@@ -73,7 +75,7 @@ async def run_control(
     """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
     clock = SystemClock()
     await migrate(address.owner_url)
-    async with _state(address) as (state, replays, waiting):
+    async with _state(address) as (state, replays, waiting, words):
         desk = Desk(state, clock, plan.configuration)
         await _make_current(desk, plan)
         authority = Authority.open(plan.folder.keys, clock.now())
@@ -98,6 +100,7 @@ async def run_control(
             providers=await _providers(plan, credentials),
             recordings=LocalStore(plan.folder.recordings),
             master_key=FileMasterKey(plan.folder.keys / MASTER_FILE),
+            segment_words=words,
             published=published,
             ledger_key=str(signer.verifier),
             outflow=outflow,
@@ -110,6 +113,7 @@ async def run_control(
             async with (
                 publishing(address.url, published, signer, witnesses),
                 watching(desk, address.url),
+                keeping(Keeper(desk, services.master_key, services.recordings, words), address.url),
                 feeding_sinks(
                     state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder, outflow
                 ),
@@ -177,7 +181,7 @@ def issuer_of(plan: Plan) -> str:
 @asynccontextmanager
 async def _state(
     address: StateAddress,
-) -> AsyncIterator[tuple[PostgresState, PostgresReplayCache, PostgresWaitingRoom]]:
+) -> AsyncIterator[tuple[PostgresState, PostgresReplayCache, PostgresWaitingRoom, PostgresSegmentWords]]:
     async with AsyncExitStack() as held:
         state = PostgresState(address.url)
         held.push_async_callback(state.close)
@@ -185,7 +189,9 @@ async def _state(
         held.push_async_callback(replays.close)
         waiting = PostgresWaitingRoom(address.url)
         held.push_async_callback(waiting.close)
-        yield state, replays, waiting
+        words = PostgresSegmentWords(address.url)
+        held.push_async_callback(words.close)
+        yield state, replays, waiting, words
 
 
 async def _make_current(desk: Desk, plan: Plan) -> None:

@@ -6,24 +6,32 @@ No key is needed: the ledger has the hashes of segments as they are stored, encr
 * one that was repeated, moved or left out: by the ledger's entries, which must follow on one another, and by what a
   segment says of itself in the clear
 * a recording that ends before its session did: by the session's end
+* a recording that is missing is no fault when the ledger says that it was deleted, who asked and who allowed it, and
+  when the request and the approvals of two others stand in the ledger before that
 """
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from interlock.domain.work_events import RecordingKept, SessionClosed, SessionOpened
+from interlock.domain.grants import RequestKind
+from interlock.domain.rights_events import ApprovalGiven, RequestOpened
+from interlock.domain.work_events import RecordingDeleted, RecordingKept, SessionClosed, SessionOpened
 from interlock.errors import Failure
 from interlock.ledger.entries import Unreadable, read_body
 from interlock.ledger.verify import Broken
 from interlock.wire.segments import Header, NotASegmentError, read_header, segment_path
 
-_KINDS = tuple(f'"kind":"{event.kind}"'.encode() for event in (RecordingKept, SessionClosed, SessionOpened))
+_EVENTS = (RecordingKept, SessionClosed, SessionOpened, RecordingDeleted, RequestOpened, ApprovalGiven)
+_KINDS = tuple(f'"kind":"{event.kind}"'.encode() for event in _EVENTS)
+_TWO = 2
 _BEGINNING_BYTES = 8 * 1024
 
 
@@ -44,6 +52,17 @@ class _Object:
     beginning: bytes
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A request to delete recordings: who asked, for which (by their last hashes), who approved."""
+
+    by: str
+    digest: str
+    recordings: dict[str, str]
+    recorded: frozenset[str]
+    approved: set[str] = field(default_factory=set)
+
+
 class KeptRecordings:
     """``check`` is a :data:`interlock.ledger.audit.BodyCheck`, for the entries in their order; ``finish`` says what
     only all of them together show. ``whole`` is false when the entries do not begin with the ledger's first.
@@ -62,24 +81,52 @@ class KeptRecordings:
         self._whole = whole
         self._trails: dict[str, _Trail] = {}
         self._missing: dict[str, Broken] = {}
+        self._asked: dict[str, _Asked] = {}
         self.count = 0
         self.segments = 0
+        self.deleted: list[str] = []
+        """A sentence for each recording that was deleted as it should be."""
 
     async def check(self, position: int, body: bytes) -> str:
         """A sentence when what an entry says of a recording does not hold."""
         if not any(kind in body for kind in _KINDS):
             return ""
         try:
-            event = read_body(body).event
+            recorded = read_body(body)
         except Unreadable as error:
             return f"Entry {position} cannot be read: {error}."
-        match event:
+        match event := recorded.event:
             case SessionOpened():
                 self._trails[event.session] = _Trail()
             case RecordingKept():
                 return await self._check_kept(position, event)
             case SessionClosed():
                 return await self._check_closed(position, event)
+            case RequestOpened() if event.request_kind == RequestKind.DELETION.value:
+                self._asked[event.request] = _asked(event)
+            case ApprovalGiven() if (asked := self._asked.get(event.request)) and event.digest == asked.digest:
+                asked.approved.add(event.person)
+            case RecordingDeleted():
+                return self._check_deleted(position, recorded.at, event)
+        return ""
+
+    def _check_deleted(self, position: int, at: datetime, event: RecordingDeleted) -> str:
+        what = f"Entry {position} says that the recording of {event.session} was deleted"
+        asked = self._asked.get(event.request)
+        if asked is None:
+            return f"{what}, and no request to delete it stands before that." if self._whole else ""
+        allowed = frozenset(event.allowed_by)
+        if asked.by != event.by or asked.recordings.get(event.session) != event.recording:
+            return f"{what}, and the request {event.request} is another's, or for another recording."
+        if not allowed <= asked.approved or len(allowed) < _TWO:
+            return f"{what}, and the approvals of two persons do not stand before that."
+        if allowed & ({asked.by} | asked.recorded):
+            return f"{what}, allowed by who asked for it or was recorded."
+        self._missing.pop(event.session, None)
+        self.deleted.append(
+            f"The recording of {event.session} was deleted on {at:%Y-%m-%d %H:%M} UTC (entry {position}): asked for by "
+            f"{event.by} ({event.reason}), allowed by {' and '.join(sorted(allowed))}."
+        )
         return ""
 
     def finish(self) -> Broken | None:
@@ -112,7 +159,8 @@ class KeptRecordings:
         what = f"Segment {number} of {session}, which entry {position} speaks of,"
         found = await self._find(segment_path(digest))
         if found is None:
-            self._missing.setdefault(session, Broken(position, f"{what} is missing."))
+            reason = f"{what} is missing, and nothing in the ledger says that it was deleted."
+            self._missing.setdefault(session, Broken(position, reason))
             return ""
         header = _header_of(found)
         if found.digest != digest:
@@ -165,6 +213,17 @@ class KeptRecordings:
             if len(beginning) < _BEGINNING_BYTES:
                 beginning += bytes(part[: _BEGINNING_BYTES - len(beginning)])
         return _Object(digest.hexdigest(), size, beginning)
+
+
+def _asked(event: RequestOpened) -> _Asked:
+    named = event.content.get("recordings")
+    listed = [one for one in named if isinstance(one, Mapping)] if isinstance(named, list | tuple) else []
+    return _Asked(
+        event.person,
+        event.digest,
+        {str(one.get("session")): str(one.get("recording")) for one in listed},
+        frozenset(str(one.get("person")) for one in listed),
+    )
 
 
 def _header_of(found: _Object) -> Header | None:

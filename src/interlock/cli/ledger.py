@@ -3,6 +3,7 @@
 import asyncio
 import json as json_text
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from interlock.cli.shown import harmless, one_line
 from interlock.domain.codec import from_plain
 from interlock.errors import Refusal
 
+_SINCE = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 ledger_app = typer.Typer(help="The tamper-evident log of everything that happened.", no_args_is_help=True)
 
 
@@ -61,14 +63,40 @@ def show(
 
 
 def search(
-    text: Annotated[str, typer.Argument(help="What to find: a name, a number, a word of a statement.")],
+    text: Annotated[str, typer.Argument(help="What to find: a name, a number, words of a statement.")],
+    statements: Annotated[
+        bool, typer.Option("--statements", help="In the statements of recordings: all these words in one of them.")
+    ] = False,
+    person: Annotated[str | None, typer.Option("--person", help="Statements of this person's sessions.")] = None,
+    resource: Annotated[str | None, typer.Option("--resource", help="Statements on this resource.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", formats=_SINCE, help="Statements from then on (UTC).")
+    ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
-    """The newest entries that hold a text."""
+    """The newest entries that hold a text; or, in the recordings that I may read, the statements with all its words."""
     with signed_in(server) as client:
+        if statements or person or resource or since:
+            asked = {"q": text, "person": person, "resource": resource}
+            moment_text = None if since is None else since.replace(tzinfo=UTC).isoformat()
+            given = {name: value for name, value in {**asked, "since": moment_text}.items() if value is not None}
+            found = client.get("/v1/recordings/search", **given)
+            emit(found, lambda console: _show_hits(console, found))
+            return
         entries = client.get("/v1/ledger/search", q=text)
     _emit_list(entries, "No entry holds that.")
+
+
+def _show_hits(console: Console, found: Mapping[str, Any]) -> None:
+    for hit in found["hits"]:
+        first = f"{short_moment(hit['at'])}  {hit['person']} on {hit['resource']}  {hit['session']} #{hit['number']}"
+        console.print(escape(harmless(f"{first}  {hit['effect']}")), style="bold", soft_wrap=True)
+        console.print(escape(f"{'':>7}{one_line(harmless(hit['text']), 200)}"), soft_wrap=True)
+    if not found["hits"]:
+        console.print("No statement that you may read has all these words.")
+    for session in found["unread"]:
+        console.print(f"The recording of {escape(harmless(session))} cannot be read; it may have more.")
 
 
 def _newest(client: Client, count: int) -> list[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from interlock.cli.home import open_home
 from interlock.cli.ledger_published import kept_key, known_key
 from interlock.cli.ledger_source import ServerSource, entries_of, read_file, read_key, read_older
 from interlock.cli.output import JsonOption, emit, say
-from interlock.cli.shown import counted
+from interlock.cli.shown import counted, harmless
 from interlock.errors import Failure, Refusal
 from interlock.identity.keys import write_private
 from interlock.ledger.audit import BodyCheck, Progress, Sound, Trust, audit, no_more_checks
@@ -253,10 +253,11 @@ def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None, kept: Ke
         lines.append(f"root {found.root.hex()}")
         lines += [f"cosigned by {name}" for name in sorted(tree.witnessed)]
     if kept is not None:
-        document |= {"recordings": kept.count, "segments": kept.segments}
+        document |= {"recordings": kept.count, "segments": kept.segments, "deleted": kept.deleted}
         lines.append(
             f"Recordings: {counted(kept.count, 'closed session', 'closed sessions')}, "
             f"{counted(kept.segments, 'segment', 'segments')}."
         )
+        lines += [harmless(sentence) for sentence in kept.deleted]
     emit(document, lambda _: say("\n".join(lines)))
     return 0

@@ -30,6 +30,7 @@ GROUPS = {
     "asking": ("request", "requests", "show", "approve", "deny", "withdraw"),
     "connecting": ("connect",),
     "sessions": ("sessions", "watch", "replay", "cut"),
+    "recordings": ("recordings",),
     "people": ("people", "contracts", "contract"),
     "offboarding": ("offboard", "offboarding", "verify-report"),
     "agents": ("agents", "agent"),

@@ -11,6 +11,8 @@ from interlock.domain.roles import ApprovalRule
 class RequestKind(StrEnum):
     GRANT = "grant"
     STATEMENT = "statement"
+    DELETION = "deletion"
+    LIFTING = "lifting"
 
 
 class RequestState(StrEnum):
@@ -34,7 +36,8 @@ class Request:
 
     ``content`` is what the approvers decide on, as plain JSON; ``digest`` is the SHA-256 (hex) of its
     canonical bytes. For a grant: person, role, resource, duration_s, reason, key. For a statement: person,
-    resource, session, statement number, text, parameters, impact.
+    resource, session, statement number, text, parameters, impact. For a deletion: the recordings with their last
+    hashes, reason. For the lifting of a legal hold: the hold, reason.
     ``key`` is the RFC 7638 thumbprint of the requester's key, to which a grant is bound.
     ``rules`` were read from the policy when the request was opened and are part of the content's digest.
     ``decided_by`` and ``decided_reason`` say who ended it and why, for the person who waits.

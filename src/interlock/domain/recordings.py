@@ -18,10 +18,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class RecordingKey:
-    """The key of one recording, wrapped by the master key that ``master`` names. Destroyed: ``wrapped`` is empty."""
+    """The key of one recording, wrapped by the master key that ``master`` names.
+
+    Destroyed, because the recording was deleted: ``wrapped`` is empty. ``erased_at`` is when its segments were gone.
+    """
 
     session: str
     wrapped: str
     master: str
     made_at: datetime
     destroyed_at: datetime | None = None
+    erased_at: datetime | None = None

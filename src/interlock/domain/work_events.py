@@ -126,6 +126,70 @@ class RecordingRead(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingsSearched(Event):
+    """A person searched the statements in recordings for ``content``, and was shown some of these ``sessions``."""
+
+    kind: ClassVar[str] = "recordings.searched"
+    by: str
+    content: str
+    sessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingsIndexed(Event):
+    """The index of the words in recordings was begun anew, under a fresh key."""
+
+    kind: ClassVar[str] = "recordings.indexed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingDeleted(Event):
+    """A recording was deleted, its key destroyed: ``by`` asked for it in ``request``, and ``allowed_by`` approved.
+    ``recording`` is the SHA-256 of the last of its ``segments``."""
+
+    kind: ClassVar[str] = "recording.deleted"
+    session: str
+    request: str
+    by: str
+    allowed_by: tuple[str, ...]
+    reason: str
+    recording: str
+    segments: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingErased(Event):
+    """The segments of a deleted recording are gone from the store."""
+
+    kind: ClassVar[str] = "recording.erased"
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHoldPlaced(Event):
+    """No recording of this session, person or resource is deleted until the hold is lifted."""
+
+    kind: ClassVar[str] = "legal_hold.placed"
+    hold: str
+    by: str
+    reason: str
+    session: str = ""
+    person: str = ""
+    resource: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHoldLifted(Event):
+    """A legal hold was lifted: ``by`` asked for it in ``request``, ``allowed_by`` approved."""
+
+    kind: ClassVar[str] = "legal_hold.lifted"
+    hold: str
+    request: str
+    by: str
+    allowed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingKeysRotated(Event):
     """A fresh master key, with the name ``key``, wrapped the keys of ``count`` recordings anew."""
 

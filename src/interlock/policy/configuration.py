@@ -11,6 +11,7 @@ from enum import StrEnum
 from interlock.domain.detections import Detection
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
+from interlock.domain.retention import Retention
 from interlock.domain.roles import ApprovalRule, Role
 from interlock.domain.sensitivity import Sensitivity
 from interlock.policy.repositories import ForgeSource, Repository
@@ -195,7 +196,8 @@ class Configuration:
     ``console``. ``cedar`` maps file names to Cedar text. ``text`` is the YAML as written and ``digest`` the SHA-256
     (hex) over it and the Cedar files. ``warnings`` are what is allowed and yet hardly meant, as
     ``file:line: sentence``. ``clear_text`` names the listeners that let clients on their own machine in without TLS.
-    ``own_recordings``: whether people may read the recordings of their own sessions.
+    ``own_recordings``: whether people may read the recordings of their own sessions. ``recording_readers``: the groups
+    whose members read recordings; empty: those who answer for the person.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -220,6 +222,8 @@ class Configuration:
     forges: Mapping[str, ForgeSource] = field(default_factory=dict)
     repositories: Mapping[str, Repository] = field(default_factory=dict)
     own_recordings: bool = True
+    recording_readers: frozenset[str] = frozenset()
+    retention: Retention = field(default_factory=Retention)
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

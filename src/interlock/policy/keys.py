@@ -27,6 +27,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "receivers",
         "sinks",
         "recordings",
+        "retention",
         "detections",
         "forges",
         "repositories",
@@ -57,7 +58,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "receivers.NAME": ("to", "audience", "secret", "ca"),
     "workloads.NAME": ("owner", "issuer", "audience", "ca", "claims"),
     "scim": ("secret", "groups", "most_ends"),
-    "recordings": ("own",),
+    "recordings": ("own", "readers"),
+    "retention": ("approvals", "classes"),
+    "retention.classes.NAME": ("on", "keep"),
     "sinks.NAME": ("kind", "to", "secret", "show", "enforced"),
     "detections.NAME": (
         "detect",

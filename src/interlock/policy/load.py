@@ -19,7 +19,7 @@ from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_receivers import read_receivers
-from interlock.policy.read_recordings import read_own_recordings
+from interlock.policy.read_recordings import read_own_recordings, read_recording_readers, read_retention
 from interlock.policy.read_repositories import read_forges, read_repositories
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
@@ -75,6 +75,8 @@ def load_configuration(
     sinks = read_sinks(draft, schemes)
     detections = read_detections(draft)
     own_recordings = read_own_recordings(draft)
+    recording_readers = read_recording_readers(draft, groups)
+    retention = read_retention(draft, groups)
     forges = read_forges(draft, schemes)
     repositories = read_repositories(draft, chains, forges)
     if (node := top.get("cedar")) is not None:
@@ -106,6 +108,8 @@ def load_configuration(
         forges=forges,
         repositories=repositories,
         own_recordings=own_recordings,
+        recording_readers=recording_readers,
+        retention=retention,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

@@ -36,7 +36,7 @@ def read_roles(draft: Draft, groups: frozenset[str]) -> dict[str, Role]:
 
 
 def _read_role(section: Section, name: str, groups: frozenset[str]) -> Role:
-    selector = _read_selector(section)
+    selector = read_selector(section)
     allow = None
     if (node := section.need("allow", f"write some of {', '.join(Action)}")) is not None:
         allow = _read_actions(section.draft, node, section.at("allow"), f"allow of {section.where}")
@@ -71,7 +71,7 @@ def _read_actions(draft: Draft, node: Node, path: Path, what: str) -> frozenset[
     return frozenset(actions) or None
 
 
-def _read_selector(section: Section) -> Selector | None:
+def read_selector(section: Section) -> Selector | None:
     node = section.need("on", "write which resources, such as on: {kind: postgres, environment: production}")
     if node is None:
         return None
@@ -117,7 +117,7 @@ def _read_hold(section: Section, node: Node, groups: frozenset[str]) -> Hold | N
     approvals: tuple[ApprovalRule, ...] | None = ()
     if (rules := inner.get("approvals")) is not None:
         right = "leave approvals out: then one person approves who could approve the role"
-        approvals = _read_rules(draft, rules, inner.at("approvals"), f"approvals of {where}", groups, right)
+        approvals = read_rules(draft, rules, inner.at("approvals"), f"approvals of {where}", groups, right)
     return None if actions is None or approvals is None else Hold(actions, approvals)
 
 
@@ -143,14 +143,14 @@ def _read_lending(section: Section, node: Node, groups: frozenset[str]) -> Lendi
         value := inner.need("approvals", "write who must approve, such as [{from: {group: NAME}, count: 1}]")
     ) is not None:
         right = "name at least one rule: nobody takes a role without somebody else"
-        rules = _read_rules(draft, value, inner.at("approvals"), f"approvals of {inner.where}", groups, right)
+        rules = read_rules(draft, value, inner.at("approvals"), f"approvals of {inner.where}", groups, right)
     mfa: bool | None = False
     if (value := inner.get("mfa")) is not None:
         mfa = read_flag(draft, value, inner.at("mfa"), f"mfa of {inner.where}")
     return None if longest is None or rules is None or mfa is None else Lending(longest, rules, mfa)
 
 
-def _read_rules(
+def read_rules(
     draft: Draft, node: Node, path: Path, where: str, groups: frozenset[str], empty: str
 ) -> tuple[ApprovalRule, ...] | None:
     """A list of approval rules, none of which may be missing; None when any cannot be read."""

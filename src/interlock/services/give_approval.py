@@ -12,7 +12,8 @@ Holds to, in this order:
 6. when the yes would be the last: every approver is judged again as they are now, and who no longer may does not count;
    the requester, the contract, the role and, for a statement, the session are looked at again
 7. a grant starts in this same unit of work: its window is now plus the time asked for, or the contract's end if that is
-   sooner, written once; a statement's request becomes ``approved`` and waits for its gateway to use it, once
+   sooner, written once; a statement's request becomes ``approved`` and waits for its gateway to use it, once; a
+   recording is deleted, or a hold lifted, in this same unit of work (``retention``)
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from interlock.domain.requesting import Wish
 from interlock.domain.rights_events import ApprovalGiven, GrantStarted
 from interlock.errors import Misuse, Refusal
 from interlock.ports.state import UnitOfWork
+from interlock.services import retention
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.endings import Endings
@@ -123,6 +125,8 @@ async def _activate(desk: Desk, work: UnitOfWork, case: Case, tally: Tally, logi
     grant = None
     if request.kind is RequestKind.GRANT:
         grant = await _start_grant(desk, work, request, now)
+    elif request.kind in retention.KINDS:
+        await retention.carry_out(desk, work, request, now, login.person)
     else:
         await refuse_dead_session(work, request, now)
     endings = Endings(work, by=login.person, reason="the last approval that was needed", at=now)

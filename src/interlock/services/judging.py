@@ -42,6 +42,8 @@ class Case:
 
     def may_approve(self, person: Person) -> Yes | No:
         """Whether a yes of ``person`` could count, under the rules of the opening and under those of now."""
+        if person.name in recorded_in(self.request):
+            return No("own-recording", f"{person.name} was recorded there, and has no say in what becomes of it.")
         for rules in (self.request.rules, self.rules_now):
             answer = may_approve_any(self.ask, person, rules, self.contracts, self.at)
             if isinstance(answer, No):
@@ -89,6 +91,16 @@ async def open_cases(desk: Desk, reading: Reading, requests: Iterable[Request], 
     ]
 
 
+def recorded_in(request: Request) -> frozenset[str]:
+    """Whose recordings a request to delete, or to lift a hold, is about: they do not judge it."""
+    if request.kind is RequestKind.DELETION:
+        named = request.content.get("recordings")
+        listed = named if isinstance(named, list) else []
+        return frozenset(str(one["person"]) for one in listed if isinstance(one, Mapping))
+    recorded = request.content.get("recorded") if request.kind is RequestKind.LIFTING else None
+    return frozenset(map(str, recorded)) if isinstance(recorded, list) else frozenset()
+
+
 def roles_of(request: Request) -> frozenset[str]:
     """The roles that a request is about: one for a grant, those that ask for the hold for a statement."""
     roles = request.content.get("roles")
@@ -99,6 +111,8 @@ def roles_of(request: Request) -> frozenset[str]:
 
 def _rules_now(configuration: Configuration, request: Request) -> tuple[ApprovalRule, ...]:
     """The rules of the active policy; none, which nobody can meet, when it no longer has one of the roles."""
+    if request.kind in (RequestKind.DELETION, RequestKind.LIFTING):
+        return configuration.retention.approvals
     roles = [configuration.roles.get(name) for name in sorted(roles_of(request))]
     known = [role for role in roles if role is not None]
     if len(known) < len(roles):

@@ -4,12 +4,14 @@ Holds to:
 
 * nobody sees a session that is neither theirs nor theirs to answer for (``reading_rights``)
 * the recorded person reads no recording of their own where the policy says so (``recordings.own``)
+* where the policy names who reads recordings (``recordings.readers``) nobody else does, whoever may see the session
 * whoever watches or replays a recording is written in the ledger before the first record is shown
 """
 
 from collections.abc import Sequence
 
 from interlock.domain.grants import Activity
+from interlock.domain.people import Person
 from interlock.domain.work_events import RecordingRead
 from interlock.errors import NotFound, Refusal
 from interlock.ports.state import Reading
@@ -42,18 +44,39 @@ async def show_session(desk: Desk, *, person: str, session_id: str) -> Activity:
 async def read_recording(desk: Desk, *, person: str, session_id: str) -> Activity:
     """The session whose recording ``person`` may now read, watched live or replayed.
 
-    Raises NotFound, Refusal (``own-recording``).
+    Raises NotFound, Refusal (``own-recording``, ``no-reader``).
     """
     async with desk.state.changing(person) as work:
         activity = await _locate(work, person, session_id)
-        if activity.person == person and not desk.configuration.own_recordings:
-            raise Refusal(
-                "own-recording",
-                f"{session_id} is a session of your own, and the policy keeps recordings from those who are recorded.",
-                "Ask somebody who answers for you.",
-            )
+        _refuse_reader(desk, await acting_person(work, person), activity)
         work.record(RecordingRead(session=session_id, by=person))
     return activity
+
+
+async def check_may_read_recording(desk: Desk, *, person: str, session_id: str) -> Activity:
+    """The same, for who only asks. Raises NotFound, Refusal (``own-recording``, ``no-reader``)."""
+    async with desk.state.reading() as reading:
+        activity = await _locate(reading, person, session_id)
+        _refuse_reader(desk, await acting_person(reading, person), activity)
+    return activity
+
+
+def _refuse_reader(desk: Desk, reader: Person, activity: Activity) -> None:
+    if activity.person == reader.name:
+        if desk.configuration.own_recordings:
+            return
+        raise Refusal(
+            "own-recording",
+            f"{activity.id} is a session of your own, and the policy keeps recordings from those who are recorded.",
+            "Ask somebody who answers for you.",
+        )
+    readers = desk.configuration.recording_readers
+    if readers and not readers & reader.groups:
+        raise Refusal(
+            "no-reader",
+            f"The policy names who reads recordings, and {reader.name} is not among them.",
+            f"Ask somebody of {', '.join(sorted(readers))}.",
+        )
 
 
 async def _locate(reading: Reading, person: str, session_id: str) -> Activity:

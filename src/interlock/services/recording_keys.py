@@ -21,8 +21,13 @@ async def open_recording_key(desk: Desk, master: MasterKey, session: str) -> byt
     """Raises Failure when the recording has none, or it was destroyed."""
     async with desk.state.reading() as reading:
         found = await reading.recording_key(session)
-    if found is None or found.destroyed_at is not None:
-        raise Failure(f"There is no key for the recording of {session}: nobody can read it.", "It is gone for good.")
+    if found is not None and found.destroyed_at is not None:
+        raise Failure(
+            f"The recording of {session} was deleted at {found.destroyed_at:%Y-%m-%d %H:%M} UTC: nobody can read it.",
+            f"Who asked and who allowed it: interlock ledger search {session}",
+        )
+    if found is None:
+        raise Failure(f"There is no key for the recording of {session}: nobody can read it.", "Restore the state.")
     return await master.unwrap(Wrapped(found.wrapped, found.master), session)
 
 

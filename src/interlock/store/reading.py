@@ -16,6 +16,7 @@ from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
+from interlock.domain.retention import LegalHold
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse
@@ -309,6 +310,20 @@ class PostgresReading:
         if person is not None:
             query = query.where(_is_person(table, person))
         return await self._all(UpstreamAccount, query)
+
+    async def recording_keys_to_erase(self, *, limit: int = 100) -> Sequence[RecordingKey]:
+        """Those of deleted recordings whose segments are not gone yet."""
+        table = tables.recording_keys
+        query = select(table).where(table.c.destroyed_at.is_not(None), table.c.erased_at.is_(None))
+        return await self._all(RecordingKey, query.order_by(table.c.session).limit(limit))
+
+    async def legal_hold(self, hold_id: str) -> LegalHold | None:
+        return await self._one(LegalHold, id=hold_id)
+
+    async def legal_holds(self) -> Sequence[LegalHold]:
+        """All that were ever placed, the oldest first."""
+        table = tables.legal_holds
+        return await self._all(LegalHold, select(table).order_by(table.c.placed_at, table.c.id))
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

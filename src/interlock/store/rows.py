@@ -18,6 +18,7 @@ from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
+from interlock.domain.retention import LegalHold
 from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse, Refusal
@@ -138,6 +139,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(Segment, tables.segments),
     Form(RecordingKey, tables.recording_keys),
     Form(UpstreamAccount, tables.accounts),
+    Form(LegalHold, tables.legal_holds),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 SCHEMA = "interlock"
 
@@ -422,7 +423,25 @@ recording_keys = Table(
     _text("master"),
     _time("made_at"),
     _maybe_time("destroyed_at"),
+    _maybe_time("erased_at"),
     Index(None, "master"),
+    Index(
+        "ix_recording_keys_to_erase", "session", postgresql_where=text("destroyed_at IS NOT NULL AND erased_at IS NULL")
+    ),
+)
+
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    _key("id"),
+    _text("session"),
+    _text("person"),
+    _text("resource"),
+    _text("reason"),
+    _text("placed_by"),
+    _time("placed_at"),
+    _maybe_time("lifted_at"),
+    _maybe_text("lifted_by"),
 )
 
 accounts = Table(
@@ -463,6 +482,7 @@ STATE_TABLES = (
     segments,
     recording_keys,
     accounts,
+    legal_holds,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 
@@ -508,3 +528,22 @@ waiting = Table(
 
 watch_memory = Table("watch_memory", metadata, _key("name"), Column("content", JSON, nullable=False))
 """How far the watch has read, and what it makes of it. Not state: it follows from the ledger."""
+
+segment_words = Table(
+    "segment_words",
+    metadata,
+    _key("session"),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("part", BigInteger, primary_key=True, autoincrement=False),
+    _text("person"),
+    _text("resource"),
+    _time("kept_at"),
+    Column("words", TSVECTOR, nullable=False),
+    Column("any_words", Boolean, nullable=False),
+    Index(None, "kept_at"),
+    Index(None, "words", postgresql_using="gin"),
+)
+"""Which words a segment's statements have: keyed hashes of them. Not state: it is made anew from the recordings."""
+
+segment_words_upto = Table("segment_words_upto", metadata, _key("name"), _number("position"))
+"""Up to which ledger position segments are in ``segment_words``."""

@@ -40,9 +40,9 @@ async def open_recording(
             f"The recording of {activity.id} does not end where its session did: its last segment is missing.",
             "`interlock ledger verify --recordings` says since when.",
         )
+    key = await open_recording_key(desk, master, activity.id)
     for segment in segments:
         await fetch_segment(store, segment)
-    key = await open_recording_key(desk, master, activity.id)
     return _segment_by_segment(store, key, segments)
 
 
@@ -100,8 +100,12 @@ def _get(store: ObjectStore, path: str) -> bytes:
     return bytes(obstore.get(store, path).bytes())
 
 
+class StoreUnreadable(Failure):
+    """The store itself does not answer, which says nothing about what is in it."""
+
+
 def _unreadable() -> Failure:
-    return Failure("The object store with the recordings cannot be read.", "`interlock doctor` says more.")
+    return StoreUnreadable("The object store with the recordings cannot be read.", "`interlock doctor` says more.")
 
 
 async def _open_whole(store: ObjectStore, activity: Activity) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from interlock.identity.tokens import Tokens
 from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
 from interlock.ports.master_key import MasterKey
+from interlock.ports.segment_words import SegmentWords
 from interlock.services.credentials import Credentials
 from interlock.services.delivery import Delivery
 from interlock.services.desk import Desk
@@ -42,6 +43,7 @@ class Services:
     credentials: Credentials
     recordings: ObjectStore
     master_key: MasterKey
+    segment_words: SegmentWords
     published: Source
     ledger_key: str
     scim_secret: str
@@ -85,6 +87,7 @@ def open_services(
     credentials: Credentials,
     recordings: ObjectStore,
     master_key: MasterKey,
+    segment_words: SegmentWords,
     published: Source,
     ledger_key: str,
     scim_secret: str = "",
@@ -104,6 +107,7 @@ def open_services(
         credentials=credentials,
         recordings=recordings,
         master_key=master_key,
+        segment_words=segment_words,
         published=published,
         ledger_key=ledger_key,
         scim_secret=scim_secret,

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from interlock.domain.grants import Activity
 from interlock.errors import NotFound, Refusal
 from interlock.services.cut_session import cut_session
-from interlock.services.list_sessions import list_sessions, read_recording, show_session
+from interlock.services.list_sessions import check_may_read_recording, list_sessions, read_recording, show_session
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.models import InPath, WithReason, answer
 from interlock.web.recordings import open_recording
@@ -39,7 +39,7 @@ async def show_one(session_id: InPath, services: ServicesOf, caller: ReadingPers
 @router.get("/{session_id}/records")
 async def replay(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
     """The recording. The reading is in the ledger before the first byte is sent."""
-    activity = await show_session(services.desk, person=caller.name, session_id=session_id)
+    activity = await check_may_read_recording(services.desk, person=caller.name, session_id=session_id)
     chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
     await read_recording(services.desk, person=caller.name, session_id=session_id)
     return StreamingResponse(chunks, media_type=NDJSON)

@@ -1,0 +1,144 @@
+"""What is done about recordings in the background, on one elected control plane: their words are put into the index,
+and the segments of deleted ones are taken from the store.
+
+A segment that is missing or was changed has no words in the index; the log says so, and `interlock ledger verify
+--recordings` names it. A store that cannot be read is tried again, and nothing is left out meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from interlock.domain.recordings import RecordingKey, Segment
+from interlock.domain.work_events import RecordingErased, RecordingKept
+from interlock.errors import Failure, InterlockError
+from interlock.ledger.entries import read_body
+from interlock.ports.master_key import MasterKey
+from interlock.ports.segment_words import IndexedPart, SegmentWords
+from interlock.ports.state import LedgerEntry
+from interlock.services.desk import SYSTEM, Desk
+from interlock.services.recording_keys import open_recording_key
+from interlock.services.search_recordings import index_key, index_segment
+from interlock.store.election import KEEPING_LOCK, check_elected, elected
+from interlock.web.recordings import StoreUnreadable, fetch_segment, lines_of, segments_of
+from interlock.wire.segments import segment_path
+
+_PAUSE_S = 2.0
+_AT_ONCE = 200
+_log = logging.getLogger("interlock.control")
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """What the work needs."""
+
+    desk: Desk
+    master: MasterKey
+    store: ObjectStore
+    index: SegmentWords
+
+
+@asynccontextmanager
+async def keeping(keeper: Keeper, url: str) -> AsyncIterator[None]:
+    """The work goes on, or waits for its election, while the block runs."""
+    task = asyncio.create_task(_run(keeper, url))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _run(keeper: Keeper, url: str) -> None:
+    said = ""
+    while True:
+        try:
+            async with elected(url, KEEPING_LOCK) as connection:
+                while True:
+                    await check_elected(connection)
+                    busy = await index_more(keeper)
+                    await erase_deleted(keeper)
+                    said = ""
+                    if not busy:
+                        await asyncio.sleep(_PAUSE_S)
+        except InterlockError as error:
+            if str(error) != said:
+                said = str(error)
+                _log.warning("Recordings are not indexed or erased now, and will be: %s", said)
+        except Exception:  # noqa: BLE001 -- a fault of ours must not end the work for good
+            _log.exception("Recordings are not indexed or erased now, by a fault of ours.")
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def index_more(keeper: Keeper) -> bool:
+    """Index what the next entries of the ledger speak of. False when there are none. Raises Failure."""
+    after = await keeper.index.upto()
+    async with keeper.desk.state.reading() as reading:
+        entries = await reading.ledger(after=after, limit=_AT_ONCE)
+    if not entries:
+        return False
+    parts: list[IndexedPart] = []
+    for entry in entries:
+        if entry.kind == RecordingKept.kind:
+            parts += await _parts_of(keeper, entry)
+    await keeper.index.add(parts, upto=entries[-1].position)
+    return True
+
+
+async def _parts_of(keeper: Keeper, entry: LedgerEntry) -> list[IndexedPart]:
+    event = read_body(entry.body).event
+    if not isinstance(event, RecordingKept):
+        return []
+    async with keeper.desk.state.reading() as reading:
+        activity = await reading.activity(event.session)
+        kept = await reading.recording_key(event.session)
+    if activity is None or kept is None or kept.destroyed_at is not None:
+        return []
+    opens = await open_recording_key(keeper.desk, keeper.master, event.session)
+    hashes = await index_key(keeper.desk, keeper.master)
+    parts: list[IndexedPart] = []
+    for number, digest in enumerate(event.digests, event.first):
+        segment = Segment(event.session, number, digest, event.records, entry.at)
+        try:
+            content = await fetch_segment(keeper.store, segment)
+            lines = await asyncio.to_thread(lines_of, opens, segment, content)
+        except StoreUnreadable:
+            raise
+        except Failure as error:
+            _log.warning("Not indexed: %s", error)
+            continue
+        parts += await asyncio.to_thread(lambda: list(index_segment(hashes, activity, segment, lines)))  # noqa: B023
+    return parts
+
+
+async def erase_deleted(keeper: Keeper) -> int:
+    """Take the segments of deleted recordings from the store: of how many. Raises Failure."""
+    async with keeper.desk.state.reading() as reading:
+        waiting = await reading.recording_keys_to_erase()
+    for key in waiting:
+        await keeper.index.forget(key.session)
+        for segment in await segments_of(keeper.desk, key.session):
+            await asyncio.to_thread(_remove, keeper.store, segment_path(segment.digest))
+        async with keeper.desk.state.changing(SYSTEM) as work:
+            await work.lock(RecordingKey, key.session)
+            now = await work.recording_key(key.session)
+            if now is not None:
+                await work.save(replace(now, erased_at=keeper.desk.clock.now()))
+            work.record(RecordingErased(session=key.session))
+    return len(waiting)
+
+
+def _remove(store: ObjectStore, path: str) -> None:
+    try:
+        obstore.delete(store, path)
+    except FileNotFoundError:
+        return
+    except (BaseError, OSError) as error:
+        raise Failure(f"{path} cannot be taken from the store for recordings: {error}.", "Mend the store.") from error

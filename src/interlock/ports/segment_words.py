@@ -1,0 +1,52 @@
+"""The index of which words the segments of recordings have. It knows words only by keyed hashes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedPart:
+    """Some statements of a segment: the hashes of their words. ``any_words``: too many to list, so it may have any."""
+
+    session: str
+    number: int
+    part: int
+    person: str
+    resource: str
+    kept_at: datetime
+    words: frozenset[str]
+    any_words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A segment that may hold a statement with all the words."""
+
+    session: str
+    number: int
+
+
+class SegmentWords(Protocol):
+    async def upto(self) -> int:
+        """The ledger position up to which segments are in the index."""
+
+    async def add(self, parts: Sequence[IndexedPart], *, upto: int) -> None: ...
+
+    async def clear(self) -> None:
+        """Begin anew, from the ledger's first entry."""
+
+    async def forget(self, session: str) -> None: ...
+
+    async def find(
+        self,
+        words: Collection[str],
+        *,
+        person: str | None = None,
+        persons: Collection[str] | None = None,
+        resource: str | None = None,
+        since: datetime | None = None,
+        limit: int = 500,
+    ) -> Sequence[Candidate]:
+        """The newest first. ``person`` is whose sessions are wanted, ``persons`` those that may be seen."""

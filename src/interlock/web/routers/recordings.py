@@ -1,0 +1,106 @@
+"""Recordings: searched, kept, let go."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from interlock.domain.recordings import Segment
+from interlock.errors import Refusal
+from interlock.services.recording_keys import open_recording_key
+from interlock.services.retention import list_due, list_holds, open_deletion, open_lifting, place_hold
+from interlock.services.search_recordings import Wanted, search_recordings
+from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.models import Body, InPath, InQuery, Name, Text, WithReason, answer
+from interlock.web.recordings import fetch_segment, lines_of
+
+router = APIRouter(prefix="/v1/recordings")
+
+
+class Deletion(Body):
+    sessions: Annotated[list[Name], Field(min_length=1, max_length=100)]
+    reason: Text
+
+
+class Hold(Body):
+    session: Annotated[str, Field(max_length=254)] = ""
+    person: Annotated[str, Field(max_length=254)] = ""
+    resource: Annotated[str, Field(max_length=254)] = ""
+    reason: Text
+
+
+@router.get("/search")
+async def search(
+    services: ServicesOf,
+    caller: SignedInPerson,
+    q: InQuery,
+    person: Annotated[str | None, Query(max_length=254)] = None,
+    resource: Annotated[str | None, Query(max_length=254)] = None,
+    since: Annotated[str | None, Query(max_length=40)] = None,
+) -> JSONResponse:
+    """Statements with all the words. The search is in the ledger before its answer is sent."""
+
+    async def read(segment: Segment) -> bytes:
+        key = await open_recording_key(services.desk, services.master_key, segment.session)
+        return lines_of(key, segment, await fetch_segment(services.recordings, segment))
+
+    return answer(
+        await search_recordings(
+            services.desk,
+            services.master_key,
+            services.segment_words,
+            read,
+            person=caller.name,
+            wanted=Wanted(q, person, resource, _moment(since)),
+        )
+    )
+
+
+@router.get("/due")
+async def due(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await list_due(services.desk, person=caller.name))
+
+
+@router.post("/deletions")
+async def delete(body: Deletion, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(
+        await open_deletion(services.desk, login_id=caller.login.id, sessions=body.sessions, reason=body.reason)
+    )
+
+
+@router.get("/holds")
+async def holds(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await list_holds(services.desk, person=caller.name))
+
+
+@router.post("/holds")
+async def hold(body: Hold, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(
+        await place_hold(
+            services.desk,
+            login_id=caller.login.id,
+            session=body.session,
+            person=body.person,
+            resource=body.resource,
+            reason=body.reason,
+        )
+    )
+
+
+@router.post("/holds/{hold_id}/lift")
+async def lift(hold_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    return answer(await open_lifting(services.desk, login_id=caller.login.id, hold_id=hold_id, reason=body.reason))
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refusal("bad-time", f"{text[:40]} is no time.", "Write it as 2026-11-28T09:00:00Z.") from error
+    if moment.tzinfo is None:
+        raise Refusal("bad-time", "The time has no zone.", "Write it as 2026-11-28T09:00:00Z.")
+    return moment
