@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import percentile
-from bench.processes import cpu_s
+from bench.processes import cpu_s, settled_cpu_s
 from bench.stage import PROGRAMS
 
 _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
@@ -54,8 +54,8 @@ class Slicer:
     """Slices of one run through one peer. ``variables`` makes the way there anew, for passwords that last a minute.
 
     A slice is a number of transactions and not a time: pgbench counts the time in which its clients connect. The number
-    follows from the rate of the slice before. What letting the clients in costs is measured once, and taken off; a
-    ``pace`` that is known from as many clients in another mode will do as well.
+    follows from the rate of the slice before. What it costs is everything until the peer rests again, sealing included.
+    What letting the clients in costs is measured once, and taken off; a ``pace`` that is known from as many clients in another mode will do as well.
     """
 
     def __init__(
@@ -72,18 +72,20 @@ class Slicer:
         each = max(1, round(self.pace.rate * seconds / self._run.clients))
         with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
             log = ["-l", "--log-prefix", str(Path(folder) / "log")] if timed else []
-            before = cpu_s(self._pids)
+            before = settled_cpu_s(self._pids)
             said = self._pgbench("-t", str(each), *log)
-            cpu = max(0.0, cpu_s(self._pids) - before - self.pace.opening_s)
+            cpu = max(0.0, settled_cpu_s(self._pids) - before - self.pace.opening_s)
             times = read_times(file.read_text() for file in Path(folder).iterdir())
         rate, count = read_report(said)
         self.pace.rate = rate
         return Slice(rate, cpu / count * 1e6, percentile(times, 0.5) if times else 0.0)
 
     def _find_pace(self) -> Pace:
-        before = cpu_s(self._pids)
+        # The first time costs what is made once.
         self._pgbench("-t", "1")
-        opening_s = cpu_s(self._pids) - before
+        before = settled_cpu_s(self._pids)
+        self._pgbench("-t", "1")
+        opening_s = settled_cpu_s(self._pids) - before
         each = max(_FIRST_EACH, _FIRST // self._run.clients)
         rate, _ = read_report(self._pgbench("-t", str(each)))
         return Pace(opening_s, rate)
