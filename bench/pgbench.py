@@ -55,7 +55,8 @@ class Slicer:
 
     A slice is a number of transactions and not a time: pgbench counts the time in which its clients connect. The number
     follows from the rate of the slice before. What it costs is everything until the peer rests again, sealing included.
-    What letting the clients in costs is measured once, and taken off; a ``pace`` that is known from as many clients in another mode will do as well.
+    What letting the clients in costs is measured once, and taken off; a ``pace`` that is known from as many clients in
+    another mode will do as well.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ that the ledger does not know, which are nothing to anybody; the next pass seals
 import json
 import mmap
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,11 @@ from obstore.store import LocalStore, from_url
 
 from interlock.errors import Failure
 from interlock.ports.control import KeptSegment
-from interlock.wire.frames import read_frame
+from interlock.wire.frames import read_payload
 from interlock.wire.segments import LARGEST_BYTES, Header, Segment, seal_segment, segment_path
+
+_AT_A_TIME = 128
+"""Records that are taken out of a journal before the other threads have their turn: a tenth of a millisecond's work."""
 
 
 class RecordingStore:
@@ -68,18 +72,15 @@ def read_records(paths: Mapping[int, Path], index: Mapping[int, Sequence[int]], 
         if skip >= len(offsets):
             skip -= len(offsets)
             continue
-        with paths[file].open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            content = memoryview(mapped)
-            try:
-                for offset in offsets[skip:]:
-                    found = read_frame(content, offset)
-                    if found is None:
-                        raise Failure(f"The journal {paths[file]} is damaged at byte {offset}.", "Look at its disk.")
-                    payload = bytes(found.payload)
-                    found.payload.release()
-                    yield payload
-            finally:
-                content.release()
+        with paths[file].open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for at in range(skip, len(offsets)):
+                if at % _AT_A_TIME == 0:
+                    # The sessions' own thread goes first: compiled code does not give way by itself.
+                    time.sleep(0)
+                payload = read_payload(content, offsets[at])
+                if payload is None:
+                    raise Failure(f"The journal {paths[file]} is damaged at byte {offsets[at]}.", "Look at its disk.")
+                yield payload
         skip = 0
 
 
@@ -139,5 +140,11 @@ def write_record(record: Mapping[str, Any]) -> bytes:
 
 def number_of(payload: bytes) -> int:
     """The ``n`` of a record as the recorder writes it: the second field, so that the text need not be parsed."""
-    start = payload.find(b',"n":') + 5
-    return int(payload[start : payload.index(b",", start)])
+    start = at = payload.find(b',"n":') + 5
+    number = 0
+    while at < len(payload) and 48 <= payload[at] <= 57:
+        number = number * 10 + payload[at] - 48
+        at += 1
+    if at == start:
+        raise ValueError("a record without its number")
+    return number

@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 
 MAGIC = b"interlock journal 1\n"
 LONGEST_BYTES = 0x7FFF_FFFF
@@ -57,6 +58,19 @@ def read_frame(content: memoryview, offset: int) -> Frame | None:
     if zlib.crc32(payload, zlib.crc32(content[offset : offset + _LENGTH.size])) != checksum:
         return None
     return Frame(offset, payload)
+
+
+def read_payload(content: mmap, offset: int) -> bytes | None:
+    """A copy of the payload of the frame whose header lies at ``offset``, or None when there is no whole one."""
+    if offset + HEADER_BYTES > len(content):
+        return None
+    length, checksum = _HEADER.unpack_from(content, offset)
+    start = offset + HEADER_BYTES
+    payload = content[start : start + length]
+    if length > LONGEST_BYTES or len(payload) != length:
+        return None
+    begun = _BEGUN[length] if length < _USUAL_BYTES else zlib.crc32(_LENGTH.pack(length))
+    return payload if zlib.crc32(payload, begun) == checksum else None
 
 
 def scan(content: memoryview) -> Iterator[Frame]:

@@ -74,7 +74,7 @@ def segment_path(digest: str) -> str:
 def seal_segment(key: bytes, header: Header, records: Sequence[bytes]) -> Segment:
     """``records`` are JSON objects without a line break; ``size`` and ``salt`` of ``header`` are filled in here."""
     salt = secrets.token_bytes(_SALT_BYTES)
-    packed = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(record + b"\n" for record in records))
+    packed = zstandard.ZstdCompressor(level=_LEVEL).compress(b"\n".join((*records, b"")))
     filled = Header(
         header.session,
         header.number,

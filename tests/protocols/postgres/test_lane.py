@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.domain.decisions import Fence
+from interlock.errors import PeerError
 from interlock.ports.protocol import Proceed, Verdict
 from interlock.ports.statement import Statement
 from interlock.protocols.postgres import messages
@@ -165,3 +166,36 @@ def test_a_query_takes_the_unnamed_statement_and_portal_away_on_both_ways(again:
         talks = [hold([query, *begin, parsed, query, again], way, refuse_no) for way in WAYS]
         assert all(talk == talks[0] for talk in talks)
         assert len(talks[0]["asked"]) == 3 + len(begin)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b"P\0\0\0\4",
+        b"P\xff\xff\xff\xff",
+        b"B\0\0\0\4",
+        b"B\xff\xff\xff\xff",
+        b"Q\0\0\0\4",
+        b"Q\xff\xff\xff\xff",
+        messages.parse("", "SELECT 3 AS rows")[:-1] + b"\1",
+        messages.bind("", "", b"\0\1") + messages.execute("") + messages.SYNC,
+        messages.bind("", "", b"\xff\xff\0\0\0\0") + messages.execute("") + messages.SYNC,
+        messages.bind("", "", b"\0\0\0\1\x7f\xff\xff\xff\0\0") + messages.execute("") + messages.SYNC,
+        messages.query("SELECT 3 AS rows\0; DROP TABLE t"),
+    ],
+)
+def test_what_cannot_be_a_message_is_refused_alike(spoilt: bytes) -> None:
+    def talk(cut: Cut) -> tuple[object, ...]:
+        book = Playbook()
+        machine, server = open_session(book), ScriptedServer()
+        machine.client_bytes(messages.parse("", "SELECT 3 AS rows") + messages.SYNC)
+        machine.upstream_bytes(server.receive(book.take_upstream()))
+        why = ""
+        for piece in cut(spoilt):
+            try:
+                machine.client_bytes(piece)
+            except PeerError as error:
+                why = error.sentence
+        return book.take_client(), book.take_upstream(), why, len(book.asked)
+
+    assert talk(_whole) == talk(_in_two)

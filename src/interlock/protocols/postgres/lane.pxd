@@ -54,6 +54,7 @@ cdef class Lane:
     cpdef unfold(self)
 
 
+@cython.locals(highest=Py_ssize_t)
 cdef Py_ssize_t _length_at(bytes raw, Py_ssize_t at) except -1
 cdef bint _is_empty(bytes raw, Py_ssize_t at, Py_ssize_t end, int code) except -1
 cdef bint _is_ready(bytes raw, Py_ssize_t at, Py_ssize_t end) except -1

@@ -104,7 +104,7 @@ class Lane:
     def _ask_parsed(self, payload: bytes, size: int) -> bool:
         """A Parse of the unnamed statement; anything else goes the long way."""
         parse_end = _length_at(payload, 1) + 1
-        if parse_end > size or payload[_HEADER_BYTES]:
+        if not _HEADER_BYTES < parse_end <= size or payload[_HEADER_BYTES]:
             return False
         raw = payload[:parse_end]
         prepared = self._parses.get(raw)
@@ -300,7 +300,8 @@ class Lane:
 
 def _length_at(raw: bytes, at: int) -> int:
     """The length that a message's header announces, without its type byte."""
-    return (raw[at] << 24) | (raw[at + 1] << 16) | (raw[at + 2] << 8) | raw[at + 3]
+    highest = raw[at]  # in a variable of its own, which is as wide as the whole
+    return (highest << 24) | (raw[at + 1] << 16) | (raw[at + 2] << 8) | raw[at + 3]
 
 
 def _is_empty(raw: bytes, at: int, end: int, code: int) -> bool:
