@@ -76,3 +76,28 @@ def test_a_proof_from_the_live_state_holds_for_the_checker(stack: Stack, tmp_pat
     forged["verdicts"][0]["claim"]["least"] = 4
     certificate.write_text(json.dumps(forged))
     assert stack.run(None, "prove", "--check", str(certificate), check=False).returncode == 1
+
+
+def test_all_ways_to_a_thing_are_told_and_drawn(stack: Stack, tmp_path: Path) -> None:
+    lead, second = stack.member("lead@example.com"), stack.member("second@example.com")
+    picture = tmp_path / "why.svg"
+    asked = ("prove", "--why", "dev@acme.example", "alter", "orders")
+    said = stack.run(lead, *asked, "--svg", str(picture)).stdout
+    assert "dev@acme.example can do alter on orders in 1 way" in said
+    assert "2 of (lead@example.com, second@example.com)" not in said
+    assert "1 of (lead@example.com, second@example.com)" in said
+    assert "dev@acme.example: interlock request orders --role writer" in said
+    assert "dev@acme.example" in picture.read_text()
+    why = stack.ask(lead, *asked)["why"]
+    assert [way["role"] for way in why["ways"]] == ["writer"]
+    none = stack.run(lead, "prove", "--why", "second@example.com", "grant", "orders")
+    assert "No role allows grant on orders." in none.stdout
+    assert stack.run(second, *asked, check=False).returncode == 1
+    assert (
+        "There is no person named nobody"
+        in stack.run(lead, "prove", "--why", "nobody", "alter", "orders", check=False).stderr
+    )
+    assert (
+        "There is no action sing"
+        in stack.run(lead, "prove", "--why", "second@example.com", "sing", "orders", check=False).stderr
+    )

@@ -1,6 +1,6 @@
 """The command that proves, and the one that checks a proof without believing the prover."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,17 +12,16 @@ from rich.markup import escape
 from interlock.app.installation import Adapters
 from interlock.cli.client import ServerOption, signed_in
 from interlock.cli.output import JsonOption, emit, note, waiting
-from interlock.cli.shown import counted, harmless
-from interlock.domain.codec import from_plain, to_plain
+from interlock.cli.proof_shown import sentence_of, show_proof, show_why
+from interlock.cli.shown import harmless
+from interlock.domain.codec import to_plain
 from interlock.errors import Failure
 from interlock.proof.certificate import digest_of, write_certificate
 from interlock.proof.check import check_certificate
-from interlock.proof.steps import Step
-from interlock.proof.story import tell
+from interlock.proof.picture import Panel, draw, panels_of_proof, panels_of_why
+from interlock.services.explain_why import explain_state
 from interlock.services.proof_model import LiveState
 from interlock.services.prove_state import check_known, prove_model
-
-_STYLES = {"proven": "green", "refuted": "red", "unknown": "yellow"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,6 +37,11 @@ def prove(
     policy: Annotated[
         Path | None, typer.Option("--policy", readable=False, help="Prove this file, with nobody holding anything yet.")
     ] = None,
+    why: Annotated[
+        tuple[str, str, str] | None,
+        typer.Option("--why", metavar="PERSON ACTION RESOURCE", help="All ways in which this person could do that."),
+    ] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the answer into this file.")] = None,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="Write the certificate into this file.")
     ] = None,
@@ -51,16 +55,43 @@ def prove(
     """Whether nobody could do alone what takes two, on the state as it is. Exit 1: a claim is not proven."""
     if check is not None:
         return _check(check)
+    if why is not None:
+        return _why(why, policy, server, svg)
     names = [name.strip() for name in absent.split(",") if name.strip()]
     with waiting("Proving"):
         answer = _prove_file(policy, chain, persons, names) if policy else _ask(server, chain, persons, names)
     if certificate is not None:
         certificate.write_text(answer["certificate"], encoding="utf-8")
-    shown = {key: value for key, value in answer.items() if key != "certificate"}
     verdicts = answer["proof"]["verdicts"]
+    if svg is not None:
+        sentences = {number: sentence_of(verdict, named=False) for number, verdict in enumerate(verdicts)}
+        _write_picture(svg, panels_of_proof(verdicts, sentences))
+    shown = {key: value for key, value in answer.items() if key != "certificate"}
     holds = bool(verdicts) and all(verdict["outcome"] == "proven" for verdict in verdicts)
-    emit({"holds": holds, **shown}, lambda console: _show(console, answer, certificate))
+    emit({"holds": holds, **shown}, lambda console: show_proof(console, answer, certificate, svg))
     return 0 if holds else 1
+
+
+def _why(asked: tuple[str, str, str], policy: Path | None, server: str | None, svg: Path | None) -> int:
+    """Exit 0 whatever the answer is: it is an explanation and no claim."""
+    person, action, resource = asked
+    with waiting("Looking for all ways"):
+        if policy is not None:
+            answer: dict[str, Any] = to_plain(explain_state(_state_of(policy), person, action, resource))
+        else:
+            with signed_in(server) as client:
+                answer = client.get("/v1/why", person=person, action=action, resource=resource)
+    if svg is not None:
+        _write_picture(svg, panels_of_why(answer["why"]))
+    emit(answer, lambda console: show_why(console, answer, svg))
+    return 0
+
+
+def _write_picture(file: Path, panels: Sequence[Panel]) -> None:
+    try:
+        file.write_text(draw(panels), encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror}.", "Name a file that can, after --svg.") from error
 
 
 def _ask(server: str | None, chain: str | None, persons: int | None, absent: Sequence[str]) -> dict[str, Any]:
@@ -75,66 +106,22 @@ def _ask(server: str | None, chain: str | None, persons: int | None, absent: Seq
 
 
 def _prove_file(file: Path, chain: str | None, persons: int | None, absent: Sequence[str]) -> dict[str, Any]:
-    configuration = Adapters().load(file)
-    people, contracts = list(configuration.people.values()), list(configuration.contracts.values())
-    check_known(configuration, [person.name for person in people], chain, absent)
-    state = LiveState(configuration, people, contracts, datetime.now(UTC), configuration.identities)
+    state = _state_of(file)
+    check_known(state.configuration, [person.name for person in state.people], chain, absent)
     model, proof = prove_model(state, chain, persons, absent)
     return {
         "proof": to_plain(proof),
-        "policy": configuration.digest,
+        "policy": state.configuration.digest,
         "model_sha256": digest_of(model),
         "certificate": write_certificate(model, proof, away=absent),
     }
 
 
-def _show(console: Console, answer: Mapping[str, Any], certificate: Path | None) -> None:
-    proof = answer["proof"]
-    for verdict in proof["verdicts"]:
-        console.print(escape(harmless(sentence_of(verdict))), style=_STYLES.get(verdict["outcome"], ""), soft_wrap=True)
-        if verdict["outcome"] != "proven":
-            for line in tell(from_plain(Step, step) for step in verdict["steps"]):
-                console.print(f"    {escape(harmless(line))}", soft_wrap=True)
-    for chain, names in sorted(proof["bottlenecks"].items()):
-        if names:
-            console.print(f"Without {escape(harmless(' or '.join(names)))} the chain {chain} stands still.")
-    where = f"at entry {answer['position']} of the ledger" if "position" in answer else "with nobody holding anything"
-    console.print(f"\nModel {answer['model_sha256'][:16]}…, {where}. What this rests on:", soft_wrap=True)
-    for assumption in proof["assumptions"]:
-        console.print(f"- {escape(harmless(assumption))}", soft_wrap=True)
-    if certificate is not None:
-        console.print(f"\nCheck it yourself: interlock prove --check {certificate}", soft_wrap=True)
-
-
-def sentence_of(verdict: Mapping[str, Any]) -> str:
-    """One verdict as a sentence."""
-    claim, goal = verdict["claim"], verdict["claim"]["goal"]
-    thing = f"the chain {goal['chain']}" if goal["chain"] else f"{goal['action']} on {goal['resource']}"
-    outcome, least, team = verdict["outcome"], verdict["least"], ", ".join(verdict["team"])
-    if claim["counted"] == "absences":
-        return _absences(thing, claim["least"], outcome, verdict, team)
-    unit = "vendor" if claim["counted"] == "vendors" else "person"
-    wanted = counted(claim["least"], unit)
-    if verdict["never"]:
-        return f"{outcome}: nobody can do {thing}, not even all together"
-    if outcome == "proven":
-        exactly = f"; the fewest who can: {team}" if team else ""
-        return f"proven: {thing} takes {counted(least, unit)} at least{exactly}"
-    if outcome == "refuted":
-        return f"refuted: {thing} takes {counted(least, unit)}, not {wanted}: {team}"
-    return f"unknown: whether {thing} takes {wanted}; {counted(least, unit)} at least"
-
-
-def _absences(thing: str, claimed: int, outcome: str, verdict: Mapping[str, Any], team: str) -> str:
-    if verdict["never"]:
-        return f"refuted: {thing} cannot be done at all, not even by all together"
-    if outcome == "proven":
-        return (
-            f"proven: {thing} can be done with any {counted(claimed, 'person')} away"
-            if claimed
-            else (f"proven: {thing} can be done")
-        )
-    return f"{outcome}: {thing} cannot be done without {team}, and is to survive {counted(claimed, 'absence')}"
+def _state_of(file: Path) -> LiveState:
+    """The file as a state in which nobody holds anything."""
+    configuration = Adapters().load(file)
+    people, contracts = list(configuration.people.values()), list(configuration.contracts.values())
+    return LiveState(configuration, people, contracts, datetime.now(UTC), configuration.identities)
 
 
 def _check(file: Path) -> int:

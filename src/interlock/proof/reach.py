@@ -157,6 +157,14 @@ class Reach:
                     return lead, (*self.joining.tell(team, moves), *self._tell(lead, goal, *found))
         return None
 
+    def tell_way(self, lead: Lead, goal: Goal, team: Team) -> tuple[Step, ...]:
+        """The steps by which ``team`` goes one way, nobody joining a group in vain; none when it cannot."""
+        for opened, moves in ((frozenset[str](), ()), self.joining.join(team, lead.rights)):
+            found = lead.way.find(self.approving, team, opened)
+            if found is not None:
+                return (*self.joining.tell(team, moves), *self._tell(lead, goal, *found))
+        return ()
+
     def leads(self, goal: Goal) -> list[Lead]:
         """The ways to ``goal``."""
         if self._leads is None or self._leads[0] != goal:

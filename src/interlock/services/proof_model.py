@@ -37,7 +37,8 @@ class LiveState:
     yeses: Sequence[Approval] = field(default_factory=tuple)
 
 
-def build_model(state: LiveState) -> Model:
+def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GUARDED)) -> Model:
+    """``looked_at`` are the actions that are asked about; a role that allows none of them is left out."""
     people = {person.name: person for person in state.people if person.active}
     lasting = [c for c in state.contracts if c.ended_at is None and c.end > state.at]
     members = {
@@ -52,12 +53,14 @@ def build_model(state: LiveState) -> Model:
         people=members,
         groups={group: tuple(names) for group, names in groups.items()},
         accounts={f"{i.kind}:{i.subject}": i.person for i in state.identities if i.person in people},
-        lends=tuple(_lends(state, people, lasting)),
+        lends=tuple(_lends(state, people, lasting, looked_at)),
         chains=tuple(duties_of(chain) for chain in state.configuration.chains.values()),
     )
 
 
-def _lends(state: LiveState, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Iterable[Lend]:
+def _lends(
+    state: LiveState, people: Mapping[str, Person], lasting: Sequence[Contract], looked_at: frozenset[Action]
+) -> Iterable[Lend]:
     """For each role one entry for all resources on which nobody has it or has asked for it, and one for each other.
 
     Resources on which a role lets different things be done, by a Cedar file, are kept apart too.
@@ -70,7 +73,7 @@ def _lends(state: LiveState, people: Mapping[str, Person], lasting: Sequence[Con
         apart: dict[frozenset[str], list[str]] = {}
         for resource in state.configuration.resources.values():
             actions = frozenset(action.value for action in decider.reach((name,), resource))
-            if not actions & {WIDEST, *(action.value for action in GUARDED)}:
+            if not actions & {WIDEST, *(action.value for action in looked_at)}:
                 continue
             key = (name, resource.name)
             lend = replace(common, resources=(resource.name,), actions=actions)

@@ -25,7 +25,8 @@ from interlock.services.proof_model import LiveState, build_model, claims_of
 from interlock.services.reading_rights import check_may_prove
 
 _MANY = 100_000
-_TURN = asyncio.Semaphore(1)
+TURN = asyncio.Semaphore(1)
+"""One search at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def prove_state(
         state = await read_live(desk, reading)
         position = await reading.ledger_head()
     check_known(state.configuration, [person.name for person in state.people], chain, absent)
-    async with _TURN:
+    async with TURN:
         return await asyncio.to_thread(_prove, state, position, chain, persons, absent)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
+from interlock.services.explain_why import explain_live
 from interlock.services.prove_state import prove_state
 from interlock.web.authentication import ServicesOf, SignedInPerson
 from interlock.web.models import InQuery, answer
@@ -21,4 +22,12 @@ async def proof(
     absent: Annotated[list[InQuery] | None, Query(max_length=100)] = None,
 ) -> JSONResponse:
     found = await prove_state(services.desk, by=caller.name, chain=chain, persons=persons, absent=absent or ())
+    return answer(found)
+
+
+@router.get("/why")
+async def why(
+    services: ServicesOf, caller: SignedInPerson, person: InQuery, action: InQuery, resource: InQuery
+) -> JSONResponse:
+    found = await explain_live(services.desk, by=caller.name, person=person, action=action, resource=resource)
     return answer(found)

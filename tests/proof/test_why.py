@@ -1,0 +1,99 @@
+"""The ways that ``--why`` tells are all minimal ones, and no others: against trying every team."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations, product
+from typing import Any
+
+from interlock.domain.codec import to_plain
+from interlock.proof.model import Lend, Member, Model, Rule
+from interlock.proof.why import Why, explain_why
+from tests.proof.policies import PEOPLE, make_policy
+from tests.proof.simulator import Simulator, State
+
+Teams = set[frozenset[str]]
+
+
+class OnlyOneAsks(Simulator):
+    """Of the team one person asks and runs; the others only say yes."""
+
+    def __init__(self, plain: dict[str, Any], team: tuple[str, ...], who: str) -> None:
+        super().__init__(plain, team)
+        self.who = who
+
+    def lend_moves(self, person: str, number: str, lend: dict[str, Any], state: State) -> Iterator[tuple[str, ...]]:
+        return super().lend_moves(person, number, lend, state) if person == self.who else iter(())
+
+
+def _tried(model: Model, who: str, action: str) -> Teams:
+    plain: dict[str, Any] = to_plain(model)
+    goal = {"chain": "", "action": action, "resource": "orders"}
+    others = [name for name in sorted(model.people) if name != who]
+    found: Teams = set()
+    for size in range(len(others) + 1):
+        for some in combinations(others, size):
+            team = frozenset((who, *some))
+            if not any(less <= team for less in found) and OnlyOneAsks(plain, tuple(team), who).can(goal):
+                found.add(team)
+    return found
+
+
+def _told(why: Why) -> Teams:
+    teams = {
+        frozenset((why.person, *(name for some in chosen for name in some)))
+        for way in why.ways
+        for chosen in product(*(combinations(other.names, other.count) for other in way.others))
+    }
+    return {team for team in teams if not any(less < team for less in teams)}
+
+
+def test_the_ways_are_all_minimal_teams_and_no_others() -> None:
+    sizes: set[int] = set()
+    for seed in range(120):
+        model = replace(make_policy(random.Random(seed)), powers=())
+        for who in PEOPLE[:2]:
+            why = explain_why(model, who, "alter", "orders")
+            assert why.complete
+            assert _told(why) == _tried(model, who, "alter"), (seed, who)
+            assert bool(why.ways or why.reasons)
+            sizes.update(len(way.team) for way in why.ways)
+    assert {1, 2, 3} <= sizes
+
+
+def test_the_steps_of_a_way_are_of_its_team_alone_and_the_person_runs() -> None:
+    for seed in range(60):
+        model = make_policy(random.Random(seed))
+        for who in PEOPLE:
+            for way in explain_why(model, who, "alter", "orders").ways:
+                assert {step.person for step in way.steps} <= set(way.team)
+                assert way.steps[-1].what == "run"
+                assert way.steps[-1].person == who
+
+
+def test_where_there_is_no_way_each_role_says_what_is_missing() -> None:
+    lend = Lend("fix", ("orders",), frozenset({"alter"}), (Rule(2, group="dba"), Rule(group="ops")))
+    people = {"ann": Member(), "ben": Member("acme"), "cid": Member()}
+    model = Model(people, {"dba": ("ann", "cid"), "ops": ("ann",)}, lends=(lend,))
+    assert explain_why(model, "ann", "alter", "orders").reasons == (
+        (
+            "fix: to be lent it, 2 persons of the group dba would have to say yes, and there is only 1 who could; "
+            "to be lent it, one person of the group ops would have to say yes, and there is nobody who could."
+        ),
+    )
+    assert explain_why(model, "ben", "alter", "orders").reasons == (
+        "fix: ben may not ask for it, and does not have it.",
+    )
+    assert explain_why(model, "ann", "destroy", "orders").reasons == ("No role allows destroy on orders.",)
+
+
+def test_where_a_group_is_joined_first_it_is_said_that_there_may_be_more() -> None:
+    for seed in range(200):
+        model = make_policy(random.Random(seed))
+        for who in PEOPLE:
+            why = explain_why(model, who, "alter", "orders")
+            assert bool(why.ways) == bool(_tried(model, who, "alter")) or not model.powers
+            if any(step.what == "join" for way in why.ways for step in way.steps):
+                assert not why.complete
+                return
+    raise AssertionError("no policy of these lets anybody join")
