@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from interlock.domain.detections import (
     BeforeEnd,
+    BrokenGlass,
     Detection,
     FirstUse,
     OffHours,
@@ -319,6 +320,32 @@ def test_use_long_before_the_end_or_after_an_extension_is_quiet() -> None:
     )
     stream.open()
     stream.open("s-2", grants=("g-unknown",))
+    assert not stream.found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlassBroken(Event):
+    """What a break-glass is to the watch: an event of this kind that names person, grant, resource and reason."""
+
+    kind: ClassVar[str] = "glass.broken"
+    grant: str
+    person: str
+    resource: str
+    reason: str
+
+
+def test_a_broken_glass_fires_and_reaches_the_session_on_its_grant() -> None:
+    stream = Stream(BrokenGlass(), Response.HOLD)
+    stream.say(GlassBroken(grant="g-1", person=DEV, resource="orders", reason="the shop is down"))
+    stream.open()
+    assert stream.said == ["dev@acme broke the glass on orders: the shop is down"] * 2
+    assert [finding.session for finding in stream.found] == ["", "s-1"]
+
+
+def test_a_grant_that_others_approved_breaks_no_glass() -> None:
+    stream = Stream(BrokenGlass(), Response.HOLD)
+    stream.lend(1, LEAD)
+    stream.open()
     assert not stream.found
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from interlock.domain.detections import (
     BeforeEnd,
+    BrokenGlass,
     Detection,
     FirstUse,
     OffHours,
@@ -26,6 +27,7 @@ detections:
   refused: {detect: refusals, do: notify, count: 4, within: 5m}
   pair: {detect: same-pair, do: notify, count: 3}
   last: {detect: before-end, do: notify, within: 7d}
+  glass: {detect: break-glass, do: notify}
   own: {detect: event, do: notify, on: session.cut, where: {by: lead}, count: 2, within: 1h}
 """
 
@@ -41,6 +43,7 @@ def test_every_rule_is_read() -> None:
         "refused": Detection("refused", Refusals(4, timedelta(minutes=5))),
         "pair": Detection("pair", SamePair(3)),
         "last": Detection("last", BeforeEnd(timedelta(days=7))),
+        "glass": Detection("glass", BrokenGlass()),
         "own": Detection("own", Repeated("session.cut", {"by": "lead"}, 2, timedelta(hours=1))),
     }
 

@@ -27,6 +27,21 @@ from interlock.store.tiles import ObjectTiles
 
 SIGNER = new_signer("log.example/test")
 
+_PROGRAM = (
+    "import asyncio, sys\n"
+    "from interlock.ledger.notes import read_signer\n"
+    "from interlock.store.sequencer import LogKey, Sequencer\n"
+    "from interlock.store.tiles import ObjectTiles\n"
+    "signer = read_signer(sys.argv[3])\n"
+    "async def sign(text): return signer.sign(text)\n"
+    "asyncio.run(Sequencer(sys.argv[1], ObjectTiles(sys.argv[2]), LogKey(signer.verifier, sign)).run())\n"
+)
+
+
+def sequencer_command(url: str, tiles: ObjectTiles) -> list[str]:
+    """A sequencer as a process of its own, to be killed."""
+    return [sys.executable, "-c", _PROGRAM, url, tiles.where, SIGNER.secret_text()]
+
 
 def log_key(signer: SignerKey = SIGNER) -> LogKey:
     async def sign(text: str) -> str:
@@ -123,16 +138,7 @@ async def test_of_two_one_publishes_and_the_other_takes_over(
 async def test_one_that_is_killed_in_the_middle_leaves_no_gap(
     state: PostgresState, state_database: StateAddress, tiles: ObjectTiles
 ) -> None:
-    program = (
-        "import asyncio, sys\n"
-        "from interlock.ledger.notes import read_signer\n"
-        "from interlock.store.sequencer import LogKey, Sequencer\n"
-        "from interlock.store.tiles import ObjectTiles\n"
-        "signer = read_signer(sys.argv[3])\n"
-        "async def sign(text): return signer.sign(text)\n"
-        "asyncio.run(Sequencer(sys.argv[1], ObjectTiles(sys.argv[2]), LogKey(signer.verifier, sign)).run())\n"
-    )
-    words = [sys.executable, "-c", program, state_database.url, tiles.where, SIGNER.secret_text()]
+    words = sequencer_command(state_database.url, tiles)
     old = None
     for turn in range(3):
         process = await asyncio.create_subprocess_exec(*words)

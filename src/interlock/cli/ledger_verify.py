@@ -161,17 +161,19 @@ def _verify_server(
 ) -> tuple[Verified | Broken, Sound | Broken]:
     """The database's chain and the published tree, side by side: each entry must be the same in both."""
     with _copying(copy) as keep:
-        database = _Database(client, keep, check, head)
+        database = Beside(entries_of(client), keep, check, head)
         sound = _audit(ServerSource(client), trust, older, database.compare)
         chain = database.finish()
     return chain, sound
 
 
-class _Database:
-    """The server's entries as its database has them, taken one by one beside the published ones."""
+class Beside:
+    """The ``entries`` that a database has, taken one by one beside the published ones."""
 
-    def __init__(self, client: Client, keep: Callable[[bytes], None], check: BodyCheck, head: str) -> None:
-        self._entries = entries_of(client)
+    def __init__(
+        self, entries: Iterator[LedgerEntry], keep: Callable[[bytes], None], check: BodyCheck, head: str
+    ) -> None:
+        self._entries = entries
         self._verifier = Verifier()
         self._keep = keep
         self._check = check

@@ -75,6 +75,13 @@ class BeforeEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenGlass:
+    """Somebody took a role without an approval, by breaking glass."""
+
+    detect: ClassVar[str] = "break-glass"
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
     """Events of one kind whose fields are as ``where`` says, ``count`` of them for one person ``within`` a time."""
 
@@ -85,7 +92,7 @@ class Repeated:
     within: timedelta = timedelta(minutes=10)
 
 
-Rule = FirstUse | OffHours | Volume | Refusals | SamePair | BeforeEnd | Repeated
+Rule = FirstUse | OffHours | Volume | Refusals | SamePair | BeforeEnd | BrokenGlass | Repeated
 
 
 @dataclass(frozen=True, slots=True)

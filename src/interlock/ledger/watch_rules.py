@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from interlock.domain.codec import to_plain
 from interlock.domain.detections import (
     BeforeEnd,
+    BrokenGlass,
     FirstUse,
     OffHours,
     Refusals,
@@ -44,6 +45,8 @@ def looking_for(rule: Rule) -> Looking:
             return _SamePair(rule)
         case BeforeEnd():
             return _BeforeEnd(rule)
+        case BrokenGlass():
+            return _BrokenGlass()
         case Repeated():
             return _Repeated(rule)
 
@@ -171,6 +174,14 @@ class _BeforeEnd:
                     f"{end:%Y-%m-%d %H:%M} UTC."
                 )
         return None
+
+
+class _BrokenGlass:
+    def look(self, seen: Observed, memory: Memory) -> str | None:
+        if seen.event.kind != "glass.broken":
+            return None
+        reason = getattr(seen.event, "reason", "")
+        return f"{seen.person} broke the glass on {seen.resource}: {reason}"
 
 
 class _Repeated:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from interlock.domain.detections import (
     BeforeEnd,
+    BrokenGlass,
     Detection,
     FirstUse,
     OffHours,
@@ -212,6 +213,7 @@ READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Section], Rule | None]]] 
     Refusals.detect: (("count", "within"), _read_refusals),
     SamePair.detect: (("count",), _read_same_pair),
     BeforeEnd.detect: (("within",), _read_before_end),
+    BrokenGlass.detect: ((), lambda _: BrokenGlass()),
     Repeated.detect: (("on", "where", "count", "within"), _read_event),
 }
 """What can be looked for: the keys that each takes besides ``detect`` and ``do``, and how it is read."""

@@ -3,10 +3,11 @@
 import asyncio
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from interlock.errors import Failure
 from interlock.ledger.tiles import is_path
@@ -21,7 +22,7 @@ class ObjectTiles:
         if self._folder is not None and not create and not self._folder.is_dir():
             raise Failure(f"There is no folder {where}.", "Give the folder or the URL of a published ledger.")
         try:
-            self._store = from_url(where) if self._folder is None else LocalStore(self._folder, mkdir=create)
+            self._store = _open_url(where) if self._folder is None else LocalStore(self._folder, mkdir=create)
         except (BaseError, ValueError, OSError) as error:
             raise Failure(
                 f"The ledger's store {where} cannot be opened: {_first_line(error)}.", "Mend its address."
@@ -59,6 +60,15 @@ class ObjectTiles:
         obstore.put(self._store, path, content, use_multipart=False)
         if self._folder is not None:
             _sync(self._folder / path)
+
+
+def _open_url(where: str) -> ObjectStore:
+    parts = urlsplit(where)
+    if parts.scheme != "http":
+        return from_url(where)
+    if parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise Failure(f"{where} would be read and written in clear text.", "Write https://.")
+    return from_url(where, client_options={"allow_http": True})
 
 
 def _first_line(error: Exception) -> str:
