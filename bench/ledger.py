@@ -3,10 +3,10 @@
 Ratios within one run, since the machine is shared: appending to plain INSERTs of the same rows, verifying to
 `sha256sum` of the same bytes. The PostgreSQL is the embedded one, as the product starts it, with every commit flushed.
 
-What appending is: eight writers, each with units of work one after another; in each a hundred events, and an entity saved
-with each event. The plain INSERTs are eight connections that write the same three rows for each event (entry, entity,
-change), a hundred events a transaction, with no trigger, no index, no order and no hash. With one event a unit it is said
-too: there the flush decides, which the plain ones share and the units, being in one order, do not.
+What appending is: eight writers, each with units of work one after another; in each a hundred events, and an entity
+saved with each event. The plain INSERTs are eight connections that write the same three rows for each event (entry,
+entity, change), a hundred events a transaction, with no trigger, no index, no order and no hash. With one event a unit
+it is said too: there the flush decides, which plain ones share and units, being in one order, do not.
 """
 
 import argparse

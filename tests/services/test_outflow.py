@@ -32,7 +32,7 @@ def test_a_sink_that_is_not_enforced_stops_nothing() -> None:
 
 
 def test_each_of_several_must_be_told() -> None:
-    outflow = Outflow(["a", "b"])
+    outflow = Outflow(name for name in ("a", "b"))
     outflow.told("a")
     assert "sink b " in outflow.why_stopped
     outflow.told("b")

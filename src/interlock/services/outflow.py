@@ -20,8 +20,8 @@ class Outflow:
 
     def __init__(self, must: Iterable[str] = (), steady: Callable[[], float] = time.monotonic) -> None:
         self._steady = steady
-        self._down = set(must)
         self._waiting: dict[str, float | None] = dict.fromkeys(must)
+        self._down = set(self._waiting)
         self._news: set[asyncio.Event] = set()
 
     def sending(self, sink: str) -> None:
