@@ -17,8 +17,9 @@ from interlock.app.accounts import keepers_of, keeping_accounts, open_account_se
 from interlock.app.delivering import open_delivery
 from interlock.app.installation import Adapters
 from interlock.app.keeping import Keeper, keeping
+from interlock.app.key_service import open_log_key, open_master_key, open_transit
 from interlock.app.plan import Plan
-from interlock.app.publishing import open_published, publishing
+from interlock.app.publishing import publishing
 from interlock.app.signalling import telling_receivers
 from interlock.app.sinking import feeding_sinks
 from interlock.app.watching import watching
@@ -30,7 +31,6 @@ from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.key_ring import read_ring
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
-from interlock.identity.master_key import MASTER_FILE, FileMasterKey
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
@@ -54,6 +54,7 @@ from interlock.store.migrate import migrate
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
+from interlock.store.tiles import ObjectTiles
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
 from interlock.web.oauth import AuthorizationServer
@@ -83,11 +84,13 @@ async def run_control(
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
         tokens = open_tokens(plan, clock)
         front, passwords = open_front(desk, authority, tokens)
-        published, signer = open_published(plan.folder)
         witnesses = addresses_of(plan.configuration.witnesses)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         own = open_account_secrets(plan.folder)
+        published = ObjectTiles(str(plan.folder.ledger), create=True)
         credentials = Credentials(plan.configuration.resources, adapters.vaults, own)
+        transit = open_transit(plan.configuration.openbao, credentials)
+        log_key = await open_log_key(plan.folder, plan.configuration.openbao, transit)
         outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
         delivery, attestor = await open_delivery(plan, desk, credentials, adapters.forges)
         services = open_services(
@@ -99,10 +102,10 @@ async def run_control(
             scim_secret=await _scim_secret(plan, credentials),
             providers=await _providers(plan, credentials),
             recordings=LocalStore(plan.folder.recordings),
-            master_key=FileMasterKey(plan.folder.keys / MASTER_FILE),
+            master_key=open_master_key(plan.folder, plan.configuration.openbao, transit),
             segment_words=words,
             published=published,
-            ledger_key=str(signer.verifier),
+            ledger_key=str(log_key.verifier),
             outflow=outflow,
             hosts=frozenset(server_hosts(hosts)),
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
@@ -111,7 +114,7 @@ async def run_control(
         )
         try:
             async with (
-                publishing(address.url, published, signer, witnesses),
+                publishing(address.url, published, log_key, witnesses),
                 watching(desk, address.url),
                 keeping(Keeper(desk, services.master_key, services.recordings, words), address.url),
                 feeding_sinks(
@@ -125,6 +128,8 @@ async def run_control(
                 await _serve(services, plan, files, authority, asked, ready)
         finally:
             passwords.close()
+            if transit is not None:
+                await transit.close()
             for forge in delivery.forges.values() if delivery is not None else ():
                 await forge.close()
 

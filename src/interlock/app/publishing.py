@@ -18,15 +18,15 @@ KEY_FILE = "ledger.key"
 PUBLIC_FILE = "ledger.vkey"
 
 
-def open_published(folder: DataFolder) -> tuple[ObjectTiles, SignerKey]:
-    """Where the ledger is published, and the key it is signed with; both made at the first start. Raises Failure."""
+def open_signer(folder: DataFolder) -> SignerKey:
+    """The key in the data folder that the ledger is signed with; made at the first start. Raises Failure."""
     path = folder.keys / KEY_FILE
     try:
         signer = read_signer(load_or_create_secret(path, lambda: _new_key().secret_text().encode()).decode())
     except (NotANote, UnicodeDecodeError) as error:
         raise Failure(f"{path} does not hold the ledger's key: {error}.", "Restore it from your backup.") from error
     write_private(folder.keys / PUBLIC_FILE, f"{signer.verifier}\n".encode())
-    return ObjectTiles(str(folder.ledger), create=True), signer
+    return signer
 
 
 def public_key_of(folder: DataFolder) -> VerifierKey:
@@ -40,15 +40,11 @@ def public_key_of(folder: DataFolder) -> VerifierKey:
 
 @asynccontextmanager
 async def publishing(
-    url: str, tiles: ObjectTiles, signer: SignerKey, witnesses: Sequence[WitnessAddress] = ()
+    url: str, tiles: ObjectTiles, key: LogKey, witnesses: Sequence[WitnessAddress] = ()
 ) -> AsyncIterator[None]:
     """A sequencer runs (or waits for its election) while the block does."""
     cosigning = Cosigning(witnesses, tiles) if witnesses else None
-
-    async def sign(text: str) -> str:
-        return signer.sign(text)
-
-    task = asyncio.create_task(Sequencer(url, tiles, LogKey(signer.verifier, sign), cosigning or no_witnesses).run())
+    task = asyncio.create_task(Sequencer(url, tiles, key, cosigning or no_witnesses).run())
     try:
         yield
     finally:
@@ -59,6 +55,10 @@ async def publishing(
             await cosigning.close()
 
 
+def new_log_name() -> str:
+    """The name tells logs apart for witnesses and verifiers, so that no two installations may have one name."""
+    return f"{socket.gethostname() or 'interlock'}/ledger/{secrets.token_hex(4)}"
+
+
 def _new_key() -> SignerKey:
-    # The name tells logs apart for witnesses and verifiers, so that no two installations may have one name.
-    return new_signer(f"{socket.gethostname() or 'interlock'}/ledger/{secrets.token_hex(4)}")
+    return new_signer(new_log_name())

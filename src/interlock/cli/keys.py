@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from interlock.app.installation import running_state
+from interlock.app.installation import Adapters, running_state
+from interlock.app.key_service import open_master_key, open_transit
+from interlock.app.plan import kept_plan
 from interlock.cli.output import JsonOption, emit, moment
 from interlock.cli.shown import counted
 from interlock.domain.identity_events import KeyRotated
 from interlock.identity.key_ring import rotate
-from interlock.identity.master_key import MASTER_FILE, FileMasterKey
+from interlock.services.credentials import Credentials
 from interlock.services.recording_keys import rotate_recording_keys
 
 keys_app = typer.Typer(
@@ -79,5 +81,13 @@ async def _rotate(data: Path | None) -> dict[str, Any]:
 
 async def _rotate_master(data: Path | None) -> dict[str, Any]:
     async with running_state(data) as (folder, state):
-        key, count = await rotate_recording_keys(state, FileMasterKey(folder.keys / MASTER_FILE), by="operator")
+        adapters = Adapters()
+        configuration = kept_plan(folder, adapters).configuration
+        transit = open_transit(configuration.openbao, Credentials(configuration.resources, adapters.vaults))
+        try:
+            master = open_master_key(folder, configuration.openbao, transit)
+            key, count = await rotate_recording_keys(state, master, by="operator")
+        finally:
+            if transit is not None:
+                await transit.close()
     return {"key": key, "count": count}

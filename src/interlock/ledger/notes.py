@@ -202,6 +202,11 @@ def open_checkpoint(content: bytes, key: VerifierKey) -> SignedCheckpoint:
     return signed
 
 
+def signature_line(verifier: VerifierKey, signature: bytes) -> str:
+    """The line for a signature that was made elsewhere, with its newline."""
+    return f"— {verifier.name} {_b64(verifier.number + signature)}\n"
+
+
 def sign_checkpoint(checkpoint: Checkpoint, signer: SignerKey) -> SignedCheckpoint:
     text = checkpoint.written()
     return SignedCheckpoint(checkpoint, Note(text, (signer.sign(text),)))

@@ -162,6 +162,19 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBao:
+    """A transit engine. ``token`` says where the token is kept; ``ledger`` and ``recordings`` name keys in it, or are
+    empty; ``ca`` names a file with the authorities of its certificate, when they are not this machine's."""
+
+    address: str
+    token: str
+    mount: str = "transit"
+    ca: str = ""
+    ledger: str = ""
+    recordings: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scim:
     """The company's directory. ``secret`` says where the secret is kept that it brings.
 
@@ -214,6 +227,7 @@ class Configuration:
     state: str = "embedded"
     witnesses: Witnesses = field(default_factory=Witnesses)
     scim: Scim | None = None
+    openbao: OpenBao | None = None
     providers: Mapping[str, Provider] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     receivers: Mapping[str, Receiver] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from interlock.policy.mistakes import Mistakes
 from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
+from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_receivers import read_receivers
 from interlock.policy.read_recordings import read_own_recordings, read_recording_readers, read_retention
@@ -60,6 +61,7 @@ def load_configuration(
     people, identities = read_people(draft)
     contracts = read_contracts(draft, people)
     scim = read_scim(draft, schemes)
+    openbao = read_openbao(draft, schemes)
     providers = read_providers(draft, schemes)
     receivers = read_receivers(draft, schemes)
     workloads = read_workloads(draft, people, directory=scim is not None)
@@ -100,6 +102,7 @@ def load_configuration(
         state=state,
         witnesses=witnesses,
         scim=scim,
+        openbao=openbao,
         providers=providers,
         workloads=workloads,
         receivers=receivers,
