@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from fastapi.routing import APIRoute
 
 from interlock.domain.rights_events import PersonChanged
 from interlock.identity.authority import make_request
-from interlock.identity.dpop import LEEWAY, token_hash
+from interlock.identity.dpop import LEEWAY, Nonces, ProofChecker, token_hash
 from interlock.identity.jose import Signer
-from interlock.identity.keys import new_key, public_jwk, thumbprint
+from interlock.identity.keys import load_or_create_nonce_secret, new_key, public_jwk, thumbprint
+from interlock.identity.refusals import ProofProblem, ProofRefused
 from interlock.identity.tokens import GATEWAY_LIFETIME, Tokens
 from interlock.services.offboard_person import offboard_person
+from interlock.store.home import StateAddress
+from interlock.store.replay import PostgresReplayCache
 from interlock.web.api import ROUTERS
 from tests.services.world import ADMIN, DEV, HOUR
 from tests.web.house import PASSWORD, Attacker, House, error_of
@@ -275,3 +279,25 @@ def _form(route: APIRoute) -> dict[str, object] | None:
         return None
     with_reason = route.path.endswith(("/end", "/deny", "/cut", "/offboard"))
     return forms.get(route.path, {"reason": "x"} if with_reason else None)
+
+
+async def test_a_caught_proof_is_spent_at_every_control_plane_and_after_a_restart(
+    house: House, attacker: Attacker, state_database: StateAddress, tmp_path: Path
+) -> None:
+    """Attack: the same proof at another node, and at one that has forgotten everything it kept in memory."""
+    key, token = await victim(house)
+    proof = attacker.proof("GET", "/v1/whoami", token=token, key=key)
+    assert (await attacker.send("GET", "/v1/whoami", token=token, proof=proof)).status_code == 200
+    for _ in range(2):
+        # Another process of the fleet: the same keys and the same database, and nothing else.
+        replays = PostgresReplayCache(state_database.url, clock=house.clock)
+        secret = load_or_create_nonce_secret(tmp_path / "keys" / "nonce.key")
+        elsewhere = ProofChecker(Nonces(secret, house.clock), replays, house.clock)
+        url = f"{house.server}/v1/whoami"
+        fresh = attacker.proof("GET", "/v1/whoami", token=token, key=key)
+        assert await elsewhere.check(fresh, method="GET", url=url, token=token, bound_to=thumbprint(key))
+        with pytest.raises(ProofRefused) as caught:
+            await elsewhere.check(proof, method="GET", url=url, token=token, bound_to=thumbprint(key))
+        assert caught.value.problem is ProofProblem.REPLAY
+        await replays.close()
+    assert (await attacker.send("GET", "/v1/whoami", token=token, proof=proof)).status_code == 401

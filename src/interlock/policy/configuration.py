@@ -211,6 +211,7 @@ class Configuration:
     ``file:line: sentence``. ``clear_text`` names the listeners that let clients on their own machine in without TLS.
     ``own_recordings``: whether people may read the recordings of their own sessions. ``recording_readers``: the groups
     whose members read recordings; empty: those who answer for the person.
+    ``passwords``: whether people sign in with passwords of Interlock's own.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -238,6 +239,7 @@ class Configuration:
     own_recordings: bool = True
     recording_readers: frozenset[str] = frozenset()
     retention: Retention = field(default_factory=Retention)
+    passwords: bool = True
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

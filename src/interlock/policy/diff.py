@@ -33,6 +33,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_scim_changes(old, new),
         *_whole("identity provider", old.providers, new.providers),
         *_whole("receiver of security events", old.receivers, new.receivers),
+        *_password_changes(old, new),
         *_whole("workload", old.workloads, new.workloads),
         *_cedar_changes(old.cedar, new.cedar),
     )
@@ -63,6 +64,11 @@ def _whole(noun: str, old: Mapping[str, object], new: Mapping[str, object]) -> I
             yield f"The {noun} {name} is new."
         elif old[name] != new[name]:
             yield f"The {noun} {name} has changed."
+
+
+def _password_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.passwords != new.passwords:
+        yield f"People {'now' if new.passwords else 'no longer'} sign in with passwords of Interlock's own."
 
 
 def _clear_text_changes(old: Configuration, new: Configuration) -> Iterator[str]:

@@ -26,6 +26,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "providers",
         "workloads",
         "receivers",
+        "passwords",
         "sinks",
         "recordings",
         "retention",

@@ -24,7 +24,14 @@ from interlock.policy.read_recordings import read_own_recordings, read_recording
 from interlock.policy.read_repositories import read_forges, read_repositories
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
-from interlock.policy.read_running import read_listen, read_providers, read_scim, read_state, read_timing
+from interlock.policy.read_running import (
+    read_listen,
+    read_passwords,
+    read_providers,
+    read_scim,
+    read_state,
+    read_timing,
+)
 from interlock.policy.read_sinks import read_sinks
 from interlock.policy.read_witnesses import read_witnesses
 from interlock.policy.read_workloads import read_workloads
@@ -63,6 +70,7 @@ def load_configuration(
     scim = read_scim(draft, schemes)
     openbao = read_openbao(draft, schemes)
     providers = read_providers(draft, schemes)
+    passwords = read_passwords(draft, providers)
     receivers = read_receivers(draft, schemes)
     workloads = read_workloads(draft, people, directory=scim is not None)
     outside = frozenset[str]() if scim is None else scim.groups
@@ -106,6 +114,7 @@ def load_configuration(
         providers=providers,
         workloads=workloads,
         receivers=receivers,
+        passwords=passwords,
         sinks=sinks,
         detections=detections,
         forges=forges,

@@ -182,6 +182,17 @@ def _read_provider(section: Section, schemes: Collection[str]) -> Provider | Non
     )
 
 
+def read_passwords(draft: Draft, providers: Collection[str]) -> bool:
+    """Whether people sign in with passwords of Interlock's own. Where there is a provider that has to be said."""
+    node = next((value for key, value in draft.tree.entries if key.text == "passwords"), None)
+    if node is None:
+        return not providers
+    text = read_text(draft, node, ("passwords",), "passwords")
+    if text not in {"allow", "refuse"}:
+        draft.add(("passwords",), "passwords is neither allow nor refuse", "write allow or refuse")
+    return text == "allow"
+
+
 def is_issuer(text: str) -> bool:
     """Whether it can be an issuer's name (OpenID Connect Discovery section 3): https, no query, no fragment."""
     try:

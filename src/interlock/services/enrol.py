@@ -5,6 +5,7 @@ Holds to:
 * a code is made on the control plane's own machine, for a person who is known and has not left; it has 128 random bits,
   is kept as its SHA-256 only, lasts a day, and every one of them is in the ledger under the person's name
 * the code's text carries the authority's fingerprint, so that a client knows whom it talks to at first contact
+* no code is made or taken where the configuration lets nobody have a password
 * a code is used once, also when two use it in the same moment, and only for the person it was made for
 * using it replaces the password and the TOTP secret and ends every login of the person: whoever had the old ones is out
 * what is wrong with a code is not told: unknown, used, too old and another person's are one answer
@@ -20,7 +21,7 @@ from interlock.domain.signin import Enrolment, LocalCredential
 from interlock.errors import Refusal
 from interlock.services.ending_rights import acting_person
 from interlock.services.endings import Endings
-from interlock.services.front_desk import FrontDesk
+from interlock.services.front_desk import FrontDesk, refuse_without_passwords
 
 LIFETIME = timedelta(days=1)
 _LONGEST_TEXT = 200
@@ -46,6 +47,7 @@ class Enrolled:
 
 async def issue_enrolment(front: FrontDesk, *, person: str, by: str) -> IssuedCode:
     """``by`` says who made the code, such as ``operator``. Raises NotFound, or Refusal (``person-ended``)."""
+    refuse_without_passwords(front)
     async with front.desk.state.changing(by) as work:
         now = front.desk.clock.now()
         await acting_person(work, person)
@@ -58,6 +60,7 @@ async def issue_enrolment(front: FrontDesk, *, person: str, by: str) -> IssuedCo
 
 async def enrol(front: FrontDesk, *, person: str, code: str, password: str, address: str) -> Enrolled:
     """``code`` with or without the fingerprint behind it. Raises Refusal (``bad-code``, ``weak-password``)."""
+    refuse_without_passwords(front)
     if len(code) > _LONGEST_TEXT:
         raise _bad_code()
     hash_hex = hash_of(code.strip().partition(".")[0].lower())

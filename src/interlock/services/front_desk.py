@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from interlock.errors import Refusal
 from interlock.ports.identity import CertificateIssuing, OneTimeCodes, PasswordHashing, TokenSigning
 from interlock.services.attempts import FailedTries, Turnstile
 from interlock.services.desk import Desk
@@ -28,3 +29,13 @@ def open_front_desk(
     tokens: TokenSigning,
 ) -> FrontDesk:
     return FrontDesk(desk, passwords, codes, authority, tokens, FailedTries(desk), Turnstile())
+
+
+def refuse_without_passwords(front: FrontDesk) -> None:
+    """Raises Refusal (``no-passwords``) where people come with passkeys or through a provider alone."""
+    if not front.desk.configuration.passwords:
+        raise Refusal(
+            "no-passwords",
+            "Nobody signs in with a password here.",
+            "Sign in through the company's provider or with a passkey: interlock login",
+        )

@@ -2,6 +2,7 @@
 
 Holds to, in this order:
 
+0. the configuration lets people have passwords here: where there is a provider only when it says so
 1. the certificate request, where there is one, was signed with the very key that the call was proved with
 2. nobody has failed too often from here (``attempts``); who waits is not even looked at
 3. the password is right. A person who does not exist costs the same work and gets the same answer
@@ -27,7 +28,7 @@ from interlock.ports.identity import IssuedToken
 from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.attempts import Count, forget, network_of, too_many
 from interlock.services.endings import may_be_signed_in
-from interlock.services.front_desk import FrontDesk
+from interlock.services.front_desk import FrontDesk, refuse_without_passwords
 from interlock.services.ids import new_id
 
 LONGEST_LOGIN = timedelta(hours=8)
@@ -61,6 +62,7 @@ class _WrongCodeError(Exception):
 
 async def sign_in(front: FrontDesk, wish: SignIn) -> SignedIn:
     """Raises Refusal: ``key-mismatch``, ``too-many-attempts``, ``wrong-sign-in``, ``totp-needed``, ``no-contract`` …"""
+    refuse_without_passwords(front)
     if wish.csr is not None and front.authority.key_of_request(wish.csr) != wish.key:
         raise Refusal(
             "key-mismatch",
