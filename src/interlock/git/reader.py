@@ -75,6 +75,9 @@ class GitRepositories:
         mirror = await self._ready(repository)
         return commit in mirror.line
 
+    async def head(self, repository: str) -> str:
+        return (await self._ready(repository)).head
+
     async def tips(self, repository: str) -> Sequence[str]:
         mirror = await self._ready(repository)
         return text_of(await mirror.git.run("for-each-ref", "--format=%(objectname)", "refs/heads")).split()

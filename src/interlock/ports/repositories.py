@@ -32,4 +32,7 @@ class Repositories(Protocol):
     async def lands(self, repository: str, head: str, landed: str) -> bool:
         """Whether ``landed``, with one parent, has the very content of ``head`` merged onto that parent."""
 
+    async def head(self, repository: str) -> str:
+        """The commit that the protected branch has."""
+
     async def tips(self, repository: str) -> Sequence[str]: ...

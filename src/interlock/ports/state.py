@@ -128,8 +128,11 @@ class Reading(Protocol):
     async def duties(self, chain: str, artifact: str) -> Sequence[Duty]: ...
     async def alarm(self, detection: str, position: int) -> Alarm | None: ...
     async def alarms(self, *, limit: int = 200) -> Sequence[Alarm]: ...
-    async def evidence(self, repository: str, commits: Collection[str]) -> Sequence[Evidence]:
-        """What was done on any of ``commits``, or brought one of them, in the order of its time; the voided too."""
+    async def evidence(self, repository: str, commits: Collection[str], *, sealed: bool = True) -> Sequence[Evidence]:
+        """What was done on any of ``commits``, or brought one of them, in the order of its time; the voided too.
+
+        Without ``sealed`` the envelopes are left out, which nobody needs who only counts.
+        """
 
     async def evidence_one(self, evidence_id: str) -> Evidence | None: ...
     async def evidence_of_start(self, repository: str, start: str) -> Sequence[Evidence]:

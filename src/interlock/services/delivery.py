@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from interlock.domain.delivery import Verdict
 from interlock.domain.duties import Revision, read_artifact, read_revision
 from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain
@@ -24,6 +26,10 @@ class Delivery:
     forges: Mapping[str, OpenForge] = field(default_factory=dict)
     answered: dict[tuple[str, ...], str] = field(default_factory=dict)
     """What was answered last, so that a gate that is asked again and again writes its answer down once."""
+
+    decided: dict[object, tuple[tuple[int, str], Verdict, datetime]] = field(default_factory=dict)
+    """The last verdict of each question, with the places in the ledger and on the branch at which it was found, and
+    until when nothing changes by itself."""
 
     def repository(self, name: str) -> Repository:
         found = self.desk.configuration.repositories.get(name)

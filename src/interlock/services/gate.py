@@ -14,7 +14,8 @@ Holds to:
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from interlock.domain.delivery import Change, Commit, Evidence, Known, Missing, Step, Verdict
 from interlock.domain.delivery_events import GateDecided
@@ -35,7 +36,7 @@ _REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What one question is about."""
 
     repository: Repository
@@ -45,6 +46,10 @@ class _Asked:
     environment: str
     actor: str | None
     merging: bool = False
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (self.chain.name, self.duty, self.revision, self.environment, self.actor, self.merging)
 
 
 async def ask_gate(
@@ -73,7 +78,7 @@ async def ask_gate(
             f"{duty} is done to an environment, and none is named.",
             f"Name one with --environment: {', '.join(sorted(repository.environments))}.",
         )
-    asked = _Asked(repository, known, duty, revision, environment, person, merging)
+    asked = Asked(repository, known, duty, revision, environment, person, merging)
     await delivery.repositories.refresh(repository.name)
     tree = await delivery.repositories.tree(repository.name, revision.commit)
     if tree is None:
@@ -83,11 +88,26 @@ async def ask_gate(
         sentence = f"{repository.name} has no commit {revision.commit[:SHORT]}: it was not pushed, or not kept."
         return _verdict(delivery, asked, "", "", (Missing("unknown-revision", sentence),))
     async with delivery.desk.state.reading() as reading:
+        place = (await reading.ledger_head(), await delivery.repositories.head(repository.name))
+        last = delivery.decided.get(asked.key)
+        now = delivery.desk.clock.now()
+        if last is not None and last[0] == place and last[1].at <= now < last[2]:
+            return replace(last[1], at=now)
         await delivery.desk.check_policy(reading)
-        return await _decide(delivery, reading, asked, tree)
+        verdict = await _decide(delivery, reading, asked, tree)
+        if len(delivery.decided) >= _REMEMBERED:
+            delivery.decided.clear()
+        delivery.decided[asked.key] = (place, verdict, await _holds_until(reading, verdict.at))
+        return verdict
 
 
-async def _decide(delivery: Delivery, reading: Reading, asked: _Asked, tree: str) -> Verdict:
+async def _holds_until(reading: Reading, now: datetime) -> datetime:
+    """Whatever could change a verdict has its entry in the ledger, but for the passing of time over a contract."""
+    edges = [edge for contract in await reading.contracts() for edge in (contract.start, contract.end)]
+    return min((edge for edge in edges if edge > now), default=now + timedelta(hours=1))
+
+
+async def _decide(delivery: Delivery, reading: Reading, asked: Asked, tree: str) -> Verdict:
     repositories, repository, commit = delivery.repositories, asked.repository, asked.revision.commit
     lands = await repositories.on_branch(repository.name, commit)
     last = asked.duty == asked.chain.duties[-1] and not asked.merging
@@ -111,10 +131,11 @@ async def _decide(delivery: Delivery, reading: Reading, asked: _Asked, tree: str
         base = await repositories.base_of(repository.name, commit)
         change = await repositories.change(repository.name, base, commit, one_step=not lands)
     shas = {commit}.union(*({step.sha, step.head, *(one.sha for one in step.commits)} for step in change.steps))
-    evidence = [one for one in await reading.evidence(repository.name, shas) if _concerns(one, asked)]
+    evidence = [one for one in await reading.evidence(repository.name, shas, sealed=False) if _concerns(one, asked)]
     forge = delivery.forges.get(repository.forge)
     persons = Persons(reading, repository.forge, forge)
-    runs = [await _run(delivery, asked, persons, step, evidence) for step in change.steps]
+    known = await _index(delivery, asked, evidence)
+    runs = [await _run(delivery, asked, persons, step, known) for step in change.steps]
     judge = Judge(
         standing=await _standing(delivery, reading, asked.chain),
         duty=asked.duty,
@@ -129,7 +150,7 @@ async def _decide(delivery: Delivery, reading: Reading, asked: _Asked, tree: str
 
 def _verdict(
     delivery: Delivery,
-    asked: _Asked,
+    asked: Asked,
     base: str,
     tree: str,
     missing: Sequence[Missing],
@@ -152,13 +173,13 @@ def _verdict(
     )
 
 
-async def _deployed(reading: Reading, asked: _Asked) -> str:
+async def _deployed(reading: Reading, asked: Asked) -> str:
     """What the environment runs, as far as was said here; else the commit from which the chain holds."""
     last = await reading.last_evidence(asked.repository.name, asked.chain.duties[-1], asked.environment)
     return asked.repository.since if last is None else last.commit
 
 
-async def _not_whole(delivery: Delivery, asked: _Asked, base: str) -> Missing:
+async def _not_whole(delivery: Delivery, asked: Asked, base: str) -> Missing:
     name, commit = asked.repository.name, asked.revision.commit
     if await delivery.repositories.is_ancestor(name, commit, base):
         return Missing(
@@ -173,17 +194,17 @@ async def _not_whole(delivery: Delivery, asked: _Asked, base: str) -> Missing:
     )
 
 
-def _concerns(evidence: Evidence, asked: _Asked) -> bool:
+def _concerns(evidence: Evidence, asked: Asked) -> bool:
     """Evidence of the chain, for this environment or none."""
     return evidence.chain == asked.chain.name and evidence.environment in ("", asked.environment)
 
 
-def _is_for(evidence: Evidence, asked: _Asked) -> bool:
+def _is_for(evidence: Evidence, asked: Asked) -> bool:
     """Whether it was given for the protected branch; a push is for none."""
     return evidence.branch in ("", asked.repository.branch)
 
 
-def _shared(asked: _Asked, change: Change, evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+def _shared(asked: Asked, change: Change, evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
     found: dict[str, list[Evidence]] = {}
     for one in evidence:
         if one.counts and one.commit == change.sha and one.how is not Known.BUILD and _is_for(one, asked):
@@ -191,21 +212,41 @@ def _shared(asked: _Asked, change: Change, evidence: Sequence[Evidence]) -> dict
     return found
 
 
-async def _run(delivery: Delivery, asked: _Asked, persons: Persons, step: Step, evidence: Sequence[Evidence]) -> Run:
-    repository, repositories = asked.repository, delivery.repositories
-    landed = None if step.merge else await _landed(delivery, repository.name, step, evidence)
-    commits: Collection[Commit] = [one for one in step.commits if not (step.clean and one.sha == step.sha)]
-    if landed is not None:
-        commits = (await repositories.between(repository.name, step.base, landed.commit)).values()
-        more = await _evidence_of(delivery, persons.reading, asked, commits)
-        evidence = [*evidence, *(one for one in more if one not in evidence)]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Evidence by the commit it is about, and by each commit that it says somebody wrote or brought."""
+
+    by_commit: Mapping[str, Sequence[Evidence]]
+    brought: Mapping[str, Sequence[Evidence]]
+    landed: Mapping[str, Sequence[Evidence]]
+
+
+async def _index(delivery: Delivery, asked: Asked, evidence: Sequence[Evidence]) -> _Known:
+    about: dict[str, list[Evidence]] = {}
+    landed: dict[str, list[Evidence]] = {}
+    for one in evidence:
+        about.setdefault(one.commit, []).append(one)
+        if one.landed:
+            landed.setdefault(one.landed, []).append(one)
     claimed = {
-        one.id: await repositories.between(repository.name, one.base, one.commit)
+        one.id: await delivery.repositories.between(one.repository, one.base, one.commit)
         for one in evidence
         if one.duty == asked.chain.duties[0] and one.how is Known.CLI and one.counts
     }
-    authors = await find_authors(commits, persons, by_commit(evidence, claimed))
-    own, stale = await _own(delivery, asked, step, evidence, landed)
+    return _Known(about, by_commit(evidence, claimed), landed)
+
+
+async def _run(delivery: Delivery, asked: Asked, persons: Persons, step: Step, known: _Known) -> Run:
+    repository, repositories = asked.repository, delivery.repositories
+    given = known.landed.get(step.sha, ())
+    landed = None if step.merge else await _landed(delivery, repository.name, step, given)
+    commits: Collection[Commit] = [one for one in step.commits if not (step.clean and one.sha == step.sha)]
+    if landed is not None:
+        commits = (await repositories.between(repository.name, step.base, landed.commit)).values()
+        more = await persons.reading.evidence(repository.name, [one.sha for one in commits], sealed=False)
+        known = await _index(delivery, asked, [one for one in more if _concerns(one, asked)])
+    authors = await find_authors(commits, persons, known.brought)
+    own, stale = await _own(delivery, asked, step, known, landed)
     return Run(step, authors, own, await _owners(persons, step), stale)
 
 
@@ -217,15 +258,8 @@ async def _landed(delivery: Delivery, repository: str, step: Step, evidence: Seq
     return None
 
 
-async def _evidence_of(
-    delivery: Delivery, reading: Reading, asked: _Asked, commits: Collection[Commit]
-) -> Sequence[Evidence]:
-    found = await reading.evidence(asked.repository.name, [one.sha for one in commits])
-    return [one for one in found if _concerns(one, asked)]
-
-
 async def _own(
-    delivery: Delivery, asked: _Asked, step: Step, evidence: Sequence[Evidence], landed: Evidence | None
+    delivery: Delivery, asked: Asked, step: Step, known: _Known, landed: Evidence | None
 ) -> tuple[dict[str, list[Evidence]], dict[str, list[str]]]:
     """The evidence for the step's own duties, and why some of it does not count."""
     repository = asked.repository
@@ -234,10 +268,8 @@ async def _own(
         final.add(landed.commit)
     own: dict[str, list[Evidence]] = {}
     stale: dict[str, list[str]] = {}
-    for one in evidence:
+    for one in _about(known, final | {commit.sha for commit in step.commits}):
         if one.duty not in (repository.reviews, repository.ci_duty) or one.how is Known.BUILD:
-            continue
-        if one.commit not in final | {commit.sha for commit in step.commits}:
             continue
         said = f"{one.person} did {one.duty} on {one.commit[:SHORT]} at {one.at:%Y-%m-%d %H:%M} UTC"
         if not one.counts:
@@ -251,6 +283,11 @@ async def _own(
         else:
             own.setdefault(one.duty, []).append(one)
     return own, stale
+
+
+def _about(known: _Known, commits: Collection[str]) -> list[Evidence]:
+    found = [one for commit in commits for one in known.by_commit.get(commit, ())]
+    return sorted(found, key=lambda one: (one.at, one.id))
 
 
 async def _owners(persons: Persons, step: Step) -> dict[str, tuple[str, frozenset[str]]]:

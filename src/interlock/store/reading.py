@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Text, and_, cast, false, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Text, and_, cast, false, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.domain.accounts import UpstreamAccount
@@ -231,12 +231,13 @@ class PostgresReading:
         query = select(table).order_by(table.c.position.desc(), table.c.detection).limit(limit)
         return await self._all(Alarm, query)
 
-    async def evidence(self, repository: str, commits: Collection[str]) -> Sequence[Evidence]:
+    async def evidence(self, repository: str, commits: Collection[str], *, sealed: bool = True) -> Sequence[Evidence]:
         """What was done on any of ``commits``, or brought one of them, in the order of its time; the voided too."""
         table, wanted = tables.evidence, list(commits)
         brought = table.c.commits.bool_op("&&")(cast(wanted, ARRAY(Text)))
         about = or_(table.c.commit.in_(wanted), table.c.landed.in_(wanted), brought)
-        query = select(table).where(table.c.repository == repository, about)
+        columns = [literal("").label("envelope") if not sealed and one is table.c.envelope else one for one in table.c]
+        query = select(*columns).where(table.c.repository == repository, about)
         return await self._all(Evidence, query.order_by(table.c.at, table.c.id))
 
     async def evidence_one(self, evidence_id: str) -> Evidence | None:
