@@ -7,10 +7,10 @@ BUILT  := $(VENV)/.compiled
 TYPED  := $(shell find src -name '*.pxd')
 HOT    := setup.py $(TYPED) $(TYPED:.pxd=.py)
 
-.PHONY: demo test check bench prove-bench screenshots clean
+.PHONY: demo test check bench prove-bench gate-bench screenshots clean
 
 demo: $(BUILT) assets
-	$(BIN)/interlock demo $(if $(TOUR),--tour,)
+	$(BIN)/interlock demo $(if $(filter delivery 2,$(TOUR)),--delivery,$(if $(TOUR),--tour,))
 
 test: $(BUILT) assets
 	tools/debian-packages
@@ -51,6 +51,9 @@ bench: $(BUILT)
 	$(BIN)/python -m bench.cut
 	$(BIN)/python -m bench.statements $(BENCH)
 	$(BIN)/python -m bench.ledger
+
+gate-bench: $(BUILT)
+	$(BIN)/python -m bench.gate
 
 prove-bench: $(BUILT)
 	$(BIN)/python -m bench.prove $(DATA)

@@ -23,10 +23,11 @@ def folder() -> Iterator[Path]:
         yield path
 
 
-def test_the_story_goes_as_told(folder: Path) -> None:
+@pytest.mark.parametrize(("story", "steps"), [("--tour", 12), ("--delivery", 8)])
+def test_the_story_goes_as_told(folder: Path, story: str, steps: int) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("INTERLOCK_", "PG"))}
     told = subprocess.Popen(
-        [sys.executable, "-m", "interlock", "demo", "--tour", "--data", str(folder / "data"), "--workers", "2"],
+        [sys.executable, "-m", "interlock", "demo", story, "--data", str(folder / "data"), "--workers", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -39,7 +40,7 @@ def test_the_story_goes_as_told(folder: Path) -> None:
         os.killpg(told.pid, signal.SIGKILL)
         said, _ = told.communicate()
     assert told.returncode == 0, said
-    assert re.search(r"All 12 steps went as told", said), said
+    assert re.search(rf"All {steps} steps went as told", said), said
     assert "✗" not in said
     assert _left_behind(folder) == []
 

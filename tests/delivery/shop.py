@@ -24,6 +24,7 @@ from interlock.services.delivery import Delivery
 from interlock.services.evidence import Wanted, describe_duty, give_evidence
 from interlock.services.forge_news import Heard, hear_news
 from interlock.services.gate import ask_gate
+from interlock.services.workloads import Acting
 from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, LEAD, MATE, OPS, RIVAL, World, company
 from tests.support.forges import PROJECT, SECRET, ZEROS, ForgeDouble, Message, Pull
 from tests.support.repositories import Origin
@@ -149,10 +150,11 @@ class Shop:
         self.world.clock.advance(timedelta(seconds=30))
         key = self.keys.setdefault(person, new_key())
         signed_in = await self.world.sign_in(person, key=thumbprint(key))
+        acting = Acting(login=signed_in.id)
         wanted = Wanted("release", duty, f"git:shop@{sha}", environment)
-        statement = await describe_duty(self.delivery, login_id=signed_in.id, wanted=wanted, jwk=public_jwk(key))
+        statement = await describe_duty(self.delivery, acting=acting, wanted=wanted, jwk=public_jwk(key))
         envelope = seal(statement, key).text()
-        await give_evidence(self.delivery, login_id=signed_in.id, key=thumbprint(key), envelope=envelope)
+        await give_evidence(self.delivery, acting=acting, key=thumbprint(key), envelope=envelope)
 
     async def gate(
         self, sha: str, person: str | None = OPS, environment: str = "production", duty: str = "deploy"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from interlock.app.data_folder import demo_folder, open_data_folder
+from interlock.app.demo.delivery_story import tell_delivery
 from interlock.app.demo.people import cast, fresh_code
 from interlock.app.demo.run import demo_running, what_to_type
 from interlock.app.demo.story import tell_story
@@ -30,6 +31,9 @@ def demo(
     tour: Annotated[
         bool, typer.Option("--tour", help="Begin anew, play the story with real clients, and end.")
     ] = False,
+    delivery: Annotated[
+        bool, typer.Option("--delivery", help="The other story: a commit on its way to production, and five attacks.")
+    ] = False,
     code: Annotated[
         str | None, typer.Option("--code", metavar="PERSON", help="Print a one-time code of one of its people.")
     ] = None,
@@ -37,19 +41,19 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """`up` on a ready-made example: a database of orders, and five people who are enrolled and signed in."""
-    root = data or demo_folder(TOUR_FOLDER if tour else DEMO_FOLDER)
+    root = data or demo_folder(TOUR_FOLDER if tour or delivery else DEMO_FOLDER)
     if code is not None:
         _print_code(root, code)
     else:
-        asyncio.run(_demo(root, tour=tour, workers=workers))
+        asyncio.run(_demo(root, tour=tour or delivery, delivery=delivery, workers=workers))
 
 
-async def _demo(root: Path, *, tour: bool, workers: int) -> None:
+async def _demo(root: Path, *, tour: bool, delivery: bool, workers: int) -> None:
     folder = open_data_folder(root)
     started = time.monotonic()
     async with (
         stop_signals() as asked,
-        demo_running(folder, asked, anew=tour, workers=workers, say=note) as running,
+        demo_running(folder, asked, anew=tour, workers=workers, say=note, with_shop=delivery) as running,
     ):
         if running is None:
             return
@@ -58,7 +62,7 @@ async def _demo(root: Path, *, tour: bool, workers: int) -> None:
             await asked.wait()
             note("Stopping.")
             return
-        telling = asyncio.create_task(tell_story(running))
+        telling = asyncio.create_task(tell_delivery(running) if delivery else tell_story(running))
         stopping = asyncio.create_task(asked.wait())
         await asyncio.wait({telling, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not telling.done():

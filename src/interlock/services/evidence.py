@@ -3,7 +3,7 @@
 Holds to:
 
 * the control plane says what the statement is; the person's key signs exactly that, within ten minutes; the key is that
-  of the login, and the person the login's
+  of the login, and the person the login's; a workload signs with its own, and counts as its owner
 * what stands in the repository is looked at, not what the person says of it: commit, tree, base
 * a duty is refused at once when the gate would not take it: out of order, or in another person's hands
 * the last duty is done to an environment, and only through an open gate
@@ -27,7 +27,7 @@ from interlock.services.evidence_statements import PROVENANCE, duty_statement
 from interlock.services.gate import ask_gate
 from interlock.services.gate_authors import SHORT
 from interlock.services.ids import new_id
-from interlock.services.logins import active_login
+from interlock.services.workloads import Acting, acting_as
 
 _SIGN_WITHIN = timedelta(minutes=10)
 
@@ -43,13 +43,12 @@ class Wanted:
 
 
 async def describe_duty(
-    delivery: Delivery, *, login_id: str, wanted: Wanted, jwk: Mapping[str, Any]
+    delivery: Delivery, *, acting: Acting, wanted: Wanted, jwk: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """The statement that the person is to sign. Raises Refusal when the duty is not theirs to do now."""
     desk = delivery.desk
     async with desk.state.reading() as reading:
-        login = await active_login(reading, login_id, desk.clock.now())
-        person = await acting_person(reading, login.person)
+        person = await acting_person(reading, await acting_as(desk, reading, acting, desk.clock.now()))
     verdict = await ask_gate(
         delivery,
         chain=wanted.chain,
@@ -59,15 +58,15 @@ async def describe_duty(
         person=person.name,
     )
     refuse_shut(verdict)
-    return duty_statement(await _evidence(delivery, wanted, person.name, verdict), jwk)
+    return duty_statement(await _evidence(delivery, acting, wanted, person.name, verdict), jwk)
 
 
-async def give_evidence(delivery: Delivery, *, login_id: str, key: str, envelope: str) -> Evidence:
-    """Keep what the person signed. Raises Refusal (``bad-envelope``, ``stale-statement`` …)."""
+async def give_evidence(delivery: Delivery, *, acting: Acting, key: str, envelope: str) -> Evidence:
+    """Keep what was signed with ``key``, the caller's. Raises Refusal (``bad-envelope``, ``stale-statement`` …)."""
     desk = delivery.desk
     statement, sealed = delivery.attestor.countersign(envelope, key=key)
     wanted, jwk = _read(statement)
-    described = await describe_duty(delivery, login_id=login_id, wanted=wanted, jwk=jwk)
+    described = await describe_duty(delivery, acting=acting, wanted=wanted, jwk=jwk)
     at = _moment(statement)
     now = desk.clock.now()
     same = {**described["predicate"], "at": statement["predicate"]["at"]}
@@ -80,13 +79,12 @@ async def give_evidence(delivery: Delivery, *, login_id: str, key: str, envelope
     if not now - _SIGN_WITHIN <= at <= now + timedelta(seconds=120):
         raise Refusal("stale-statement", "That was signed too long ago.", "Do it again: interlock duty done.")
     person = str(statement["predicate"]["person"])
-    async with desk.deciding(person) as work:
-        login = await active_login(work, login_id, desk.clock.now())
-        if login.person != person or login.key != key:
+    async with desk.deciding(f"workload:{acting.workload}" if acting.workload else person) as work:
+        if await acting_as(desk, work, acting, desk.clock.now()) != person:
             raise Refusal("bad-envelope", "That was signed by another person.", "Do it again: interlock duty done.")
         await acting_person(work, person)
         verdict = replace_verdict(statement)
-        kept = replace(await _evidence(delivery, wanted, person, verdict), at=at, envelope=sealed)
+        kept = replace(await _evidence(delivery, acting, wanted, person, verdict), at=at, envelope=sealed)
         same_before = await work.evidence(kept.repository, [kept.commit])
         earlier = next((one for one in same_before if _is_same(one, kept)), None)
         if earlier is not None:
@@ -137,7 +135,7 @@ def _is_same(one: Evidence, other: Evidence) -> bool:
     )
 
 
-async def _evidence(delivery: Delivery, wanted: Wanted, person: str, verdict: Verdict) -> Evidence:
+async def _evidence(delivery: Delivery, acting: Acting, wanted: Wanted, person: str, verdict: Verdict) -> Evidence:
     revision = revision_of(wanted.artifact)
     repository = delivery.repository(revision.repository)
     return Evidence(
@@ -154,6 +152,7 @@ async def _evidence(delivery: Delivery, wanted: Wanted, person: str, verdict: Ve
         at=delivery.desk.clock.now(),
         envelope="",
         environment=wanted.environment,
+        source=f"workload {acting.workload}" if acting.workload else "",
     )
 
 

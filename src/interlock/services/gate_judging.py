@@ -8,6 +8,7 @@ person for each duty so that every separation holds; when there is none, what st
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from interlock.domain.delivery import Evidence, Missing, Step
 from interlock.proof.carrying import Standing, describe
@@ -16,6 +17,7 @@ from interlock.proof.separations import holds
 from interlock.services.gate_authors import SHORT, Authors
 
 _TRIED = 5000
+NOBODY: Mapping[str, frozenset[str]] = MappingProxyType({})
 _SHOWN = 5
 
 
@@ -122,14 +124,15 @@ class Judge:
         for duty in self._before:
             if duty not in self._of_step:
                 if not self._able(self.shared.get(duty, ()), duty):
-                    yield self._lacks(duty, "the commit itself", (), self.shared.get(duty, ()), frozenset())
+                    writers = frozenset[str]().union(*(run.authors.persons for run in runs))
+                    given = self.shared.get(duty, ())
+                    yield self._lacks(duty, "the commit itself", (), given, writers, self._settled(runs))
                 continue
             for run in runs:
                 if duty in self._needed(run) and not self._able(run.own.get(duty, ()), duty):
                     where = f"{run.step.sha[:SHORT]}" + (f" (head {run.step.head[:SHORT]})" if run.step.clean else "")
-                    yield self._lacks(
-                        duty, where, run.stale.get(duty, ()), run.own.get(duty, ()), frozenset(run.authors.persons)
-                    )
+                    writers, stale = frozenset(run.authors.persons), run.stale.get(duty, ())
+                    yield self._lacks(duty, where, stale, run.own.get(duty, ()), writers, self._settled([run]))
                     if run.step.merge and not run.step.clean:
                         yield Missing(
                             "other-merge",
@@ -139,16 +142,21 @@ class Judge:
                         )
 
     def _lacks(
-        self, duty: str, where: str, stale: Sequence[str], unfit: Sequence[Evidence], authors: frozenset[str]
+        self,
+        duty: str,
+        where: str,
+        stale: Sequence[str],
+        unfit: Sequence[Evidence],
+        authors: frozenset[str],
+        settled: Mapping[str, frozenset[str]] = NOBODY,
     ) -> Missing:
+        could = self._could(duty, authors, settled)
         if stale:
-            return Missing(
-                "stale", f"Nobody has done {duty} on {where} as it is. {' '.join(stale)}", self._could(duty, authors)
-            )
+            return Missing("stale", f"Nobody has done {duty} on {where} as it is. {' '.join(stale)}", could)
         if unfit:
             names = ", ".join(sorted({one.person for one in unfit}))
-            return Missing("not-your-duty", f"{names} did {duty} on {where}, and may not.", self._could(duty, authors))
-        return Missing(f"no-{duty}", f"Nobody has done {duty} on {where}.", self._could(duty, authors))
+            return Missing("not-your-duty", f"{names} did {duty} on {where}, and may not.", could)
+        return Missing(f"no-{duty}", f"Nobody has done {duty} on {where}.", could)
 
     def _unfit(self) -> Iterable[Missing]:
         if self.actor is not None and not self.standing.may_carry(self.actor, self.duty):
@@ -222,7 +230,8 @@ class Judge:
         if not one:
             return Missing("separated", f"{where}: {rule}.")
         who = f"{p} carries {one} and {q} {other}" if p != q else f"{p} carries {one} and {other}"
-        return Missing("separated", f"{where}: {who}, but {rule}.", self._could(other, authors))
+        others = {duty: names for duty, names in persons.items() if duty != other}
+        return Missing("separated", f"{where}: {who}, but {rule}.", self._could(other, authors, others))
 
     def _unowned(self, run: Run, chain: Duties, persons: Mapping[str, frozenset[str]]) -> Missing | None:
         """A code owner of each owned path must be among those who could be seated as the reviewer of this step."""
@@ -245,14 +254,26 @@ class Judge:
                 )
         return None
 
-    def _could(self, duty: str, authors: frozenset[str]) -> tuple[str, ...]:
-        """Who could do ``duty``, with the authors alone taken into account."""
+    def _settled(self, runs: Sequence[Run]) -> dict[str, frozenset[str]]:
+        """The duties of which it is plain who carries them: one person did, or asks to."""
+        found = {} if self.actor is None else {self.duty: frozenset({self.actor})}
+        for duty in self._before:
+            given = [one for run in runs for one in run.own.get(duty, ())] if duty in self._of_step else None
+            names = {one.person for one in (self.shared.get(duty, ()) if given is None else given)}
+            if len(names) == 1:
+                found[duty] = frozenset(names)
+        return found
+
+    def _could(
+        self, duty: str, authors: frozenset[str], settled: Mapping[str, frozenset[str]] = NOBODY
+    ) -> tuple[str, ...]:
+        """Who could do ``duty``, with the authors and what is ``settled`` taken into account."""
         chain = self.standing.chain
         able = []
         for name in sorted(self.standing.people):
             if not self.standing.may_carry(name, duty):
                 continue
-            persons = {duty: frozenset({name})}
+            persons = {**settled, duty: frozenset({name})}
             if duty != chain.duties[0] and authors:
                 persons[chain.duties[0]] = authors
             if self._broken(chain, persons) is None:

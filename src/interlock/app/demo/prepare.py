@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 from interlock.app.data_folder import DataFolder, open_data_folder
+from interlock.app.demo.shop import Shop
 from interlock.errors import Failure
 from interlock.identity.keys import write_private
 from interlock.store.embedded import EmbeddedPostgres
@@ -54,7 +55,9 @@ async def fill(server: EmbeddedPostgres) -> None:
         await connection.close()
 
 
-def write_configuration(folder: DataFolder, server: EmbeddedPostgres, *, free_ports: bool) -> Path:
+def write_configuration(
+    folder: DataFolder, server: EmbeddedPostgres, *, free_ports: bool, shop: Shop | None = None
+) -> Path:
     """interlock.yaml in the folder; one that is there is kept, whoever changed it. The secret is always renewed."""
     url = urlsplit(server.url_for(OWNER))
     secret = folder.keys / "orders-password"
@@ -64,13 +67,16 @@ def write_configuration(folder: DataFolder, server: EmbeddedPostgres, *, free_po
         return path
     where = parse_qs(url.query)
     today = datetime.now(UTC)
-    text = Template(files(__package__).joinpath("interlock.yaml").read_text()).substitute(
+    name = "interlock.yaml" if shop is None else "delivery.yaml"
+    of_shop = {} if shop is None else {"origin": shop.origin, "hook": shop.secret, "first": shop.first}
+    text = Template(files(__package__).joinpath(name).read_text()).substitute(
         console="127.0.0.1:0" if free_ports else "127.0.0.1:8443",
         postgres="127.0.0.1:0" if free_ports else "127.0.0.1:15432",
         address=f"{where['host'][0]}:{where['port'][0]}",
         secret=str(secret),
         start=f"{today - timedelta(days=30):%Y-%m-%d}",
         end=f"{today + timedelta(days=90):%Y-%m-%d}",
+        **of_shop,
     )
     path.write_text(text)
     return path
@@ -91,7 +97,7 @@ async def start_database(folder: DataFolder) -> EmbeddedPostgres:
 
 
 def _remove_earlier(folder: DataFolder) -> None:
-    for name in ("postgres", "orders", "homes", "keys", "recordings", "journal", "run", "log"):
+    for name in ("postgres", "orders", "homes", "keys", "recordings", "journal", "run", "log", "repositories"):
         shutil.rmtree(folder.root / name, ignore_errors=True)
     (folder.root / "interlock.yaml").unlink(missing_ok=True)
     open_data_folder(folder.root)

@@ -9,6 +9,7 @@ from string import Template
 from interlock.app.data_folder import DataFolder, locked
 from interlock.app.demo.people import Actor, cast, let_in
 from interlock.app.demo.prepare import open_demo_folder, start_database, write_configuration
+from interlock.app.demo.shop import Shop, install_hooks, make_shop
 from interlock.app.psql import find_psql
 from interlock.app.up import System, Wanted, running
 from interlock.policy.configuration import CONSOLE
@@ -43,6 +44,7 @@ class Demo:
 
     system: System
     people: dict[str, Actor]
+    shop: Shop | None = None
 
     @property
     def folder(self) -> DataFolder:
@@ -51,11 +53,12 @@ class Demo:
 
 @asynccontextmanager
 async def demo_running(
-    folder: DataFolder, asked: asyncio.Event, *, anew: bool, workers: int, say: Say
+    folder: DataFolder, asked: asyncio.Event, *, anew: bool, workers: int, say: Say, with_shop: bool = False
 ) -> AsyncIterator[Demo | None]:
     """The demo, with everybody signed in; None when a stop was asked for before that. Raises Failure.
 
     ``anew``: begin from nothing, on free ports, as the story must; otherwise go on where the last run ended.
+    ``with_shop``: with a repository on a plain git server, for the delivery story.
     """
     find_psql()
     with locked(folder):
@@ -63,7 +66,8 @@ async def demo_running(
     say("Starting the database to protect …")
     database = await start_database(folder)
     try:
-        config = write_configuration(folder, database, free_ports=anew)
+        shop = await make_shop(folder) if with_shop else None
+        config = write_configuration(folder, database, free_ports=anew, shop=shop)
         say("Starting Interlock …")
         async with running(Wanted(config, folder, workers), asked) as system:
             if system is None or asked.is_set():
@@ -73,7 +77,9 @@ async def demo_running(
             say("Enrolling and signing in its people …")
             server = f"https://{system.plan.listen[CONSOLE]}"
             await asyncio.gather(*(let_in(actor, folder, server) for actor in people.values()))
-            yield Demo(system, people)
+            if shop is not None:
+                install_hooks(shop, server, people["dev"])
+            yield Demo(system, people, shop)
     finally:
         await asyncio.to_thread(database.stop)
 

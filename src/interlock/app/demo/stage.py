@@ -125,6 +125,10 @@ class Stage:
         if len(lines) > _SHOWN_LINES:
             self._print(f"     {self._paint('2', f'… {len(lines) - _SHOWN_LINES} more lines')}")
 
+    def tell(self, actor: Actor, line: str) -> None:
+        """A command of another program than ours, as the actor typed it."""
+        self._print(f"   {self._paint('36', f'{actor.short}$')} {line}")
+
     def say(self, sentence: str) -> None:
         self._print(f"   {sentence}")
 

@@ -14,7 +14,7 @@ from interlock.services.evidence import (
     shown,
     take_provenance,
 )
-from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
+from interlock.web.authentication import ReadingPerson, ServicesOf, Working
 from interlock.web.models import Body, InQuery, Name, answer
 
 router = APIRouter(prefix="/v1/evidence")
@@ -45,21 +45,19 @@ async def about(services: ServicesOf, caller: ReadingPerson, artifact: InQuery) 
 
 
 @router.post("/describe")
-async def describe(body: AboutBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def describe(body: AboutBody, services: ServicesOf, caller: Working) -> JSONResponse:
     wanted = Wanted(body.chain, body.duty, body.artifact, body.environment)
-    return answer(await describe_duty(services.delivery, login_id=caller.login.id, wanted=wanted, jwk=body.jwk))
+    return answer(await describe_duty(services.delivery, acting=caller.acting, wanted=wanted, jwk=body.jwk))
 
 
 @router.post("")
-async def give(body: EnvelopeBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
-    kept = await give_evidence(
-        services.delivery, login_id=caller.login.id, key=caller.login.key, envelope=body.envelope
-    )
+async def give(body: EnvelopeBody, services: ServicesOf, caller: Working) -> JSONResponse:
+    kept = await give_evidence(services.delivery, acting=caller.acting, key=caller.key, envelope=body.envelope)
     return answer(shown(kept))
 
 
 @router.post("/builds")
-async def builds(body: ProvenanceBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+async def builds(body: ProvenanceBody, services: ServicesOf, caller: Working) -> JSONResponse:
     kept = await take_provenance(services.delivery, by=caller.name, repository=body.repository, envelope=body.envelope)
     return answer([shown(one) for one in kept])
 

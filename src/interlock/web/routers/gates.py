@@ -10,7 +10,7 @@ from interlock.domain.codec import to_plain
 from interlock.domain.delivery import Verdict
 from interlock.services.gate import ask_gate, record_answer
 from interlock.services.gate_bundle import write_bundle
-from interlock.web.authentication import ReadingPerson, ServicesOf
+from interlock.web.authentication import ServicesOf, Working
 from interlock.web.models import Body, Name
 
 router = APIRouter(prefix="/v1/gate")
@@ -28,7 +28,7 @@ class GateBody(Body):
 
 
 @router.post("")
-async def ask(body: GateBody, services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
+async def ask(body: GateBody, services: ServicesOf, caller: Working) -> JSONResponse:
     delivery = services.delivery
     verdict = await ask_gate(
         delivery,
