@@ -199,3 +199,11 @@ def test_what_cannot_be_a_message_is_refused_alike(spoilt: bytes) -> None:
         return book.take_client(), book.take_upstream(), why, len(book.asked)
 
     assert talk(_whole) == talk(_in_two)
+
+
+def test_what_one_session_parsed_serves_another_and_each_is_asked_about() -> None:
+    chunk = run("", parse="SELECT 3 AS rows")
+    for _ in range(2):
+        talks = [hold([messages.query("SELECT 3 AS rows"), chunk, chunk], way, refuse_no) for way in WAYS]
+        assert all(talk == talks[0] for talk in talks)
+        assert len(talks[0]["asked"]) == 3

@@ -39,7 +39,7 @@ _EXECUTED = messages.execute("") + messages.SYNC
 _TAILS = {messages.describe(b"P", "") + _EXECUTED: True, _EXECUTED: False}
 """What follows the Bind, and whether the portal is described."""
 
-_KEPT_PARSES = 64
+_KEPT_PARSES = 2048
 _KEPT_PARSE_BYTES = 2048
 
 
@@ -62,8 +62,7 @@ class Lane:
         self._parsed: Prepared | None = None
         self._described = False
         self._batch = 0
-        # What a Parse of the unnamed statement comes to, by its bytes: drivers send the same again and again.
-        self._parses: dict[bytes, Prepared] = {}
+        self._parses: dict[bytes, Prepared] = reader.kept_parses(read_only=self._read_only)
 
     # --- the client
 

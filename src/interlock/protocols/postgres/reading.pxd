@@ -21,6 +21,7 @@ cdef class Reading:
 cdef class Reader:
     cdef dict _reading
     cdef dict _writing
+    cdef tuple _parses
 
     cpdef Reading find_raw(self, bytes raw, bint read_only)
     cpdef Reading find(self, str text, bint read_only)

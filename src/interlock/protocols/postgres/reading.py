@@ -1,6 +1,7 @@
 """From a statement's text to what is asked about it: its classification, cached by the text's template."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from interlock.ports.statement import Described, Effect
 from interlock.protocols.postgres import messages
@@ -21,7 +22,7 @@ class Reading:
 
     ``unsettles``: settings or the names of prepared statements may be others once it has run. ``plain``: it runs and
     makes nothing by name and takes no copy data, so that what it is depends on nothing but its text. ``steady``: also,
-    it changes no setting, begins and ends no transaction, and copies nothing.
+    it changes no setting, ends no transaction, and copies nothing.
     """
 
     def __init__(self, classified: Classified) -> None:
@@ -37,10 +38,8 @@ class Reading:
         self.takes_reserved = any(is_reserved(name) for name, _ in classified.prepares)
         self.runs_names = classified.executes is not None or bool(classified.fetches)
         self.plain = not (self.runs_names or classified.prepares or classified.copies_in or classified.unknown)
-        # It is nothing but its rows and its tag: what the short way may take (lane.py).
-        self.steady = self.plain and not (
-            self.unsettles or self.ends_transaction or classified.begins_transaction or classified.copies_out
-        )
+        # What comes of it is rows, a tag and the state of the transaction: what the short way may take (lane.py).
+        self.steady = self.plain and not (self.unsettles or self.ends_transaction or classified.copies_out)
         self._never: Described | None = None
         self._at_commit: Described | None = None
         self._now: Described | None = None
@@ -83,6 +82,12 @@ class Reader:
         # By template (bytes), or by the text itself (str): one is never taken for the other.
         self._reading: dict[bytes | str, Reading] = {}
         self._writing: dict[bytes | str, Reading] = {}
+        # What the short way makes of a Parse of the unnamed statement, by its bytes: drivers send the same all day.
+        self._parses: tuple[dict[bytes, Any], dict[bytes, Any]] = ({}, {})
+
+    def kept_parses(self, *, read_only: bool) -> dict[bytes, Any]:
+        """Where the short way keeps what it made, for all sessions of a kind."""
+        return self._parses[read_only]
 
     def find(self, text: str, read_only: bool) -> Reading | None:
         """What is kept for ``text``, if it is plain; of one that is not the caller must make sure what it means."""
