@@ -86,7 +86,10 @@ class Shop:
             ci_duty=changes.pop("ci_duty", "build-review"),
             builders=changes.pop("builders", {}),
             checks=Checks("test", frozenset({"ci"}), "runner[bot]") if changes.pop("checks", False) else None,
-            environments={"production": Environment("production"), "staging": Environment("staging")},
+            environments={
+                "production": Environment("production", "orders", "reader"),
+                "staging": Environment("staging"),
+            },
         )
         configuration = _configuration(repository, by, people)
         await world.apply(configuration)

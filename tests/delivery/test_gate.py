@@ -1,5 +1,9 @@
 """The gate on a real repository: what opens it, what keeps it shut, and what it says."""
 
+from datetime import timedelta
+
+from interlock.domain.grants import Request
+from interlock.services.lend_for_deployment import lend_for_deployment
 from tests.delivery.shop import Shop, login, mail
 from tests.services.world import DBA, DBA2, DEV, LEAD, OPS, refused
 
@@ -70,3 +74,31 @@ async def test_evidence_is_signed_and_stored_with_its_statement(shop: Shop) -> N
     await shop.change()
     for event in await shop.world.events("evidence.given"):
         assert '"payloadType":"application/vnd.in-toto+json"' in event["envelope"]
+
+
+async def test_what_a_deployment_is_done_with_is_lent_through_the_gate_alone(shop: Shop) -> None:
+    sha = await shop.change()
+    login_of_ops, login_of_dba2 = await shop.world.sign_in(OPS), await shop.world.sign_in(DBA2)
+    with refused("needs-gate"):
+        await shop.world.ask("reader", person=OPS, login=login_of_ops)
+    with refused("separated"):
+        await _lend(shop, login_of_dba2.id, sha)
+    head = await shop.write(DEV, onto=sha)
+    with refused("not-on-branch"):
+        await _lend(shop, login_of_ops.id, head)
+    request = await _lend(shop, login_of_ops.id, sha)
+    assert request.content["deploys"] == f"git:shop@{sha}"
+    grant = (await shop.world.approve(DBA, request)).grant
+    assert grant is not None
+    assert grant.key == login_of_ops.key
+
+
+async def _lend(shop: Shop, login_id: str, sha: str) -> Request:
+    return await lend_for_deployment(
+        shop.delivery,
+        login_id=login_id,
+        chain="release",
+        artifact=f"git:shop@{sha}",
+        environment="production",
+        duration=timedelta(minutes=30),
+    )

@@ -12,6 +12,7 @@ from rich.console import Console
 from interlock.cli.client import ServerOption, signed_in
 from interlock.cli.output import JsonOption, emit, note, waiting
 from interlock.cli.shown import harmless
+from interlock.domain.durations import parse_duration
 from interlock.errors import Failure, Refusal
 from interlock.identity.bundles import Asked, check_bundle
 from interlock.identity.envelopes import read_spki
@@ -44,6 +45,9 @@ def gate(
         Path | None,
         typer.Option("--key", metavar="FILE", help="With --bundle: the public key of the server's evidence."),
     ] = None,
+    lend: Annotated[
+        str | None, typer.Option("--lend", metavar="TIME", help="When it is open, ask for the environment's role: 30m.")
+    ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -60,6 +64,7 @@ def gate(
         "bundle": write_bundle is not None,
     }
     with signed_in(server) as client:
+        duration = None if lend is None else _duration(lend)
         verdict = client.post("/v1/gate", body)
         if wait and not verdict["open"]:
             _tell_missing(verdict)
@@ -68,6 +73,9 @@ def gate(
                 while not verdict["open"] and time.monotonic() < until:
                     time.sleep(_BETWEEN_S)
                     verdict = client.post("/v1/gate", body)
+        if duration is not None and verdict["open"]:
+            wanted = {"chain": chain, "artifact": artifact, "environment": environment, "duration_s": duration}
+            verdict["request"] = client.post("/v1/gate/lend", wanted)
     if write_bundle is not None and verdict["open"]:
         _write(write_bundle, verdict.pop("bundle"))
     emit(verdict, lambda console: _show(console, verdict))
@@ -76,12 +84,22 @@ def gate(
         raise typer.Exit(1)
 
 
+def _duration(text: str) -> int:
+    try:
+        return int(parse_duration(text).total_seconds())
+    except ValueError as error:
+        raise Refusal("bad-duration", f"{text[:20]!r} is no length of time.", "Write it so: --lend 30m") from error
+
+
 def _show(console: Console, verdict: dict[str, Any]) -> None:
     where = f" to {verdict['environment']}" if verdict["environment"] else ""
     if verdict["open"]:
         console.print(f"Open: {verdict['duty']} of {verdict['artifact']}{where}.", markup=False, soft_wrap=True)
         for duty, who in verdict["carried"].items():
             console.print(f"  {duty}: {', '.join(who)}", markup=False, soft_wrap=True)
+        if request := verdict.get("request"):
+            asked = f"Asked for {request['role']} on {request['resource']}: {request['id']}."
+            console.print(harmless(asked), markup=False, soft_wrap=True)
     else:
         console.print(f"Shut: {verdict['duty']} of {verdict['artifact']}{where}.", markup=False, soft_wrap=True)
 

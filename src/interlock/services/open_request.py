@@ -30,9 +30,22 @@ OPEN_AT_MOST = 20
 
 
 async def open_request(
-    desk: Desk, *, login_id: str, resource: str, role: str, duration: timedelta, reason: str
+    desk: Desk,
+    *,
+    login_id: str,
+    resource: str,
+    role: str,
+    duration: timedelta,
+    reason: str,
+    deploys: str = "",
 ) -> Request:
-    """The open request. Raises Refusal with the code of the first reason against it, and the sentences of all."""
+    """The open request. Raises Refusal with the code of the first reason against it, and the sentences of all.
+
+    ``deploys``: the commit for which an open gate was found, and without which the role of an environment is not asked
+    for (``services.lend_for_deployment``).
+    """
+    if not deploys:
+        _refuse_past_gate(desk, resource, role)
     reason = check_reason(reason)
     if duration % timedelta(seconds=1):
         raise Refusal("bad-duration", "A grant lasts whole seconds.", "Ask for a time such as 90m or 2h.")
@@ -45,7 +58,7 @@ async def open_request(
         wish = Wish(login.person, resource, role, duration)
         await refuse_hopeless(desk, work, wish, now)
         await _refuse_crowd(work, wish, login, now)
-        request = await _compose(desk, work, wish, login, reason, now)
+        request = await _compose(desk, work, wish, login, reason, now, deploys)
         await work.save(request)
         work.record(
             RequestOpened(
@@ -110,7 +123,23 @@ async def _refuse_crowd(work: UnitOfWork, wish: Wish, login: Login, now: datetim
         )
 
 
-async def _compose(desk: Desk, work: UnitOfWork, wish: Wish, login: Login, reason: str, now: datetime) -> Request:
+def _refuse_past_gate(desk: Desk, resource: str, role: str) -> None:
+    for repository in desk.configuration.repositories.values():
+        for environment in repository.environments.values():
+            if (environment.resource, environment.role) == (resource, role):
+                raise Refusal(
+                    "needs-gate",
+                    f"{role} on {resource} is lent for deployments of {repository.name} to {environment.name} alone, "
+                    "through the gate.",
+                    f"Type: interlock gate {repository.chain} "
+                    f"{desk.configuration.chains[repository.chain].duties[-1]} --artifact git:{repository.name}@HASH "
+                    f"--environment {environment.name} --lend 30m",
+                )
+
+
+async def _compose(
+    desk: Desk, work: UnitOfWork, wish: Wish, login: Login, reason: str, now: datetime, deploys: str = ""
+) -> Request:
     contract = await contract_of(work, wish.person, wish.role, now)
     rules = desk.configuration.roles[wish.role].lending.approvals
     content: dict[str, object] = {
@@ -124,6 +153,8 @@ async def _compose(desk: Desk, work: UnitOfWork, wish: Wish, login: Login, reaso
         "lends": lends_of(desk.configuration.roles[wish.role]),
         "rules": to_plain(rules),
     }
+    if deploys:
+        content["deploys"] = deploys
     return Request(
         id=await unused_request_id(work),
         kind=RequestKind.GRANT,
