@@ -20,6 +20,7 @@ opening = APIRouter(include_in_schema=False)
 """Called by the sign-in page's script, and answered as the API answers."""
 
 _CALM_S = 1.0
+"""A burst of changes is told once."""
 _BEAT_S = 15.0
 
 
@@ -57,13 +58,15 @@ async def news(services: ServicesOf, visitor: Visiting) -> StreamingResponse:
 
 async def _told(services: Services, login: str) -> AsyncIterator[str]:
     yield "retry: 3000\n\n"
-    loop = asyncio.get_running_loop()
+    happened = services.news.latest()
     while not services.streams.closing:
-        happened, began = services.news.latest(), loop.time()
         await wait_for(happened, _BEAT_S)
+        told = happened.is_set()
+        if told:
+            # Taken before it is told: what happens from here on, and while a burst is waited for, is told the next time.
+            happened = services.news.latest()
         if await active_caller(services, login) is None:
             yield "event: over\ndata: \n\n"
             return
-        yield "event: news\ndata: \n\n" if happened.is_set() else ": still here\n\n"
-        # A burst of changes is told once.
-        await asyncio.sleep(max(0.0, _CALM_S - (loop.time() - began)))
+        yield "event: news\ndata: \n\n" if told else ": still here\n\n"
+        await asyncio.sleep(_CALM_S)
