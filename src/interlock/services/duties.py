@@ -52,7 +52,7 @@ async def take_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifa
         now = desk.clock.now()
         person = await acting_person(work, await acting_as(desk, work, acting, now))
         history = [past for past in await work.duties(chain, name) if past.carried]
-        standing = await _standing(work, known, now)
+        standing = await standing_of(work, known, now)
         _refuse_order(known, duty, person, history)
         warning = _judge(standing, known, duty, person, history)
         taken = Duty(new_id("t"), chain, name, duty, person.name, now)
@@ -80,7 +80,7 @@ async def do_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact
             )
         # What gave the duty to them may have changed since they took it.
         others = [past for past in history if past is not own]
-        _refuse_unfit(await _standing(work, known, now), known, duty, person, others)
+        _refuse_unfit(await standing_of(work, known, now), known, duty, person, others)
         _refuse_other_content(known, duty, history, content)
         done = replace(own, content=content, done_at=now)
         await work.save(done)
@@ -142,7 +142,8 @@ def _content(text: str) -> str:
     return text
 
 
-async def _standing(reading: Reading, chain: Chain, now: datetime) -> Standing:
+async def standing_of(reading: Reading, chain: Chain, now: datetime) -> Standing:
+    """The chain with whoever could carry something of it at ``now``."""
     contracts = await reading.contracts()
     people = {person.name: person for person in await reading.people() if person.active}
     members = {

@@ -57,6 +57,13 @@ async def read_ledger(desk: Desk, *, person: str, after: int = 0, limit: int = 1
         return await reading.ledger(after=after, limit=limit)
 
 
+async def ledger_size(desk: Desk, *, person: str) -> int:
+    """The last entry's position, 0 when there is none. Raises Refusal (``not-yours``)."""
+    async with desk.state.reading() as reading:
+        check_may_read_ledger(await acting_person(reading, person))
+        return await reading.ledger_head()
+
+
 async def check_ledger_reader(desk: Desk, *, person: str) -> None:
     """Raises Refusal (``not-yours``) unless ``person`` may read the ledger."""
     async with desk.state.reading() as reading:

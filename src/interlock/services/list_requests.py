@@ -6,11 +6,13 @@ Holds to:
 * what there is to decide is open, within its time, not yet approved by this person, and theirs to approve
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from interlock.domain.approving import Yes
 from interlock.domain.grants import Approval, Request, RequestState
+from interlock.domain.people import Person
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -57,6 +59,18 @@ async def list_requests(desk: Desk, *, person: str, scope: Scope, limit: int = 2
             if may_read_case(reader, case, [approval.person for approval in view.approvals]):
                 views.append(view)
     return tuple(views)
+
+
+async def view_requests(
+    desk: Desk, reading: Reading, reader: Person, found: Sequence[Request]
+) -> Sequence[RequestView]:
+    """Those of ``found`` that the reader may see, in their order."""
+    views = []
+    for case in await open_cases(desk, reading, found, desk.clock.now()):
+        view = await _view(reading, case, reader.name)
+        if may_read_case(reader, case, [approval.person for approval in view.approvals]):
+            views.append(view)
+    return views
 
 
 async def show_request(desk: Desk, *, person: str, request_id: str) -> RequestView:

@@ -20,19 +20,22 @@ from interlock.services.ending_rights import acting_person, is_administrator
 from interlock.services.reading_rights import may_read_session
 
 
-async def list_sessions(desk: Desk, *, person: str, live: bool = False, limit: int = 200) -> Sequence[Activity]:
-    """The newest first."""
+async def list_sessions(
+    desk: Desk, *, person: str, live: bool = False, before: str | None = None, limit: int = 200
+) -> Sequence[Activity]:
+    """The newest first; with ``before``, the number of a session, those that follow it. Raises NotFound."""
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
+        last = await _locate(reading, person, before) if before is not None else None
         if is_administrator(reader):
-            return await reading.activities(live=live, limit=limit)
+            return await reading.activities(live=live, before=last, limit=limit)
         contracts = [c for c in await reading.contracts() if c.sponsor == person]
         theirs = {p.name for p in await reading.people() if any(c.covers(p) for c in contracts)}
         found: list[Activity] = []
         for name in sorted(theirs | {person}):
-            activities = await reading.activities(live=live, person=name, limit=limit)
+            activities = await reading.activities(live=live, person=name, before=last, limit=limit)
             found += [activity for activity in activities if await may_read_session(reading, reader, activity)]
-    return sorted(found, key=lambda activity: activity.opened_at, reverse=True)[:limit]
+    return sorted(sorted(found, key=lambda one: one.id), key=lambda one: one.opened_at, reverse=True)[:limit]
 
 
 async def show_session(desk: Desk, *, person: str, session_id: str) -> Activity:

@@ -8,6 +8,8 @@ recordings    as sessions, or whom ``recordings.readers`` names; not the person,
               each reading is in the ledger
 people        employees see everybody · a contractor sees themself, their vendor's people and their sponsors
 contracts     employees see all · a contractor sees those that cover them
+duties        employees · who has a part in them
+policy        administrators
 ledger        administrators
 ============  =====================================================================================================
 """
@@ -78,6 +80,11 @@ def may_read_contract(reader: Person, contract: Contract) -> bool:
 
 def check_may_read_ledger(person: Person) -> None:
     _check_administrator(person, "read the ledger")
+
+
+def check_may_read_policy(person: Person) -> None:
+    """The policy names everybody, every resource and where its secrets are kept."""
+    _check_administrator(person, "read the policy")
 
 
 def check_may_prove(person: Person) -> None:

@@ -124,13 +124,16 @@ class PostgresReading:
         return await self._one(Activity, id=session_id)
 
     async def activities(
-        self, *, live: bool = False, person: str | None = None, limit: int = 200
+        self, *, live: bool = False, person: str | None = None, before: Activity | None = None, limit: int = 200
     ) -> Sequence[Activity]:
-        """The newest first."""
+        """The newest first; with ``before`` those that come after it in that order."""
         table = tables.activities
         query = select(table).order_by(table.c.opened_at.desc(), table.c.id).limit(limit)
         if live:
             query = query.where(table.c.closed_at.is_(None))
+        if before is not None:
+            same = and_(table.c.opened_at == before.opened_at, table.c.id > before.id)
+            query = query.where(or_(table.c.opened_at < before.opened_at, same))
         if person is not None:
             query = query.where(_is_person(table, person))
         return await self._all(Activity, query)
@@ -155,6 +158,12 @@ class PostgresReading:
         table = tables.policies
         found = await self._all(PolicyText, select(table).order_by(table.c.version.desc()).limit(1))
         return found[0] if found else None
+
+    async def policies(self, *, limit: int = 50) -> Sequence[PolicyText]:
+        """The versions, the newest first."""
+        return await self._all(
+            PolicyText, select(tables.policies).order_by(tables.policies.c.version.desc()).limit(limit)
+        )
 
     async def oauth_client(self, client_id: str) -> OauthClient | None:
         return await self._one(OauthClient, id=client_id)
@@ -325,6 +334,15 @@ class PostgresReading:
         """All that were ever placed, the oldest first."""
         table = tables.legal_holds
         return await self._all(LegalHold, select(table).order_by(table.c.placed_at, table.c.id))
+
+    async def artifacts(self, chain: str, *, limit: int = 20) -> Sequence[str]:
+        """The artifacts of a chain, the one of which a duty was taken last first."""
+        if not keepable(chain):
+            return []
+        table = tables.duties
+        newest = func.max(table.c.taken_at)
+        query = select(table.c.artifact).where(table.c.chain == chain).group_by(table.c.artifact)
+        return [row[0] for row in await self._rows(query.order_by(newest.desc(), table.c.artifact).limit(limit))]
 
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         table = tables.ledger

@@ -36,6 +36,9 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
             pages[scene.person] = await premises.enter(browser, scene.person)
         page = pages[scene.person]
         await page.go(premises.origin + scene.path)
+        if scene.name == "recording":
+            await page.tab.click("text=Open it")
+            await page.until("document.querySelector('.record')")
         await picture(page, folder, scene.name)
     page = await browser.page()
     await page.go(f"{premises.origin}/sign-in")

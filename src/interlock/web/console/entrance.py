@@ -63,7 +63,7 @@ async def _told(services: Services, login: str) -> AsyncIterator[str]:
         await wait_for(happened, _BEAT_S)
         told = happened.is_set()
         if told:
-            # Taken before it is told: what happens from here on, and while a burst is waited for, is told the next time.
+            # Taken before it is told: what happens from here on is told the next time.
             happened = services.news.latest()
         if await active_caller(services, login) is None:
             yield "event: over\ndata: \n\n"

@@ -5,7 +5,19 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from interlock.web.boundary import answer_http_error
-from interlock.web.console import ask, decide, entrance, home, live, static_files
+from interlock.web.console import (
+    ask,
+    decide,
+    duties,
+    entrance,
+    home,
+    ledger,
+    live,
+    people,
+    policy,
+    recordings,
+    static_files,
+)
 from interlock.web.console.page import error_page, wants_page
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -15,6 +27,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     ask.router,
     decide.router,
     live.router,
+    recordings.router,
+    people.router,
+    duties.router,
+    policy.router,
+    ledger.router,
     static_files.router,
 )
 

@@ -1,0 +1,177 @@
+"""People and contracts: a timeline, a person's page, and the ends of both."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from interlock.domain.people import Contract, Extension
+from interlock.errors import NotFound, Refusal
+from interlock.services.contract_life import ask_extension, confirm_contract, decide_extension, take_contract
+from interlock.services.end_contract import end_contract
+from interlock.services.list_people import list_contracts, list_extensions, list_people
+from interlock.services.offboard_person import offboard_person
+from interlock.services.offboarding_report import report_offboarding
+from interlock.services.show_person import show_person
+from interlock.web.authentication import ServicesOf
+from interlock.web.console.page import Acting, PageRoute, Visiting, now_of, page, to
+from interlock.web.models import InPath, InQuery
+from interlock.web.oauth import bad_request, needed
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_PAGE = 100
+_SOON = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A contract on the time line. Places are thousandths of its width."""
+
+    contract: Contract
+    state: str
+    start: int
+    end: int
+    review: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLine:
+    bars: tuple[Bar, ...]
+    today: int
+    first: datetime
+    last: datetime
+
+
+@router.get("/people")
+async def people(
+    request: Request, services: ServicesOf, visitor: Visiting, q: InQuery = "", after: InQuery = ""
+) -> Response:
+    everybody = await list_people(services.desk, person=visitor.name)
+    wanted = q.lower()
+    found = [
+        one
+        for one in everybody
+        if one.name > after and wanted in f"{one.name} {one.vendor or 'employee'} {' '.join(one.groups)}".lower()
+    ]
+    following = found[_PAGE - 1].name if len(found) > _PAGE else ""
+    context: dict[str, Any] = {"people": found[:_PAGE], "q": q, "following": following, "total": len(everybody)}
+    return page(request, visitor, "people.html", title="People", place="people", **context)
+
+
+@router.get("/people/contracts")
+async def contracts(request: Request, services: ServicesOf, visitor: Visiting, after: InQuery = "") -> Response:
+    found = [c for c in await list_contracts(services.desk, person=visitor.name) if c.name > after]
+    following = found[_PAGE - 1].name if len(found) > _PAGE else ""
+    line = _time_line(found[:_PAGE], now_of(request))
+    return page(request, visitor, "contracts.html", title="Contracts", place="people", line=line, following=following)
+
+
+@router.get("/people/contracts/{name}")
+async def contract(name: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    found = await list_contracts(services.desk, person=visitor.name)
+    one = next((contract for contract in found if contract.name == name), None)
+    if one is None:
+        raise NotFound("There is no such contract that you may see.", "See the page People.")
+    covered = [p for p in await list_people(services.desk, person=visitor.name) if one.covers(p)]
+    asked = [e for e in await list_extensions(services.desk, person=visitor.name) if e.contract == name]
+    extension: Extension | None = asked[0] if asked else None
+    now = now_of(request)
+    return page(
+        request,
+        visitor,
+        "contract.html",
+        title=f"Contract {name}",
+        place="people",
+        contract=one,
+        state=_state(one, now),
+        line=_time_line([one], now),
+        covered=covered,
+        extension=extension,
+    )
+
+
+@router.post("/people/contracts/{name}/{what}")
+async def act_on(name: InPath, what: InPath, services: ServicesOf, act: Acting) -> Response:
+    visitor, form = act
+    desk = services.desk
+    match what:
+        case "confirm":
+            await confirm_contract(desk, by=visitor.name, name=name)
+        case "take":
+            await take_contract(desk, by=visitor.name, name=name)
+        case "end":
+            await end_contract(desk, by=visitor.name, contract_name=name, reason=form.get("reason", ""))
+        case "extend":
+            reason = form.get("reason", "")
+            await ask_extension(desk, login_id=visitor.login.id, name=name, until=_day(form), reason=reason)
+        case "answer":
+            agree = needed(form, "agree") == "yes"
+            until = datetime.fromtimestamp(_number(form, "until_s"), UTC)
+            await decide_extension(desk, login_id=visitor.login.id, name=name, until=until, agree=agree)
+        case _:
+            raise NotFound("There is no such page.", "Start from Home.")
+    return to(f"/people/contracts/{name}")
+
+
+@router.get("/people/{name}")
+async def person(name: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    view = await show_person(services.desk, reader=visitor.name, name=name)
+    report = None
+    if not view.person.active:
+        try:
+            report = await report_offboarding(services.desk, reader=visitor.name, name=name)
+        except Refusal:
+            report = None
+    return page(request, visitor, "person.html", title=name, place="people", view=view, report=report)
+
+
+@router.post("/people/{name}/offboard")
+async def offboard(name: InPath, services: ServicesOf, act: Acting) -> Response:
+    visitor, form = act
+    await offboard_person(services.desk, by=visitor.name, name=name, reason=form.get("reason", ""))
+    return to(f"/people/{name}")
+
+
+def _state(contract: Contract, now: datetime) -> str:
+    if contract.ended_at is not None or now >= contract.end:
+        return "ended"
+    if contract.paused_at is not None:
+        return "paused"
+    if now < contract.start:
+        return "coming"
+    return "ending" if contract.end - now < _SOON else "running"
+
+
+def _time_line(contracts: list[Contract], now: datetime) -> TimeLine:
+    first = min([c.start for c in contracts] + [now - timedelta(days=30)])
+    last = max([c.end for c in contracts] + [now + timedelta(days=60)])
+    first, last = max(first, now - timedelta(days=400)), min(last, now + timedelta(days=800))
+
+    def place(at: datetime) -> int:
+        return round(1000 * min(1.0, max(0.0, (at - first) / (last - first))))
+
+    bars = []
+    for contract in contracts:
+        due = contract.review_due
+        shown = place(due) if due is not None and first <= due <= last else None
+        end = min(contract.end, contract.ended_at or contract.end)
+        start = place(contract.start)
+        bars.append(Bar(contract, _state(contract, now), start, max(place(end), start + 4), shown))
+    return TimeLine(tuple(bars), place(now), first, last)
+
+
+def _day(form: dict[str, str]) -> datetime:
+    try:
+        return datetime.strptime(needed(form, "until"), "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise bad_request("the day is none") from error
+
+
+def _number(form: dict[str, str], name: str) -> int:
+    text = needed(form, name)
+    if not text.isdigit() or len(text) > 11:
+        raise bad_request(f"{name} is no number")
+    return int(text)

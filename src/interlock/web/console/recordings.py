@@ -1,0 +1,111 @@
+"""Recordings: the sessions that are over, and one of them as a timeline."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from interlock.services.list_sessions import list_sessions, read_recording, show_session
+from interlock.web.authentication import ServicesOf
+from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.console.records import Line, Told, read_record
+from interlock.web.models import InPath, InQuery
+from interlock.web.recordings import open_recording
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_PAGE = 50
+_MOST_BYTES = 90_000
+"""Of records' text on one page; what follows is on the next."""
+
+
+@router.get("/recordings")
+async def sessions(
+    request: Request, services: ServicesOf, visitor: Visiting, before: InQuery = "", q: InQuery = ""
+) -> Response:
+    found = await list_sessions(services.desk, person=visitor.name, before=before or None, limit=_PAGE + 1)
+    more, found = len(found) > _PAGE, found[:_PAGE]
+    wanted = q.lower()
+    shown = [s for s in found if s.closed_at is not None and wanted in f"{s.id} {s.person} {s.resource}".lower()]
+    following = found[-1].id if more else ""
+    return page(
+        request,
+        visitor,
+        "recordings.html",
+        title="Recordings",
+        place="recordings",
+        sessions=shown,
+        q=q,
+        following=following,
+    )
+
+
+@router.get("/recordings/{session_id}")
+async def session(
+    session_id: InPath,
+    request: Request,
+    services: ServicesOf,
+    visitor: Visiting,
+    at: Annotated[float, Query(ge=0, le=1e9, allow_inf_nan=False)] = 0.0,
+) -> Response:
+    """What is known of it. Opening it is an act of its own, since it is written down."""
+    activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
+    if activity.closed_at is None:
+        return to(f"/live/{session_id}")
+    context: dict[str, Any] = {"session": activity, "lines": None, "at": at, "after": 0, "following": 0}
+    return page(request, visitor, "recording.html", title=f"Recording {session_id}", place="recordings", **context)
+
+
+@router.post("/recordings/{session_id}")
+async def replay(session_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    visitor, form = act
+    activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
+    chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id)
+    after = int(form["after"]) if form.get("after", "").isdigit() and len(form["after"]) < 12 else 0
+    lines: list[Line] = []
+    told, size, following = Told(), 0, 0
+    async for place, record in _numbered(chunks):
+        line = read_record(record, told)
+        if place < after:
+            continue
+        size += len(line.said) + len(line.statement or "") + 400
+        if lines and size > _MOST_BYTES:
+            following = place
+            break
+        lines.append(line)
+    return page(
+        request,
+        visitor,
+        "recording.html",
+        title=f"Recording {session_id}",
+        place="recordings",
+        session=activity,
+        lines=lines,
+        at=0.0,
+        after=after,
+        following=following,
+    )
+
+
+async def _numbered(chunks: AsyncIterator[bytes] | Iterator[bytes]) -> AsyncIterator[tuple[int, Mapping[str, Any]]]:
+    """The records one by one, with their places."""
+    rest, place = b"", 0
+    async for chunk in _each(chunks):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for text in whole:
+            yield place, json.loads(text)
+            place += 1
+    if rest:
+        yield place, json.loads(rest)
+
+
+async def _each(chunks: AsyncIterator[bytes] | Iterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(chunks, AsyncIterator):
+        async for chunk in chunks:
+            yield chunk
+    else:
+        for chunk in chunks:
+            yield chunk

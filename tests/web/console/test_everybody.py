@@ -1,0 +1,129 @@
+"""Every address as every kind of person: what is not theirs answers as if it were not there, or says no."""
+
+import re
+
+from fastapi.routing import APIRoute
+
+from interlock.web.console.pages import ROUTERS
+from tests.web.console.client import Client, enter, http_of
+from tests.web.console.premises import DBA, DEV, EVERYBODY, LEAD, MATE, OPS, SECOND, Premises
+from tests.web.console.scenes import Stage, set_up
+
+ALL = frozenset(EVERYBODY)
+EMPLOYEES = frozenset({LEAD, SECOND, DBA})
+ADMINISTRATOR = frozenset({SECOND})
+
+
+def _reads(stage: Stage) -> dict[str, tuple[frozenset[str], int]]:
+    """Who is shown the page, and what the others are answered."""
+    return {
+        "/": (ALL, 0),
+        "/you": (ALL, 0),
+        "/ask": (ALL, 0),
+        "/ask?resource=orders": (ALL, 0),
+        "/ask?resource=nothing": (frozenset(), 404),
+        "/decide": (ALL, 0),
+        "/requests": (ALL, 0),
+        "/requests?scope=all": (ALL, 0),
+        # who asked, who could approve (of operations, not of the same vendor), the sponsor, the administrator
+        f"/requests/{stage.held}": (frozenset({DEV, OPS, DBA, SECOND, LEAD}), 404),
+        f"/decide/{stage.held}": (frozenset({DEV, OPS, DBA, SECOND, LEAD}), 404),
+        f"/requests/{stage.asked}": (frozenset({OPS, DBA, LEAD, SECOND}), 404),
+        "/requests/r-00000000": (frozenset(), 404),
+        "/live": (ALL, 0),
+        f"/live/{stage.live}": (frozenset({DEV, LEAD, SECOND}), 404),
+        "/recordings": (ALL, 0),
+        f"/recordings/{stage.closed}": (frozenset({DEV, LEAD, SECOND}), 404),
+        f"/recordings?before={stage.closed}": (frozenset({DEV, LEAD, SECOND}), 404),
+        "/recordings/s-0000000000000": (frozenset(), 404),
+        "/people": (ALL, 0),
+        f"/people/{DEV}": (EMPLOYEES | {DEV, MATE}, 404),
+        f"/people/{OPS}": (EMPLOYEES | {OPS}, 404),
+        "/people/nobody": (frozenset(), 404),
+        "/people/contracts": (ALL, 0),
+        "/people/contracts/acme-orders": (EMPLOYEES | {DEV, MATE}, 404),
+        "/people/contracts/bolt-operations": (EMPLOYEES | {OPS}, 404),
+        "/duties": (ALL, 0),
+        "/duties/artifact?chain=release&artifact=change:4711": (EMPLOYEES | {DEV}, 404),
+        "/duties/artifact?chain=release&artifact=change:1": (frozenset(), 404),
+        "/policy": (ADMINISTRATOR, 403),
+        "/policy?version=99": (frozenset(), 404),
+        "/ledger": (ADMINISTRATOR, 403),
+        "/ledger/1": (ADMINISTRATOR, 403),
+        "/ledger/1/proof": (frozenset(), 404),
+        "/static/console.css": (ALL, 0),
+        "/static/vendor/htmx.js": (ALL, 0),
+        "/static/no-such-file": (frozenset(), 404),
+    }
+
+
+def _writes(stage: Stage) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
+    """Forms, and who may send them. Each is sent by everybody else; nobody who may sends one here."""
+    why = {"reason": "because"}
+    return {
+        f"/requests/{stage.held}/approve": ({"digest": "x"}, frozenset()),
+        f"/requests/{stage.held}/deny": (why, frozenset({OPS, DBA, SECOND})),
+        f"/requests/{stage.held}/ceremony": ({"digest": "x"}, frozenset()),
+        f"/requests/{stage.asked}/withdraw": ({}, frozenset({OPS})),
+        f"/requests/{stage.asked}/deny": (why, frozenset({DBA, LEAD})),
+        f"/live/{stage.live}/watch": ({}, frozenset({DEV, LEAD, SECOND})),
+        f"/live/{stage.live}/cut": (why, frozenset({DEV, LEAD, SECOND, OPS, DBA})),
+        f"/recordings/{stage.closed}": ({}, frozenset({DEV, LEAD, SECOND})),
+        f"/grants/{stage.grant}/end": (why, frozenset({DEV, LEAD, SECOND, OPS, DBA})),
+        "/connect": ({"resource": "orders"}, frozenset()),
+        "/ask": ({"resource": "orders", "role": "writer", "window": "99d", "reason": "x"}, frozenset()),
+        f"/people/{DEV}/offboard": (why, frozenset({LEAD, SECOND})),
+        "/people/contracts/acme-orders/confirm": ({}, frozenset({LEAD})),
+        "/people/contracts/acme-orders/take": ({}, frozenset()),
+        "/people/contracts/acme-orders/end": (why, frozenset({LEAD, SECOND})),
+        "/people/contracts/acme-orders/extend": ({"until": "2030-01-01", "reason": "x"}, frozenset({LEAD})),
+        "/people/contracts/acme-orders/answer": ({"agree": "yes", "until_s": "1893456000"}, frozenset()),
+        "/duties/prove": ({}, ADMINISTRATOR),
+    }
+
+
+async def test_every_address_as_every_kind_of_person(premises: Premises) -> None:
+    stage = await set_up(premises)
+    reads, writes = _reads(stage), _writes(stage)
+    async with http_of(premises) as http:
+        stranger = Client(premises, http)
+        for path in reads:
+            answer = await stranger.get(path)
+            if not path.startswith("/static/"):
+                assert (answer.status_code, "/sign-in?next=" in answer.headers["location"]) == (303, True), path
+        for path, (form, _) in writes.items():
+            assert (await stranger.post(path, form)).status_code == 303, path
+        before = len(await _entries(premises))
+        for person in EVERYBODY:
+            client = await enter(premises, http, person)
+            for path, (sees, otherwise) in reads.items():
+                answer = await client.get(path)
+                forbidden = person not in ADMINISTRATOR and path.startswith(("/policy", "/ledger"))
+                expected = 403 if forbidden else 200 if person in sees else otherwise
+                assert answer.status_code == expected, (person, path)
+                assert len(answer.content) < 150_000, path
+                if answer.status_code != 200:
+                    assert "Home</a>" in answer.text, "an error has a way on"
+            token = await client.token()
+            for path, (form, may) in writes.items():
+                if person not in may:
+                    answer = await client.post(path, {**form, "token": token})
+                    assert answer.status_code in (403, 404), (person, path, answer.status_code)
+        ways_in = {"enrolment.issued", "enrolment.used", "login.started"}
+        written = [kind for kind in (await _entries(premises))[before:] if kind not in ways_in]
+        assert written == [], "what was refused has changed nothing"
+
+
+async def test_no_address_is_left_out(premises: Premises) -> None:
+    stage = Stage("r-1", "r-2", "s-1", "s-2", "g-1")
+    known = [path.partition("?")[0] for path in (*_reads(stage), *_writes(stage))]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    elsewhere = {"/console/session", "/sign-out", "/news"}  # test_sessions.py, test_story.py
+    for route in routes:
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path) + r"\Z")
+        assert route.path in elsewhere or any(pattern.match(path) for path in known), route.path
+
+
+async def _entries(premises: Premises) -> list[str]:
+    async with premises.house.world.state.reading() as reading:
+        return [entry.kind for entry in await reading.ledger(limit=100_000)]
