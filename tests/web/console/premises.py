@@ -193,7 +193,7 @@ class Premises:
         else:
             await page.go(f"{self.origin}{path}")
             await self.sign_in(page, person)
-        await page.until("document.querySelector('.top nav')")
+        await page.shows("theme")  # as the script does when it has begun
         return page
 
     async def sign_in(self, page: Page, person: str, *, present: bool = False) -> None:
