@@ -35,9 +35,8 @@ function tellTimes(within = document) {
 sessionStorage.removeItem("opened");
 tellTimes();
 setInterval(tellTimes, 5000);
-new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) tellTimes(node.parentNode);
-}).observe(document.body, { childList: true, subtree: true });
+// A piece that was brought up to date tells its times as the server does.
+new MutationObserver(() => tellTimes()).observe(document.body, { childList: true, characterData: true, subtree: true });
 
 // --- news: one stream a page; the pieces that htmx keeps up to date ask again
 
