@@ -67,7 +67,7 @@ def test_nothing_changed_is_nothing_to_say() -> None:
             "2027-04-01 00:00 UTC (was from 2026-11-01 00:00 until 2027-03-01 00:00 UTC).",
         ),
         ("sponsor: owner@", "sponsor: lead@", "The contract acme-orders is sponsored by lead@example.com (was owner@"),
-        ("[reader, writer]}", "[reader, writer, shell]}", "The contract acme-orders now also has in its scope shell."),
+        ("[reader, writer]}", "[writer]}", "The contract acme-orders no longer has in its scope reader."),
         ("    people: [dev@globex.example]\n", "", "The contract globex-hosts covers everyone of the vendor (was dev@"),
         ("example.com:22", "example.com:23", "The resource bastion is now toy at bastion.example.com:23 (was toy at"),
         (
@@ -79,8 +79,12 @@ def test_nothing_changed_is_nothing_to_say() -> None:
         ("    labels: {environment: test}\n", "", "The resource scratch no longer has the label environment."),
         ("database: orders", "database: postgres", "The resource orders has another database."),
         ("  globex:\n", "  globex:\n  initech:\n", "The vendor initech is new: people may come from initech."),
-        ("[writer, shell]", "[writer, shell, reader]", "Nobody may now hold more than one of reader, shell, writer."),
-        ("[writer, shell]", "[writer, shell, reader]", "One person may now hold shell, writer together."),
+        (
+            "[writer, shell]",
+            "[writer, shell], kind: historic",
+            "Nobody may now act under more than one of shell, writer over the same artifact.",
+        ),
+        ("[writer, shell]", "[writer, shell], kind: historic", "One person may now hold shell, writer together."),
         ("bind: [test, deploy]", "bind: [review, test]", "The chain release has changed."),
         ("lease: 5s", "lease: 6s", "The timing lease is 6s (was 5s)."),
         ("127.0.0.1:15432", "127.0.0.1:15433", "The listener postgres has changed."),

@@ -235,7 +235,7 @@ async def test_another_policy_ends_the_feed(world: World) -> None:
     async with following(world) as follower:
         old = world.configuration
         await world.apply(company(people={**old.people}, roles={}))
-        with pytest.raises(Failure, match="another policy"):
+        with pytest.raises(Failure, match="active policy"):
             await follower.change()
         world.configuration = old
     with pytest.raises(Failure, match="active policy"):

@@ -107,6 +107,7 @@ def company(**changes: Any) -> Configuration:
         contracts=_contracts(),
         roles=_roles(),
         separations=(Separation(SeparationKind.CONFLICT, ("maker", "checker")),),
+        policy_approvals=(_rule("dba", 4),),
     )
     configuration = replace(configuration, **changes)
     text = repr(configuration)
@@ -190,10 +191,17 @@ class World:
         login: Login | None = None,
         duration: timedelta = HOUR,
         resource: str = "orders",
+        artifact: str = "",
     ) -> Request:
         login = login or await self.sign_in(person)
         return await open_request(
-            self.desk, login_id=login.id, resource=resource, role=role, duration=duration, reason="a task"
+            self.desk,
+            login_id=login.id,
+            resource=resource,
+            role=role,
+            duration=duration,
+            reason="a task",
+            artifact=artifact,
         )
 
     async def approve(self, person: str, request: Request, *, login: Login | None = None) -> Approved:

@@ -9,6 +9,7 @@ from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
@@ -93,6 +94,7 @@ EVIDENCE = Evidence(
     voided_at=LATER,
     voided_why="dismissed",
 )
+PROPOSAL = Proposal(REQUEST.id, "aa", "bb", "people: {}\n", {"a.cedar": "permit"})
 DUTY = Duty("t-00000001", "release", "change:C1", "review", DEV.name, NOW, "ab", done_at=NOW)
 ALARM = Alarm("nights", 7, Response.HOLD, NOW, "It is late.", DEV.name, "s-1", "orders", "g-1", ("s-1",))
 SEGMENT = Segment("s-000000000001", 1, "ab" * 32, 7, NOW)
@@ -113,6 +115,7 @@ WORLD: tuple[Entity, ...] = (
     RECORDING_KEY,
     ACCOUNT,
     LEGAL_HOLD,
+    PROPOSAL,
     CLIENT,
     EXTENSION,
     PROVISIONED,

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import uvicorn
 from obstore.store import LocalStore
@@ -41,7 +42,6 @@ from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.policy.configuration import CONSOLE, Address
 from interlock.ports.clock import Clock, SystemClock
 from interlock.ports.state import ReplayCache, WaitingRoom
-from interlock.services.apply_configuration import apply_configuration
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.expire import expire
@@ -49,6 +49,7 @@ from interlock.services.front_desk import FrontDesk, open_front_desk
 from interlock.services.join_gateway import join_gateway
 from interlock.services.outflow import Outflow
 from interlock.services.provision import DIRECTORY
+from interlock.services.start_policy import start_policy
 from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
 from interlock.store.replay import PostgresReplayCache
@@ -77,8 +78,10 @@ async def run_control(
     clock = SystemClock()
     await migrate(address.owner_url)
     async with _state(address) as (state, replays, waiting, words):
-        desk = Desk(state, clock, plan.configuration)
+        desk = Desk(state, clock, plan.configuration, adapters.read_policy)
         await _make_current(desk, plan)
+        # Where to listen and where the state is belongs to this machine; everything else to the active policy.
+        plan = replace(plan, configuration=desk.configuration)
         authority = Authority.open(plan.folder.keys, clock.now())
         hosts = _hosts(plan)
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
@@ -200,8 +203,16 @@ async def _state(
 
 
 async def _make_current(desk: Desk, plan: Plan) -> None:
-    """The configuration becomes the active one; the gateway beside us is let in."""
-    applied = await apply_configuration(desk)
+    """The policy that this start may put into effect is; the gateway beside us is let in."""
+    started = await start_policy(desk)
+    applied = started.applied
+    if started.differs:
+        _log.warning(
+            "%s is not the active policy (version %d), which goes on. To change it: interlock policy propose %s",
+            plan.source,
+            applied.policy.version,
+            plan.source,
+        )
     for name in applied.not_revived:
         _log.warning("%s was ended and stays so, though %s still names it.", name, plan.source)
     for ended in applied.ended:

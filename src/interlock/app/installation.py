@@ -10,6 +10,7 @@ from pathlib import Path
 
 from interlock.app.data_folder import DataFolder, default_data_folder, open_data_folder
 from interlock.app.discovery import find_forges, find_protocols, find_sinks, find_vaults
+from interlock.domain.snapshot import PolicyText
 from interlock.errors import Failure
 from interlock.identity.keys import write_private
 from interlock.policy.configuration import Configuration
@@ -38,6 +39,10 @@ class Adapters:
 
     def read(self, text: str, source: str, cedar: Mapping[str, str]) -> Configuration:
         return load_configuration(text, source, cedar=cedar, check_settings=self._checks(), schemes=tuple(self.vaults))
+
+    def read_policy(self, policy: PolicyText) -> Configuration:
+        """A policy of the state, or one that is proposed. Raises ConfigurationError."""
+        return self.read(policy.yaml, "interlock.yaml", policy.cedar)
 
     def _checks(self) -> dict[str, SettingsCheck]:
         return {name: adapter.check_settings for name, adapter in self.protocols.items()}
@@ -96,12 +101,14 @@ async def running_state(data: Path | None) -> AsyncIterator[tuple[DataFolder, Po
 
 def read_active_policy(data: Path | None) -> Configuration:
     """The configuration that is active in the instance that runs on this machine."""
-    return asyncio.run(_read_active_policy(data))
+    policy = asyncio.run(active_policy(data))
+    return Adapters().read(policy.yaml, f"active policy (version {policy.version})", policy.cedar)
 
 
-async def _read_active_policy(data: Path | None) -> Configuration:
+async def active_policy(data: Path | None) -> PolicyText:
+    """Its text. Raises Failure when nothing runs, or none is active."""
     async with running_state(data) as (_, state), state.reading() as reading:
         policy = await reading.policy()
     if policy is None:
         raise Failure("No policy is active yet.", "Start Interlock with one: interlock up --config FILE")
-    return Adapters().read(policy.yaml, f"active policy (version {policy.version})", policy.cedar)
+    return policy

@@ -35,6 +35,12 @@ def ask(
     length: Annotated[str, typer.Option("--for", help="How long: 30m, 2h, 1h30m.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; others read it to decide.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is decided.")] = False,
+    emergency: Annotated[
+        bool, typer.Option("--break-glass", help="Take it at once, in an emergency; two others review it afterwards.")
+    ] = False,
+    artifact: Annotated[
+        str, typer.Option("--artifact", metavar="REF", help="What it is for: change:CH-17, commit:HASH, …")
+    ] = "",
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -42,6 +48,11 @@ def ask(
     duration = read_duration(length)
     with signed_in(server) as client:
         body = {"resource": resource, "role": role, "duration_s": int(duration.total_seconds()), "reason": reason}
+        body |= {"artifact": artifact} if artifact else {}
+        if emergency:
+            broken = flatten(client.post_present("/v1/requests/break-glass", body))
+            emit(broken, lambda console: console.print(harmless(_broken(broken)), soft_wrap=True))
+            return 0
         view = flatten(client.post("/v1/requests", body))
         if wait:
             if not output.prints_json():
@@ -171,6 +182,16 @@ def _asked(view: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _broken(view: Mapping[str, Any]) -> str:
+    grant, told = view["grant"], ", ".join((view.get("content") or {}).get("told") or ())
+    return (
+        f"{grant['id']} has started without anybody's approval and ends {output.moment(grant['ends_at'])}.\n"
+        f"Told: {told or 'nobody'}.\n"
+        f"Two others must close the review {view['id']}; until then you break no glass. Everything is recorded.\n"
+        f"Type: interlock connect {view['resource']}"
+    )
+
+
 def _outcome(view: Mapping[str, Any]) -> str:
     if view["state"] == "approved":
         return f"{view['id']} is approved: type `interlock connect {view['resource']}`."
@@ -186,6 +207,10 @@ def _approved(request: str, view: Mapping[str, Any]) -> str:
     grant = view.get("grant")
     if isinstance(grant, Mapping):
         return f"{request} is approved: {grant['id']} has started and ends {output.moment(grant['ends_at'])}."
+    if view.get("kind") == "policy":
+        return f"{request} is approved. Put it into effect: interlock policy activate {request}"
+    if view.get("kind") == "review":
+        return f"The review {request} is closed."
     return f"{request} is approved."
 
 
@@ -193,10 +218,16 @@ def _what(view: Mapping[str, Any]) -> str:
     content: Mapping[str, Any] = view.get("content") or {}
     if view.get("kind") == "statement":
         return one_line(content.get("text", ""), 40)
+    if view.get("kind") == "policy":
+        return one_line("; ".join(content.get("changes") or ()), 40)
+    if view.get("kind") == "review":
+        return f"broke the glass: {view.get('role')} for {seconds(content.get('duration_s'))}"
     return f"{view.get('role')} for {seconds(content.get('duration_s') or view.get('duration'))}"
 
 
 def _time(view: Mapping[str, Any]) -> str:
+    if view.get("state") == "open" and view.get("kind") == "review":
+        return "until closed"
     if view.get("state") == "open":
         return f"{left(view.get('expires_at'))} left"
     opened = output.as_time(view.get("decided_at") or view.get("opened_at"))

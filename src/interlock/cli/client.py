@@ -37,18 +37,18 @@ class Client:
     def get(self, path: str, **query: str | Sequence[str]) -> Any:
         return self.api.get(path, timeout_s=_LONG_CALL_S, **query)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return self.api.post(path, body)
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float | None = None) -> Any:
+        return self.api.post(path, body, timeout_s=timeout_s)
 
-    def post_present(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def post_present(self, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float | None = None) -> Any:
         """As ``post``; when the server asks for a fresh proof of presence, asks the person for it and posts again."""
         try:
-            return self.post(path, body)
+            return self.post(path, body, timeout_s=timeout_s)
         except Refusal as refusal:
             if refusal.code != "presence-needed":
                 raise
             self.step_up()
-            return self.post(path, body)
+            return self.post(path, body, timeout_s=timeout_s)
 
     def step_up(self) -> None:
         """A fresh proof of presence for this login. Raises Refusal when nobody is there to give it."""

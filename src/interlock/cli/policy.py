@@ -1,4 +1,4 @@
-"""Commands about the policy file: check it, compare it, try it."""
+"""Commands about the policy file: check it, compare it, try it, and explain what it decides."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from interlock.app.installation import Adapters, read_active_policy
+from interlock.cli import changing
+from interlock.cli.client import ServerOption, signed_in
+from interlock.cli.home import open_home
 from interlock.cli.output import JsonOption, emit, note
 from interlock.cli.shown import counted, harmless
 from interlock.domain.actions import Need
@@ -20,7 +23,7 @@ from interlock.policy.configuration import Configuration
 from interlock.policy.decide import Decider, Question
 from interlock.policy.diff import describe_changes
 
-policy_app = typer.Typer(help="The policy file: check it, compare it, try it.", no_args_is_help=True)
+policy_app = typer.Typer(help="The policy: check it, compare it, try it, change it.", no_args_is_help=True)
 
 PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The configuration, interlock.yaml.")]
 
@@ -32,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     policy_app.command("diff")(diff)
     policy_app.command("test")(run_tests)
     policy_app.command("explain")(explain)
+    changing.add_to(policy_app)
     app.add_typer(policy_app, name="policy")
 
 
@@ -59,12 +63,14 @@ def diff(
     data: Annotated[
         Path | None, typer.Option("--data", readable=False, help="Compare with what is active in this data folder.")
     ] = None,
+    server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
-    """What FILE would change, in sentences; by default in what is active on this machine. Exit 1: something."""
+    """What FILE would change, in sentences; by default in what is active where I am signed in, else on this machine.
+    Exit 1: something."""
     adapters = Adapters()
     new = adapters.load(file)
-    old = adapters.load(against) if against is not None else read_active_policy(data)
+    old = adapters.load(against) if against is not None else _active(adapters, server, data)
     changes = describe_changes(old, new)
 
     def show(console: Console) -> None:
@@ -73,6 +79,14 @@ def diff(
 
     emit({"from": old.digest, "to": new.digest, "changes": list(changes)}, show)
     return 1 if changes else 0
+
+
+def _active(adapters: Adapters, server: str | None, data: Path | None) -> Configuration:
+    if data is not None or not (server or open_home().login()):
+        return read_active_policy(data)
+    with signed_in(server) as client:
+        found = client.get("/v1/policy")
+    return adapters.read(found["yaml"], f"active policy (version {found['version']})", found["cedar"])
 
 
 def run_tests(

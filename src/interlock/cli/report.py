@@ -14,6 +14,7 @@ from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.ledger_published import keep_private
 from interlock.cli.ledger_source import entries_of
 from interlock.cli.output import JsonOption, emit, say, table
+from interlock.cli.risks import risks
 from interlock.cli.shown import harmless
 from interlock.errors import Failure, NotFound, Refusal
 from interlock.ledger.entries import Recorded, read_body
@@ -35,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     report_app.command("person")(person)
     report_app.command("contract")(contract)
     report_app.command("separation")(separation)
+    report_app.command("risks")(risks)
     app.add_typer(report_app, name="report")
 
 

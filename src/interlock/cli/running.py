@@ -10,6 +10,7 @@ from rich.console import Console
 
 from interlock.app.data_folder import default_data_folder, open_data_folder
 from interlock.app.enrolment import make_code
+from interlock.app.installation import active_policy
 from interlock.app.serving import serve_control, serve_gateway
 from interlock.app.supervisor import stop_signals
 from interlock.app.up import System, Wanted, running, summary
@@ -56,9 +57,15 @@ async def _up(wanted: Wanted) -> None:
 async def _stay(system: System, asked: asyncio.Event) -> None:
     plan = system.plan
     ports = {name: str(address) for name, address in plan.listen.items()}
-    emit({"data": str(plan.folder.root), "listen": ports}, lambda _: say(summary(plan)))
+    active = await active_policy(plan.folder.root)
     for warning in plan.configuration.warnings:
         note(warning)
+    if active.digest != plan.configuration.digest:
+        note(
+            f"{plan.source} was not applied: it is not the active policy, which goes on.\n"
+            f"To change the policy: interlock policy propose {plan.source} --reason …"
+        )
+    emit({"data": str(plan.folder.root), "listen": ports}, lambda _: say(summary(plan)))
     await asked.wait()
     note("Stopping.")
 

@@ -65,12 +65,17 @@ def show_request(console: Console, view: Mapping[str, Any]) -> None:
     if view.get("kind") == "statement":
         _show_statement(console, content)
         _pair(console, "Why held", view.get("reason"))
+    elif view.get("kind") == "policy":
+        _show_change(console, view, content)
+    elif view.get("kind") == "review":
+        _show_review(console, view, content)
     else:
         _pair(console, "Role", view.get("role"))
         _pair(console, "Lends", _lends(content.get("lends") or {}))
         _pair(console, "For", seconds(content.get("duration_s") or view.get("duration")))
         _pair(console, "Reason", view.get("reason"))
         _pair(console, "Key", content.get("key"))
+    _pair(console, "Artifact", view.get("artifact"))
     _show_standing(console, view)
 
 
@@ -101,10 +106,32 @@ def _show_statement(console: Console, content: Mapping[str, Any]) -> None:
         console.print(escape(f"    {line}"), soft_wrap=True)
 
 
+def _show_change(console: Console, view: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    proved = content.get("proved") or {}
+    _pair(console, "Changes", "the policy")
+    _pair(console, "From", content.get("base"))
+    _pair(console, "To", content.get("policy"))
+    _pair(console, "Proved", f"{proved.get('claims')} claims, in the model {proved.get('model_sha256')}")
+    _pair(console, "Reason", view.get("reason"))
+    for sentence in content.get("changes") or ():
+        console.print(escape(f"    {in_line(sentence)}"), style="bold", soft_wrap=True)
+    if content.get("more_changes"):
+        console.print(f"    and {content['more_changes']} more: interlock policy show {view['id']} --text")
+
+
+def _show_review(console: Console, view: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    _pair(console, "Broke", f"the glass for {content.get('role')}, without anybody's approval")
+    _pair(console, "Lends", _lends(content.get("lends") or {}))
+    _pair(console, "For", seconds(content.get("duration_s")))
+    _pair(console, "Reason", view.get("reason"))
+    _pair(console, "Told", ", ".join(content.get("told") or ()))
+    console.print("What was done: interlock sessions, and interlock replay ID. An approval closes the review.")
+
+
 def _show_standing(console: Console, view: Mapping[str, Any]) -> None:
     _pair(console, "Opened", moment(view.get("opened_at")))
     if view.get("state") == "open":
-        _pair(console, "Open until", moment(view.get("expires_at")))
+        _pair(console, "Open until", "it is closed" if view.get("kind") == "review" else moment(view.get("expires_at")))
     for approval in view.get("approvals") or ():
         _pair(console, "Approved by", f"{approval['person']}   {moment(approval.get('at'))}")
     if view.get("decided_by"):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from interlock.domain import delivery_events, identity_events, rights_events, work_events
+from interlock.domain import delivery_events, guard_events, identity_events, rights_events, work_events
 from interlock.domain.event import Event
 
-_FILES: tuple[ModuleType, ...] = (rights_events, identity_events, work_events, delivery_events)
+_FILES: tuple[ModuleType, ...] = (rights_events, guard_events, identity_events, work_events, delivery_events)
 
 
 def _all_kinds() -> dict[str, type[Event]]:

@@ -13,13 +13,16 @@ class RequestKind(StrEnum):
     STATEMENT = "statement"
     DELETION = "deletion"
     LIFTING = "lifting"
+    POLICY = "policy"
+    REVIEW = "review"
 
 
 class RequestState(StrEnum):
     """``open`` moves to exactly one of the others and stays; only ``approved`` may still move, to ``used``.
 
     A grant's request goes ``open → approved`` in the transaction that makes the grant. A held statement's
-    goes ``open → approved → used``, the last when the gateway takes the approval to run it, once.
+    goes ``open → approved → used``, the last when the gateway takes the approval to run it, once; a change of the
+    policy likewise, the last when somebody activates it. A review goes ``open → approved``, and nowhere else.
     """
 
     OPEN = "open"
@@ -32,14 +35,17 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The ask for a grant or for one held statement, bound to its exact content.
+    """The ask for a grant, for one held statement, for a change of the policy, or for the review of a broken glass,
+    bound to its exact content.
 
     ``content`` is what the approvers decide on, as plain JSON; ``digest`` is the SHA-256 (hex) of its
     canonical bytes. For a grant: person, role, resource, duration_s, reason, key. For a statement: person,
     resource, session, statement number, text, parameters, impact. For a deletion: the recordings with their last
-    hashes, reason. For the lifting of a legal hold: the hold, reason.
+    hashes, reason. For the lifting of a legal hold: the hold, reason. For a policy: person, the digests of the policy
+    and of the one it changes, the changes in sentences. For a review: what was taken without asking, and who was told.
     ``key`` is the RFC 7638 thumbprint of the requester's key, to which a grant is bound.
     ``rules`` were read from the policy when the request was opened and are part of the content's digest.
+    ``artifact`` is what the grant is asked for (``change:CH-17``), empty when for nothing in particular.
     ``decided_by`` and ``decided_reason`` say who ended it and why, for the person who waits.
     """
 
@@ -61,6 +67,7 @@ class Request:
     duration: timedelta | None = None
     decided_by: str | None = None
     decided_reason: str = ""
+    artifact: str = ""
 
 
 @dataclass(frozen=True, slots=True)

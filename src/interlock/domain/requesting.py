@@ -42,13 +42,14 @@ class Circumstances:
     grants: Sequence[Grant] = field(default_factory=tuple)
 
 
-def refuse_at_once(wish: Wish, now: Circumstances) -> tuple[No, ...]:
+def refuse_at_once(wish: Wish, now: Circumstances, *, emergency: bool = False) -> tuple[No, ...]:
     """Every reason for which no approval could make the wish right; empty when it may be asked.
 
     Conditions: the person is known and has not ended · resource and role exist and belong together · the time is
     longer than nothing and no longer than the role is lent · a contractor has a running contract with the role in
     its scope, and the window ends before it does · no conflict with a role held now · other persons could meet all
-    approval rules together.
+    approval rules together. In an ``emergency`` the last is not asked, and the role is lent no longer than its
+    ``break_glass`` says, to those whom that names.
     """
     person = now.people.get(wish.person)
     if person is None or not person.active:
@@ -64,10 +65,11 @@ def refuse_at_once(wish: Wish, now: Circumstances) -> tuple[No, ...]:
         noes.append(No("role-not-on-resource", f"The role {role.name} does not concern {resource.name}.", remedy))
     contracts = tuple(now.contracts)
     objections = (
-        _too_long(wish, role),
+        _no_glass(wish, person, role) if emergency else None,
+        _too_long(wish, role, emergency=emergency),
         _outside_contract(wish, person, contracts, now.at),
         find_conflict(wish.role, now.grants, now.conflicts, now.at),
-        _nobody_to_approve(person, role, now, contracts),
+        None if emergency else _nobody_to_approve(person, role, now, contracts),
     )
     noes.extend(objection for objection in objections if objection is not None)
     return tuple(noes)
@@ -81,8 +83,26 @@ def _unknown_names(wish: Wish, now: Circumstances) -> Iterable[No]:
         yield No("unknown-role", f"There is no role {wish.role}.", hint)
 
 
-def _too_long(wish: Wish, role: Role) -> No | None:
+def _no_glass(wish: Wish, person: Person, role: Role) -> No | None:
+    glass = role.break_glass
+    if glass is None:
+        return No("no-glass", f"The role {role.name} is never taken without approval.", "Ask for it: interlock request")
+    named = (not glass.by.people or person.name in glass.by.people) and (
+        glass.by.group is None or glass.by.group in person.groups
+    )
+    if not named:
+        return No(
+            "not-your-glass",
+            f"{wish.person} may not take {role.name} without approval: that is for those {glass.by.who}.",
+            "Ask for it: interlock request, or one of those.",
+        )
+    return None
+
+
+def _too_long(wish: Wish, role: Role, *, emergency: bool = False) -> No | None:
     longest = role.lending.longest
+    if emergency and role.break_glass is not None:
+        longest = min(longest, role.break_glass.longest)
     if wish.duration <= timedelta(0):
         return No("no-time", "A grant of no time gives nothing.", f"Ask for up to {format_duration(longest)}.")
     if wish.duration > longest:

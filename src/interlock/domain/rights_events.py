@@ -1,4 +1,4 @@
-"""Events of people, vendors, contracts, requests, approvals and grants, and of the policy that they follow."""
+"""Events of people, vendors, contracts, requests, approvals and grants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,15 +6,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from interlock.domain.event import Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyActivated(Event):
-    """A version of the policy (interlock.yaml and the Cedar files beside it) took effect."""
-
-    kind: ClassVar[str] = "policy.activated"
-    version: int
-    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +190,8 @@ class ExtensionDecided(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOpened(Event):
-    """Somebody asked for a grant or for one held statement; ``digest`` binds every approval to the content."""
+    """Somebody asked for a grant, for one held statement, for a change of the policy or for a review; ``digest`` binds
+    every approval to the content."""
 
     kind: ClassVar[str] = "request.opened"
     request: str
@@ -235,7 +227,7 @@ class ApprovalVoided(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEnded(Event):
-    """A request was approved, denied, withdrawn, expired or (a held statement) used; ``by`` is who did it."""
+    """A request was approved, denied, withdrawn, expired or (a held statement, a policy) used; ``by`` is who did it."""
 
     kind: ClassVar[str] = "request.ended"
     request: str

@@ -63,6 +63,20 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """In an emergency the role is taken at once: by whom ``by`` describes, for ``longest`` at most.
+
+    Whom ``tell`` describes is told, and the two persons of ``review`` must look at what was done. It replaces the
+    approvals of the lending and nothing else: holds, fences and separations stay.
+    """
+
+    longest: timedelta
+    by: ApprovalRule
+    tell: ApprovalRule
+    review: ApprovalRule
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A named set of actions on a set of resources. ``fence_rows`` bounds what one write may touch."""
 
@@ -72,3 +86,4 @@ class Role:
     lending: Lending
     hold: Hold | None = None
     fence_rows: int | None = None
+    break_glass: BreakGlass | None = None

@@ -20,9 +20,11 @@ class Sensitivity(StrEnum):
 
 _PUBLIC = (
     "agreed",
+    "alone",
     "answer",
     "approval",
     "artifact",
+    "base",
     "blocked_until",
     "build_digest",
     "chain",
@@ -57,6 +59,7 @@ _PUBLIC = (
     "key",
     "left",
     "login",
+    "model_sha256",
     "older_until",
     "opened_at",
     "passkey",
@@ -107,6 +110,7 @@ _SENSITIVE = (
     "sentence",
     "sponsor",
     "subject",
+    "told",
 )
 _SECRET = ("content",)
 

@@ -23,6 +23,7 @@ from interlock.gateway.feed_messages import Key
 from interlock.gateway.rules import Rules
 from interlock.identity.authority import login_of
 from interlock.identity.keys import UnusableKeyError, thumbprint, usable_public_key
+from interlock.policy.configuration import ConflictKind
 from interlock.policy.decide import Question
 from interlock.ports.control import SessionStart
 from interlock.ports.protocol import Admission, Refused
@@ -141,6 +142,14 @@ def admit(
                 PENDING,
             )
         return _open_rights(login, person, resource, own, [chosen], known, now)
+    for conflict in rules.configuration.conflicts_for(ConflictKind.DYNAMIC, person.name, now):
+        both = sorted(conflict & {grant.role for grant in carried})
+        if len(both) > 1:
+            return Refused(
+                f"{' and '.join(both)} are not used at one time, and your grants give you both on {resource.name}. "
+                "Give one up first: interlock grants, interlock end GRANT",
+                "conflict",
+            )
     credential = snapshot.credentials.get(resource.name)
     if resource.credential is not None and credential is None:
         return Refused(

@@ -93,9 +93,10 @@ class ApiClient:
         with _as_failures(self.server):
             return _read(self._http.get(path, params=query, timeout=_timeout(timeout_s)))
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float | None = None) -> Any:
+        """``timeout_s`` for calls that take long, such as those that prove."""
         with _as_failures(self.server):
-            return _read(self._http.post(path, json=dict(body or {})))
+            return _read(self._http.post(path, json=dict(body or {}), timeout=_timeout(timeout_s)))
 
     def post_form(self, path: str, form: Mapping[str, str]) -> Any:
         """A call of the authorization server. A Refusal's code is RFC 6749's."""

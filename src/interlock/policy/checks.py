@@ -22,6 +22,7 @@ class Parts:
     people: Mapping[str, Person]
     contracts: Mapping[str, Contract]
     roles: Mapping[str, Role]
+    conflicts: Sequence[frozenset[str]] = ()
     filled_elsewhere: frozenset[str] = frozenset()
     """Groups that a directory fills: how many are in them is not known here."""
 
@@ -35,6 +36,7 @@ def check_together(draft: Draft, parts: Parts) -> None:
         _check_selector(draft, role, parts.resources)
         _check_actions(draft, role)
         _check_rules(draft, role, parts)
+    _refuse_conflicting_scopes(draft, parts)
     _warn_of_idle_contractors(draft, parts)
     _warn_of_twins(draft, parts.resources)
 
@@ -96,6 +98,12 @@ def _check_rules(draft: Draft, role: Role, parts: Parts) -> None:
     hold: Path = ("roles", role.name, "hold", "approvals")
     for number, rule in enumerate(role.hold.approvals if role.hold is not None else ()):
         sound = _check_rule(draft, role, rule, (*hold, str(number)), parts) and sound
+    glass = role.break_glass
+    if glass is not None:
+        path: Path = ("roles", role.name, "break_glass")
+        sound = _check_rule(draft, role, glass.review, (*path, "review"), parts) and sound
+        if sound and not _someone_could(role, (glass.review,), parts):
+            draft.warn((*path, "review"), f"as people stand, nobody's broken glass of {role.name} could be reviewed")
     if not sound or len(parts.contracts) < len(draft.declared("contracts")):
         return
     if not _someone_could(role, role.lending.approvals, parts):
@@ -130,7 +138,11 @@ def _check_rule(draft: Draft, role: Role, rule: ApprovalRule, path: Path, parts:
     if len(eligible) >= rule.count:
         return True
     there = f"there {'is' if len(eligible) == 1 else 'are'} {len(eligible) or 'none'}"
-    draft.add((*path, "count"), f"the role {role.name} asks for {rule} and {there}", "lower count, or add people")
+    draft.add(
+        path if path[-1] == "review" else (*path, "count"),
+        f"the role {role.name} asks for {rule} and {there}",
+        "lower count, or add people",
+    )
     return False
 
 
@@ -176,6 +188,19 @@ def _could_meet(rule: ApprovalRule, person: Person, parts: Parts) -> bool:
         and (not rule.people or person.name in rule.people)
         and (not rule.sponsor or person.name in parts.sponsors)
     )
+
+
+def _refuse_conflicting_scopes(draft: Draft, parts: Parts) -> None:
+    """A contract assigns its roles: two in static conflict are not assigned to one person."""
+    for contract in parts.contracts.values():
+        for roles in parts.conflicts:
+            both = sorted(roles & contract.roles)
+            if len(both) > 1:
+                draft.add(
+                    ("contracts", contract.name, "roles", both[-1]),
+                    f"the contract {contract.name} has {' and '.join(both)} in its scope, which conflict",
+                    "give them to two contracts with people of their own",
+                )
 
 
 def _warn_of_idle_contractors(draft: Draft, parts: Parts) -> None:

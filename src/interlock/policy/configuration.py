@@ -5,7 +5,7 @@ Made by :func:`interlock.policy.load.load_configuration` and by nothing else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from interlock.domain.detections import Detection
@@ -59,18 +59,61 @@ class SeparationKind(StrEnum):
     CONFLICT = "conflict"
 
 
+class ConflictKind(StrEnum):
+    """When roles are in conflict: ``static``: they are not both held · ``dynamic``: no session rests on one while a
+    session of the same person rests on the other · ``historic``: who acted under one over an artifact does not act
+    under another over it."""
+
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+    HISTORIC = "historic"
+
+
+class Control(StrEnum):
+    """How a mitigation works: it keeps the harm from happening, or finds it."""
+
+    PREVENTIVE = "preventive"
+    DETECTIVE = "detective"
+
+
+@dataclass(frozen=True, slots=True)
+class Mitigation:
+    """Until ``until`` these ``people`` may be in the conflict, because ``control`` stands in for it. Then no more."""
+
+    control: str
+    kind: Control
+    until: datetime
+    people: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What could happen if the conflict were not kept, and who answers for that."""
+
+    text: str = ""
+    owner: str = ""
+    mitigation: Mitigation | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Separation:
     """A constraint over roles (``conflict``) or over the duties of a chain (all others).
 
     ``names`` are the roles or duties it speaks of. ``count`` is the number of persons of ``at_least`` and ``at_most``;
-    ``by`` is what differs in ``independent``: ``vendor`` or ``team``.
+    ``by`` is what differs in ``independent``: ``vendor`` or ``team``; ``conflict`` which kind of conflict it is.
     """
 
     kind: SeparationKind
     names: tuple[str, ...]
     count: int | None = None
     by: str | None = None
+    conflict: ConflictKind = ConflictKind.STATIC
+    risk: Risk = field(default_factory=Risk)
+
+    def mitigated(self, person: str, at: datetime) -> bool:
+        """Whether ``person`` may be in this conflict at ``at``. INVARIANT: an expired mitigation mitigates nothing."""
+        found = self.risk.mitigation
+        return found is not None and person in found.people and at < found.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +130,7 @@ class Chain:
     """The ordered duties over one artifact, and the separations that hold between them.
 
     ``takers`` says for a duty who may carry it; of one that is not named, everybody may.
+    ``roles`` says under which role a duty is carried: who is lent that role for an artifact carries the duty over it.
     ``refuses_dead_ends``: a duty is not to be taken by somebody with whom the chain could not be finished.
     """
 
@@ -96,6 +140,7 @@ class Chain:
     claims: Claims | None = None
     takers: Mapping[str, ApprovalRule] = field(default_factory=dict)
     refuses_dead_ends: bool = False
+    roles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +257,7 @@ class Configuration:
     ``own_recordings``: whether people may read the recordings of their own sessions. ``recording_readers``: the groups
     whose members read recordings; empty: those who answer for the person.
     ``passwords``: whether people sign in with passwords of Interlock's own.
+    ``policy_approvals``: who approves a change of all this; none written means one other administrator.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -240,6 +286,7 @@ class Configuration:
     recording_readers: frozenset[str] = frozenset()
     retention: Retention = field(default_factory=Retention)
     passwords: bool = True
+    policy_approvals: tuple[ApprovalRule, ...] = ()
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""
@@ -248,4 +295,14 @@ class Configuration:
     @property
     def conflicts(self) -> tuple[frozenset[str], ...]:
         """The sets of roles of which a person may hold only one at a time."""
-        return tuple(frozenset(s.names) for s in self.separations if s.kind is SeparationKind.CONFLICT)
+        return self.conflicts_of(ConflictKind.STATIC)
+
+    def conflicts_of(self, kind: ConflictKind) -> tuple[frozenset[str], ...]:
+        """The sets of roles in conflict of one kind."""
+        known = (s for s in self.separations if s.kind is SeparationKind.CONFLICT and s.conflict is kind)
+        return tuple(frozenset(s.names) for s in known)
+
+    def conflicts_for(self, kind: ConflictKind, person: str, at: datetime) -> tuple[frozenset[str], ...]:
+        """The sets of roles in conflict of one kind for ``person`` at ``at``: without what is mitigated for them."""
+        known = (s for s in self.separations if s.kind is SeparationKind.CONFLICT and s.conflict is kind)
+        return tuple(frozenset(s.names) for s in known if not s.mitigated(person, at))

@@ -8,9 +8,9 @@ from interlock.domain.actions import Action
 from interlock.domain.durations import format_duration
 from interlock.domain.people import Contract, Person, Vendor
 from interlock.domain.resources import Resource, Selector
-from interlock.domain.roles import ApprovalRule, Role
+from interlock.domain.roles import ApprovalRule, BreakGlass, Role
 from interlock.policy.cedar_text import split_policies
-from interlock.policy.configuration import Configuration
+from interlock.policy.configuration import Claims, Configuration, ConflictKind, Mitigation
 
 _Part = TypeVar("_Part")
 
@@ -26,6 +26,8 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_by_name("role", old.roles, new.roles, _role, _role_changes),
         *_conflict_changes(old, new),
         *_whole("chain", old.chains, new.chains),
+        *_claim_changes(old, new),
+        *_guard_changes(old, new),
         *_whole("listener", old.listen, new.listen),
         *_clear_text_changes(old, new),
         *_timing_changes(old, new),
@@ -35,6 +37,12 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("receiver of security events", old.receivers, new.receivers),
         *_password_changes(old, new),
         *_whole("workload", old.workloads, new.workloads),
+        *_whole("forge", old.forges, new.forges),
+        *_whole("repository", old.repositories, new.repositories),
+        *_whole("receiver", old.receivers, new.receivers),
+        *_whole("sink", old.sinks, new.sinks),
+        *_whole("detection", old.detections, new.detections),
+        *_witness_changes(old, new),
         *_cedar_changes(old.cedar, new.cedar),
     )
 
@@ -157,6 +165,8 @@ def _role(role: Role) -> str:
     parts = [f"allows {_actions(role.allow)} on {_selector(role.on)}", _lent(role)]
     if role.hold is not None:
         parts.append(f"holds {_actions(role.hold.actions)}")
+    if role.break_glass is not None:
+        parts.append(_glass(role.break_glass))
     if role.fence_rows is not None:
         parts.append(f"with a fence at {role.fence_rows} rows")
     return ", ".join(parts)
@@ -190,16 +200,98 @@ def _role_changes(old: Role, new: Role) -> Iterator[str]:
         yield f"is lent for {_time(new.lending.longest)} at most{_was(_time(old.lending.longest))}"
     if old.lending.approvals != new.lending.approvals:
         yield f"is lent by {_rules(new.lending.approvals)}{_was(_rules(old.lending.approvals))}"
+    if old.break_glass != new.break_glass:
+        yield f"{_glass(new.break_glass)}{_was(_glass(old.break_glass))}"
     if old.lending.mfa != new.lending.mfa:
         yield "now asks for proof of presence" if new.lending.mfa else "no longer asks for proof of presence"
 
 
+def _glass(glass: BreakGlass | None) -> str:
+    if glass is None:
+        return "is never taken without approval"
+    return (
+        f"may be taken at once for {_time(glass.longest)} by anybody {glass.by.who}, telling those {glass.tell.who}, "
+        f"reviewed by {glass.review}"
+    )
+
+
+_CONFLICTS = {
+    ConflictKind.STATIC: ("Nobody may now hold more than one of {}.", "One person may now hold {} together."),
+    ConflictKind.DYNAMIC: (
+        "Nobody may now use more than one of {} at a time.",
+        "One person may now use {} at one time.",
+    ),
+    ConflictKind.HISTORIC: (
+        "Nobody may now act under more than one of {} over the same artifact.",
+        "One person may now act under {} over the same artifact.",
+    ),
+}
+
+
 def _conflict_changes(old: Configuration, new: Configuration) -> Iterator[str]:
-    before, after = set(old.conflicts), set(new.conflicts)
-    for roles in sorted(after - before, key=sorted):
-        yield f"Nobody may now hold more than one of {_list(roles)}."
-    for roles in sorted(before - after, key=sorted):
-        yield f"One person may now hold {_list(roles)} together."
+    for kind, (stricter, looser) in _CONFLICTS.items():
+        before, after = set(old.conflicts_of(kind)), set(new.conflicts_of(kind))
+        for roles in sorted(after - before, key=sorted):
+            yield stricter.format(_list(roles))
+        for roles in sorted(before - after, key=sorted):
+            yield looser.format(_list(roles))
+    known = _mitigations(old)
+    yield from (sentence for sentence in _mitigations(new) if sentence not in known)
+    for names in sorted({names for names, _ in _mitigated(old)} - {names for names, _ in _mitigated(new)}):
+        yield f"The conflict of {names} is no longer mitigated for anybody."
+
+
+def _mitigated(configuration: Configuration) -> Iterator[tuple[str, Mitigation]]:
+    for separation in configuration.separations:
+        if separation.risk.mitigation is not None:
+            yield _list(separation.names), separation.risk.mitigation
+
+
+def _mitigations(configuration: Configuration) -> dict[str, None]:
+    return {
+        f"{_list(found.people)} may be in the conflict of {roles} until {found.until:%Y-%m-%d %H:%M} UTC: "
+        f"{found.control} ({found.kind}).": None
+        for roles, found in _mitigated(configuration)
+    }
+
+
+def _claim_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    """What is claimed of a chain that stays: whoever lowers it is to be seen doing so."""
+    for name in sorted(old.chains.keys() & new.chains.keys()):
+        before, after = old.chains[name].claims or Claims(), new.chains[name].claims or Claims()
+        for key, what in (
+            ("min_persons", "persons that it takes"),
+            ("min_vendors", "vendors that it takes"),
+            ("survives_absences", "absences that it survives"),
+        ):
+            was, now = getattr(before, key), getattr(after, key)
+            if was != now:
+                yield f"The chain {name} claims {'more' if now > was else 'fewer'} {what}: {now}{_was(str(was))}."
+
+
+def _guard_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.policy_approvals != new.policy_approvals:
+        default = "1 other administrator"
+        after, before = _rules(new.policy_approvals) or default, _rules(old.policy_approvals) or default
+        yield f"A change of the policy is approved by {after}{_was(before)}."
+    if old.recording_readers != new.recording_readers:
+        yield f"Recordings are read by {_list(new.recording_readers) or 'those who answer for the person'}."
+    if old.retention != new.retention:
+        yield "How long recordings are kept, or who approves that they are deleted, has changed."
+    if old.own_recordings != new.own_recordings:
+        may = "may" if new.own_recordings else "may no longer"
+        yield f"People {may} read the recordings of their own sessions."
+
+
+def _witness_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    for source in new.witnesses.of:
+        if source not in old.witnesses.of:
+            yield f"The witness at {source.url} is new, with the key {source.key}."
+    for source in old.witnesses.of:
+        if source not in new.witnesses.of:
+            yield f"The witness at {source.url} with the key {source.key} is gone."
+    if old.witnesses.need != new.witnesses.need:
+        yield f"{new.witnesses.need} witnesses must have cosigned{_was(str(old.witnesses.need))}."
 
 
 def _timing_changes(old: Configuration, new: Configuration) -> Iterator[str]:

@@ -11,7 +11,7 @@ from interlock.errors import ConfigurationError
 from interlock.policy.cedar_files import read_cedar_files
 from interlock.policy.cedar_policy import Names
 from interlock.policy.checks import Parts, check_together
-from interlock.policy.configuration import Configuration
+from interlock.policy.configuration import Configuration, ConflictKind
 from interlock.policy.draft import Draft, Section
 from interlock.policy.mistakes import Mistakes
 from interlock.policy.nodes import Scalar, read_tree
@@ -19,6 +19,7 @@ from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
 from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
+from interlock.policy.read_policy import read_policy_approvals
 from interlock.policy.read_receivers import read_receivers
 from interlock.policy.read_recordings import read_own_recordings, read_recording_readers, read_retention
 from interlock.policy.read_repositories import read_forges, read_repositories
@@ -89,9 +90,11 @@ def load_configuration(
     retention = read_retention(draft, groups)
     forges = read_forges(draft, schemes)
     repositories = read_repositories(draft, chains, forges)
+    policy_approvals = read_policy_approvals(draft, groups)
     if (node := top.get("cedar")) is not None:
         read_text(draft, node, ("cedar",), "cedar")
-    check_together(draft, Parts(resources, people, contracts, roles, outside))
+    static = [frozenset(s.names) for s in separations if s.conflict is ConflictKind.STATIC]
+    check_together(draft, Parts(resources, people, contracts, roles, static, outside))
     names = Names(draft.declared("roles"), draft.declared("people"), draft.declared("resources"), groups)
     read_cedar_files(cedar, names, mistakes)
     mistakes.check()
@@ -122,6 +125,7 @@ def load_configuration(
         own_recordings=own_recordings,
         recording_readers=recording_readers,
         retention=retention,
+        policy_approvals=policy_approvals,
         cedar=dict(cedar),
         text=text,
         digest=digest_of(text, cedar),

@@ -1,10 +1,11 @@
 """The sections ``separations`` and ``chains``, read and checked for sense."""
 
 from interlock.domain.roles import ApprovalRule
-from interlock.policy.configuration import Chain, Claims, Separation, SeparationKind
+from interlock.policy.configuration import Chain, Claims, ConflictKind, Separation, SeparationKind
 from interlock.policy.draft import Draft, Path, Section, dangling, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
 from interlock.policy.nodes import Listing, Node, Scalar, Table
+from interlock.policy.read_risks import read_risk
 from interlock.policy.read_roles import read_takers
 from interlock.policy.scalars import is_name, read_count, read_list, read_name, read_text
 
@@ -31,16 +32,28 @@ def read_separations(draft: Draft) -> tuple[Separation, ...]:
         roles = tuple(name for path, name in items if not dangling(draft, path, "role", name, known))
         if len(items) < 2:
             draft.add(section.at("conflict"), f"conflict of {section.where} names one role", "a conflict needs two")
-        if len(roles) >= 2:
-            separations.append(Separation(SeparationKind.CONFLICT, roles))
+        kind, risk = _read_kind(section), read_risk(section)
+        if len(roles) >= 2 and kind is not None and risk is not None:
+            separations.append(Separation(SeparationKind.CONFLICT, roles, conflict=kind, risk=risk))
     _warn_of_repetition(draft, separations)
     return tuple(separations)
+
+
+def _read_kind(section: Section) -> ConflictKind | None:
+    node = section.get("kind")
+    if node is None:
+        return ConflictKind.STATIC
+    word = read_text(section.draft, node, section.at("kind"), f"kind of {section.where}")
+    words = [kind.value for kind in ConflictKind]
+    if word is not None and word not in words:
+        section.draft.add(section.at("kind"), f"kind of {section.where} is {shown(word)}", did_you_mean(word, words))
+    return ConflictKind(word) if word in words else None
 
 
 def _warn_of_repetition(draft: Draft, separations: list[Separation]) -> None:
     for number, separation in enumerate(separations):
         for other in separations[:number]:
-            if set(separation.names) <= set(other.names):
+            if separation.conflict is other.conflict and set(separation.names) <= set(other.names):
                 names = ", ".join(separation.names)
                 draft.warn(("separations",), f"the conflict of {names} is said twice", "leave one out")
 
@@ -78,7 +91,30 @@ def _read_chain(section: Section, name: str, groups: frozenset[str]) -> Chain | 
     _refuse_contradictions(section, separations)
     takers = _read_takers(section, duties, groups)
     claims, refuses = _read_claims(section, duties), _read_dead_ends(section)
-    return Chain(name, duties, tuple(separations), claims, takers, refuses)
+    return Chain(name, duties, tuple(separations), claims, takers, refuses, _read_duty_roles(section, duties))
+
+
+def _read_duty_roles(section: Section, duties: tuple[str, ...]) -> dict[str, str]:
+    """``roles: {deploy: deployer}``: who is lent the role for an artifact carries the duty over it."""
+    node = section.get("roles")
+    if node is None:
+        return {}
+    draft, path = section.draft, section.at("roles")
+    if not isinstance(node, Table):
+        draft.add(path, f"roles of {section.where} is no mapping", "write {deploy: NAME}")
+        return {}
+    roles: dict[str, str] = {}
+    for key, value in node.entries:
+        place = (*path, key.text)
+        name = read_text(draft, value, place, f"roles of {section.where}")
+        if dangling(draft, place, "duty", key.text, duties) or name is None:
+            continue
+        if dangling(draft, place, "role", name, draft.declared("roles")):
+            continue
+        if name in roles.values():
+            draft.add(place, f"{name} stands for two duties of {section.where}", "one role, one duty")
+        roles[key.text] = name
+    return roles
 
 
 def _read_sets(section: Section, key: str, kind: SeparationKind, duties: tuple[str, ...]) -> list[Separation]:

@@ -1,11 +1,12 @@
 """The section ``roles``, with the approval rules that lending and holding share."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from interlock.domain.actions import Action
 from interlock.domain.people import ADMINISTRATORS
 from interlock.domain.resources import Selector
-from interlock.domain.roles import ApprovalRule, Hold, Lending, Role
+from interlock.domain.roles import ApprovalRule, BreakGlass, Hold, Lending, Role
 from interlock.errors import Misuse
 from interlock.policy.draft import Draft, Path, Section, dangling, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
@@ -21,6 +22,9 @@ from interlock.policy.scalars import (
 
 _ACTIONS = {action.value: action for action in Action}
 _UNUSUAL = timedelta(days=31)
+LONGEST_GLASS = timedelta(hours=4)
+REVIEWERS = 2
+"""How many others must close the review of a broken glass."""
 _MOST_LABELS = 16
 """Each label of a selector nests the role's Cedar condition one level deeper, and Cedar's JSON has a bound on that."""
 
@@ -45,8 +49,10 @@ def _read_role(section: Section, name: str, groups: frozenset[str]) -> Role:
     lending = None
     if (node := section.need("lend", "write lend: {longest: 8h, approvals: [{from: {group: NAME}}]}")) is not None:
         lending = _read_lending(section, node, groups)
+    glass = None if (node := section.get("break_glass")) is None else _read_break_glass(section, node, groups)
     lost = None in (selector, allow, lending) or (hold is None) is not (section.get("hold") is None)
     lost = lost or (fence_rows is None) is not (section.get("fence") is None)
+    lost = lost or (glass is None) is not (section.get("break_glass") is None)
     if lost and not section.draft.mistakes.any:
         raise Misuse(f"a part of {section.where} was lost without a mistake")
     # With a mistake noted the load fails whatever stands here; these stand-ins let the other checks go on.
@@ -57,6 +63,7 @@ def _read_role(section: Section, name: str, groups: frozenset[str]) -> Role:
         lending or Lending(timedelta(hours=1), ()),
         hold,
         fence_rows,
+        glass,
     )
 
 
@@ -125,6 +132,27 @@ def _read_fence(section: Section, node: Node) -> int | None:
     inner = Section(section.draft, node, section.at("fence"), "roles.NAME.fence", f"fence of {section.where}")
     rows = inner.need("rows", "write fence: {rows: 100}")
     return None if rows is None else read_count(section.draft, rows, inner.at("rows"), f"rows of {inner.where}")
+
+
+def _read_break_glass(section: Section, node: Node, groups: frozenset[str]) -> BreakGlass | None:
+    """Who may take the role at once, for how long, who is told, and which two look at it afterwards."""
+    draft, path = section.draft, section.at("break_glass")
+    inner = Section(draft, node, path, "roles.NAME.break_glass", f"break_glass of {section.where}")
+    longest = None
+    if (value := inner.need("longest", "write how long at most, such as 30m")) is not None:
+        longest = read_duration(draft, value, inner.at("longest"), f"longest of {inner.where}")
+    if longest is not None and longest > LONGEST_GLASS:
+        draft.add(inner.at("longest"), f"longest of {inner.where} is more than 4h", "an emergency is short: write less")
+    found: dict[str, ApprovalRule | None] = {}
+    for key in ("by", "tell", "review"):
+        found[key] = None
+        if (value := inner.need(key, "write {group: NAME} or {people: [NAME]}")) is not None:
+            who = Section(draft, value, inner.at(key), "roles.NAME.break_glass.WHO", f"{key} of {inner.where}")
+            found[key] = read_takers(who, groups)
+    by, tell, review = found["by"], found["tell"], found["review"]
+    if longest is None or by is None or tell is None or review is None:
+        return None
+    return BreakGlass(longest, by, tell, replace(review, count=REVIEWERS))
 
 
 def _read_lending(section: Section, node: Node, groups: frozenset[str]) -> Lending | None:

@@ -19,6 +19,7 @@ from interlock.domain.event import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
@@ -54,6 +55,7 @@ Entity = (
     | RecordingKey
     | UpstreamAccount
     | LegalHold
+    | Proposal
 )
 
 
@@ -90,6 +92,9 @@ class Reading(Protocol):
     async def requests(
         self, *, state: str | None = None, person: str | None = None, limit: int = 200
     ) -> Sequence[Request]: ...
+    async def requests_about(self, artifact: str) -> Sequence[Request]:
+        """Those that were asked for one artifact, the oldest first."""
+
     async def approvals(self, request_id: str) -> Sequence[Approval]: ...
     async def grant(self, grant_id: str) -> Grant | None: ...
     async def grants(
@@ -99,6 +104,9 @@ class Reading(Protocol):
     async def logins(
         self, *, active_at: datetime | None = None, person: str | None = None, key: str | None = None
     ) -> Sequence[Login]: ...
+    async def signed_in(self, *, limit: int) -> Sequence[str]:
+        """Persons who have ever signed in, ``limit`` at most, sorted."""
+
     async def activity(self, session_id: str) -> Activity | None: ...
     async def activities(
         self, *, live: bool = False, person: str | None = None, before: Activity | None = None, limit: int = 200
@@ -110,6 +118,7 @@ class Reading(Protocol):
     async def gateway(self, key: str) -> GatewayIdentity | None: ...
     async def policy(self) -> PolicyText | None: ...
     async def policies(self, *, limit: int = 50) -> Sequence[PolicyText]: ...
+    async def proposal(self, request_id: str) -> Proposal | None: ...
     async def oauth_client(self, client_id: str) -> OauthClient | None: ...
     async def oauth_clients(self, *, owner: str | None = None) -> Sequence[OauthClient]: ...
     async def delegation(self, delegation_id: str) -> Delegation | None: ...

@@ -1,4 +1,5 @@
-"""The configuration's people, vendors, contracts and policy become the state's, when a control plane starts.
+"""A configuration's people, vendors, contracts and policy become the state's: when the very first control plane starts,
+and whenever a change that was proposed, proved and approved is activated.
 
 Holds to:
 
@@ -13,7 +14,9 @@ Holds to:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from interlock.domain.guard_events import PolicyActivated
 from interlock.domain.identity_events import IdentityLinked
 from interlock.domain.people import Contract, Person
 from interlock.domain.provisioning import USER
@@ -22,7 +25,6 @@ from interlock.domain.rights_events import (
     ContractChanged,
     PersonAdded,
     PersonChanged,
-    PolicyActivated,
     VendorAdded,
 )
 from interlock.domain.snapshot import PolicyText
@@ -44,15 +46,28 @@ class Applied:
     not_revived: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """Who puts a policy into effect, by which approved request (none at a start), and whether alone."""
+
+    by: str = SYSTEM
+    request: str = ""
+    alone: bool = False
+
+
+AT_START = Activation()
+
+
 async def apply_configuration(desk: Desk) -> Applied:
-    """Make ``desk.configuration`` the active one."""
+    """Make ``desk.configuration`` the active one, whatever was."""
     try:
-        return await _apply(desk)
-    except _NothingNewError as nothing:
+        async with desk.ending(SYSTEM) as work:
+            return await apply_or_nothing(work, desk.configuration, desk.clock.now())
+    except NothingNewError as nothing:
         return nothing.applied
 
 
-class _NothingNewError(Exception):
+class NothingNewError(Exception):
     """The state says all of it already: there is nothing to commit."""
 
     def __init__(self, applied: Applied) -> None:
@@ -60,27 +75,33 @@ class _NothingNewError(Exception):
         self.applied = applied
 
 
-async def _apply(desk: Desk) -> Applied:
-    configuration = desk.configuration
-    async with desk.ending(SYSTEM) as work:
-        endings = Endings(work, by=SYSTEM, reason="gone from the configuration", at=desk.clock.now())
-        news = [
-            await _vendors(work, configuration),
-            await _people(work, configuration, endings),
-            await _identities(work, configuration),
-            await _contracts(work, configuration, endings),
-        ]
-        activated, policy = await _activate(work, configuration)
-        await _end_what_fell(desk, work, endings)
-        applied = Applied(
-            changed=any(news) or activated or bool(endings.ended),
-            policy=policy,
-            ended=tuple(item for item, _ in endings.ended),
-            not_revived=await _not_revived(work, configuration),
-        )
-        if not applied.changed:
-            raise _NothingNewError(applied)
-        return applied
+async def apply_or_nothing(work: UnitOfWork, configuration: Configuration, at: datetime) -> Applied:
+    """Put ``configuration`` into effect at a start. Raises NothingNewError when it is in effect."""
+    applied = await put_into_effect(work, configuration, at, AT_START)
+    if not applied.changed:
+        raise NothingNewError(applied)
+    return applied
+
+
+async def put_into_effect(
+    work: UnitOfWork, configuration: Configuration, at: datetime, activation: Activation
+) -> Applied:
+    """``configuration`` in the unit of work's state, with everything that ends by it. The lock of decisions is held."""
+    endings = Endings(work, by=activation.by, reason="gone from the configuration", at=at)
+    news = [
+        await _vendors(work, configuration),
+        await _people(work, configuration, endings),
+        await _identities(work, configuration),
+        await _contracts(work, configuration, endings),
+    ]
+    activated, policy = await _activate(work, configuration, activation)
+    await _end_what_fell(configuration, work, endings)
+    return Applied(
+        changed=any(news) or activated or bool(endings.ended),
+        policy=policy,
+        ended=tuple(item for item, _ in endings.ended),
+        not_revived=await _not_revived(work, configuration),
+    )
 
 
 async def _vendors(work: UnitOfWork, configuration: Configuration) -> bool:
@@ -167,27 +188,35 @@ async def _lived(work: UnitOfWork, before: Contract, said: Contract) -> Contract
     )
 
 
-async def _activate(work: UnitOfWork, configuration: Configuration) -> tuple[bool, PolicyText]:
+async def _activate(work: UnitOfWork, configuration: Configuration, activation: Activation) -> tuple[bool, PolicyText]:
     active = await work.policy()
     if active is not None and active.digest == configuration.digest:
         return False, active
     version = active.version + 1 if active is not None else 1
     policy = PolicyText(version, configuration.digest, configuration.text, configuration.cedar)
     await work.save(policy)
-    work.record(PolicyActivated(version=version, digest=configuration.digest))
+    work.record(
+        PolicyActivated(
+            version=version,
+            digest=configuration.digest,
+            request=activation.request,
+            by=activation.by,
+            alone=activation.alone,
+        )
+    )
     return True, policy
 
 
-async def _end_what_fell(desk: Desk, work: UnitOfWork, endings: Endings) -> None:
+async def _end_what_fell(configuration: Configuration, work: UnitOfWork, endings: Endings) -> None:
     """The grants and logins that the people, contracts and roles of now would no longer carry."""
     people = {person.name: person for person in await work.people()}
     contracts = {contract.name: contract for contract in await work.contracts()}
     for grant in await work.grants(active_at=endings.at, limit=MANY):
-        why = why_grant_fell(grant, people, contracts, desk.configuration, endings.at)
+        why = why_grant_fell(grant, people, contracts, configuration, endings.at)
         if why is None:
             asked = await work.request(grant.request)
             lent = None if asked is None else asked.content.get("lends")
-            why = why_wider(desk.configuration.roles[grant.role], lent)
+            why = why_wider(configuration.roles[grant.role], lent)
         if why is not None:
             await endings.because(why).grant(grant)
     await endings.because("no running contract covers the person").stranded_logins()

@@ -49,12 +49,14 @@ class Credentials:
     vaults: Mapping[str, Vault]
     accounts: AccountSecrets | None = None
 
-    async def fetch_all(self) -> dict[str, UpstreamCredential]:
+    async def fetch_all(self, resources: Mapping[str, Resource] | None = None) -> dict[str, UpstreamCredential]:
         """The credentials by resource, without those that cannot be fetched now. Never raises for one of them.
 
-        That of a resource with an account for each person is no gateway's: with it accounts are made.
+        That of a resource with an account for each person is no gateway's: with it accounts are made. ``resources`` are
+        those of the policy that is active now, where it may have changed.
         """
-        shared = [resource for resource in self.resources.values() if not resource.personal]
+        known = self.resources if resources is None else resources
+        shared = [resource for resource in known.values() if not resource.personal]
         sources = {r.name: r.credential for r in shared if r.credential is not None}
         fetched = await asyncio.gather(*(self._fetch_or_tell(name, source) for name, source in sources.items()))
         return {name: one for name, one in zip(sources, fetched, strict=True) if one is not None}

@@ -8,7 +8,7 @@ Holds to:
 """
 
 from interlock.domain.approving import No
-from interlock.domain.grants import Request, RequestState
+from interlock.domain.grants import Request, RequestKind, RequestState
 from interlock.errors import Refusal
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -27,6 +27,12 @@ async def deny_request(desk: Desk, *, by: str, request_id: str, reason: str) -> 
         if request.person == by:
             raise Refusal(
                 "self-denial", "This is your own request.", f"Take it back with `interlock withdraw {request.id}`."
+            )
+        if request.kind is RequestKind.REVIEW:
+            raise Refusal(
+                "review-stays",
+                f"{request.id} is a review: it is closed by two who have looked, and not by a no.",
+                f"Say yes when you have: interlock approve {request.id}",
             )
         case = await open_case(desk, work, request, now)
         answer = case.may_approve(person)

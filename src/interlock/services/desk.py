@@ -8,12 +8,12 @@ people; what machines do often (passwords for connections, session reports) take
 INVARIANT: the time is read after the lock was taken. A moment read before a wait would be too early at every edge.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from interlock.domain.snapshot import PolicyText
-from interlock.errors import Failure
+from interlock.errors import ConfigurationError, Failure
 from interlock.policy.configuration import Configuration
 from interlock.ports.clock import Clock
 from interlock.ports.state import Reading, State, UnitOfWork
@@ -22,19 +22,25 @@ SYSTEM = "system"
 """The actor of what nobody in particular did, such as the passing of time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Desk:
-    """The ports and the active configuration that the use cases take."""
+    """The ports and the active configuration that the use cases take.
+
+    ``configuration`` is replaced, whole, when a change of the policy was activated, here or by another control plane:
+    whoever decides reads it inside the unit of work that decides. ``read_policy`` understands a policy's text; without
+    it a desk works with the configuration that it began with, and with no other.
+    """
 
     state: State
     clock: Clock
     configuration: Configuration
+    read_policy: Callable[[PolicyText], Configuration] | None = None
 
     @asynccontextmanager
     async def deciding(self, actor: str) -> AsyncIterator[UnitOfWork]:
         """A unit of work that may give something: alone, and only under the policy that is active.
 
-        Raises Failure when another control plane has activated a policy that this one does not run.
+        Raises Failure when another control plane has activated a policy that this one cannot read.
         """
         async with self.ending(actor) as work:
             await self.check_policy(work)
@@ -48,9 +54,32 @@ class Desk:
             yield work
 
     async def check_policy(self, reading: Reading) -> None:
+        """Make sure that ``configuration`` is that of the active policy. Raises Failure when it cannot be."""
         policy = await reading.policy()
-        if policy is None or policy.digest != self.configuration.digest:
+        if policy is None:
+            raise Failure("No policy is active yet.", "Start the control plane with an interlock.yaml.")
+        if policy.digest != self.configuration.digest:
+            self.adopt(policy)
+
+    def adopt(self, policy: PolicyText) -> None:
+        """Work with ``policy``, which is the active one, from now on. Raises Failure when it cannot be read."""
+        if policy.digest == self.configuration.digest:
+            return
+        if self.read_policy is None:
             raise Failure(
                 "The active policy is not the one that this control plane was started with.",
                 "Start it again with the active interlock.yaml.",
             )
+        try:
+            configuration = self.read_policy(policy)
+        except ConfigurationError as error:
+            raise Failure(
+                f"The active policy (version {policy.version}) cannot be read by this control plane: {error.sentence}",
+                "Start the version of Interlock that activated it.",
+            ) from error
+        if configuration.digest != policy.digest:
+            raise Failure(
+                f"The active policy (version {policy.version}) is not what its digest says.",
+                "Type: interlock ledger verify",
+            )
+        self.configuration = configuration

@@ -13,25 +13,29 @@ Holds to:
   voids the later ones, each with its entry in the ledger
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from interlock.domain.duties import ARTIFACT_KINDS, Duty, read_artifact
+from interlock.domain.duties import Duty
 from interlock.domain.people import Person
 from interlock.domain.work_events import DutyDone, DutyTaken, DutyVoided
 from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain
-from interlock.ports.state import Reading, UnitOfWork
-from interlock.proof.carrying import Standing, blamed, describe
-from interlock.proof.model import Member
+from interlock.ports.state import UnitOfWork
+from interlock.proof.carrying import Standing
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.ids import new_id
-from interlock.services.proof_model import duties_of
+from interlock.services.separating import (
+    artifact_of,
+    carried_over,
+    refuse_conflicts,
+    refuse_unfit,
+    standing_of,
+    who_could,
+)
 from interlock.services.workloads import Acting, acting_as
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,15 @@ class Taken:
 
 async def take_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact: str) -> Taken:
     """Raises Refusal (``separated``, ``out-of-order``, ``not-your-duty``, ``dead-end`` …) or NotFound."""
-    known = _chain(desk, chain, duty)
-    name = _artifact(artifact)
+    name = artifact_of(artifact)
     async with desk.state.reading() as reading:
         carrier = await acting_as(desk, reading, acting, desk.clock.now())
     async with desk.deciding(f"workload:{acting.workload}" if acting.workload else carrier) as work:
         now = desk.clock.now()
+        known = _chain(desk, chain, duty)
         person = await acting_person(work, await acting_as(desk, work, acting, now))
-        history = [past for past in await work.duties(chain, name) if past.carried]
+        history = await carried_over(work, known, name)
+        await refuse_conflicts(desk, work, person, known.roles.get(duty), name, now)
         standing = await standing_of(work, known, now)
         _refuse_order(known, duty, person, history)
         warning = _judge(standing, known, duty, person, history)
@@ -63,12 +68,12 @@ async def take_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifa
 
 async def do_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact: str, content: str) -> Sequence[Duty]:
     """The duty, done on ``content``, and those that are voided by it. Raises Refusal or NotFound."""
-    known = _chain(desk, chain, duty)
-    name, content = _artifact(artifact), _content(content)
+    name, content = artifact_of(artifact), _content(content)
     async with desk.state.reading() as reading:
         carrier = await acting_as(desk, reading, acting, desk.clock.now())
     async with desk.deciding(f"workload:{acting.workload}" if acting.workload else carrier) as work:
         now = desk.clock.now()
+        known = _chain(desk, chain, duty)
         person = await acting_person(work, await acting_as(desk, work, acting, now))
         history = [past for past in await work.duties(chain, name) if past.carried]
         own = next((past for past in history if past.duty == duty), None)
@@ -79,8 +84,9 @@ async def do_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact
                 f"Take it first: interlock duty take {chain} {duty} --artifact {name}",
             )
         # What gave the duty to them may have changed since they took it.
-        others = [past for past in history if past is not own]
-        _refuse_unfit(await standing_of(work, known, now), known, duty, person, others)
+        others = [past for past in await carried_over(work, known, name) if past.duty != duty]
+        await refuse_conflicts(desk, work, person, known.roles.get(duty), name, now)
+        refuse_unfit(await standing_of(work, known, now), known, duty, person, others)
         _refuse_other_content(known, duty, history, content)
         done = replace(own, content=content, done_at=now)
         await work.save(done)
@@ -94,7 +100,7 @@ async def do_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact
 async def list_duties(desk: Desk, *, person: str, chain: str, artifact: str) -> Sequence[Duty]:
     """The history of an artifact in a chain, the voided duties among it, in its order. Employees see it, and who is
     part of it; to others there is none."""
-    name = _artifact(artifact)
+    name = artifact_of(artifact)
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
         history = await reading.duties(chain, name)
@@ -115,23 +121,6 @@ def _chain(desk: Desk, chain: str, duty: str) -> Chain:
     return known
 
 
-def _artifact(text: str) -> str:
-    artifact = read_artifact(text)
-    if artifact is not None and artifact.kind == "git":
-        raise Refusal(
-            "nothing-to-take",
-            "A duty on a commit is not taken first: it is done, and then said to be, signed.",
-            f"Type: interlock duty done CHAIN DUTY --artifact {artifact}",
-        )
-    if artifact is None:
-        raise Refusal(
-            "bad-artifact",
-            f"An artifact is named by its kind and its name there, and {text[:80]!r} is not.",
-            f"Write KIND:NAME with one of {', '.join(ARTIFACT_KINDS)}; a commit by its full hash.",
-        )
-    return str(artifact)
-
-
 def _content(text: str) -> str:
     if not text or len(text) > 200 or not text.isprintable() or " " in text:
         raise Refusal(
@@ -140,17 +129,6 @@ def _content(text: str) -> str:
             "Give it with --content, such as --content sha256:….",
         )
     return text
-
-
-async def standing_of(reading: Reading, chain: Chain, now: datetime) -> Standing:
-    """The chain with whoever could carry something of it at ``now``."""
-    contracts = await reading.contracts()
-    people = {person.name: person for person in await reading.people() if person.active}
-    members = {
-        name: Member(p.vendor, p.is_employee or any(c.covers(p) and c.running(now) for c in contracts))
-        for name, p in people.items()
-    }
-    return Standing(duties_of(chain), members, {name: person.groups for name, person in people.items()})
 
 
 def _refuse_order(chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> None:
@@ -171,48 +149,16 @@ def _refuse_order(chain: Chain, duty: str, person: Person, history: Sequence[Dut
         )
 
 
-def _refuse_unfit(
-    standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]
-) -> dict[str, str]:
-    """Who carries what besides; refused when the duty belongs in another person's hands than ``person``'s."""
-    carried = {past.duty: past.person for past in history}
-    if not standing.may_carry(person.name, duty):
-        raise Refusal(
-            "not-your-duty", f"{person.name} may not carry {duty} of {chain.name}.", _who(standing, carried, duty)
-        )
-    broken = standing.broken(carried, duty, person.name)
-    if broken is not None:
-        earlier = blamed(broken, standing.chain, carried, duty)
-        act = next((_tell(past) for past in history if past.duty == earlier), "")
-        raise Refusal(
-            "separated",
-            f"{person.name} may not carry {duty}: in the chain {chain.name} {describe(broken)}.{act}",
-            _who(standing, carried, duty),
-        )
-    return carried
-
-
 def _judge(standing: Standing, chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> str:
     """The warning of the look-ahead, empty when there is nothing to warn of."""
-    carried = _refuse_unfit(standing, chain, duty, person, history)
+    carried = refuse_unfit(standing, chain, duty, person, history)
     if standing.ahead.finishes({**carried, duty: person.name}):
         return ""
     sentence = f"With {person.name} as {duty} no way was found in which the chain {chain.name} could be finished."
-    remedy = _who(standing, carried, duty)
+    remedy = who_could(standing, carried, duty)
     if chain.refuses_dead_ends:
         raise Refusal("dead-end", sentence, remedy)
     return f"{sentence} {remedy}"
-
-
-def _tell(past: Duty) -> str:
-    moment = past.done_at or past.taken_at
-    return f" {past.person} {'did' if past.done else 'took'} {past.duty} on {moment:%Y-%m-%d %H:%M} UTC."
-
-
-def _who(standing: Standing, carried: Mapping[str, str], duty: str) -> str:
-    names = standing.instead(carried, duty)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"Who could: {', '.join(names[:_SHOWN]) or 'nobody at this moment'}{more}."
 
 
 def _refuse_other_content(chain: Chain, duty: str, history: Sequence[Duty], content: str) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from interlock.domain.event import Event
-from interlock.domain.grants import Grant, Login, Request, RequestState
+from interlock.domain.grants import Grant, Login, Request, RequestKind, RequestState
 from interlock.domain.identity_events import ClientEnded, DelegationEnded, LoginEnded, PasskeyEnded
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Person
@@ -79,7 +79,9 @@ class Endings:
         for agent in await self.work.oauth_clients(owner=person.name):
             await self.client(agent)
         for request in await self.work.requests(state=RequestState.OPEN, person=person.name, limit=MANY):
-            await self.request(request, RequestState.WITHDRAWN)
+            # What was done under a broken glass has to be looked at, whoever has left meanwhile.
+            if request.kind is not RequestKind.REVIEW:
+                await self.request(request, RequestState.WITHDRAWN)
         await self._void_approvals(person)
         for contract in await self.work.contracts():
             if contract.sponsor == person.name:
@@ -107,7 +109,7 @@ class Endings:
             if grant.contract == contract.name:
                 await self.grant(grant)
         for request in await self.work.requests(state=RequestState.OPEN, limit=MANY):
-            if request.content.get("contract") == contract.name:
+            if request.content.get("contract") == contract.name and request.kind is not RequestKind.REVIEW:
                 await self.request(request, RequestState.WITHDRAWN)
         await self.stranded_logins()
 
@@ -178,7 +180,9 @@ class Endings:
     async def _void_approvals(self, person: Person) -> None:
         for state in (RequestState.OPEN, RequestState.APPROVED):
             for request in await self.work.requests(state=state, limit=MANY):
-                if request.expires_at <= self.at or (state is RequestState.APPROVED and request.session is None):
+                used_later = request.kind in (RequestKind.STATEMENT, RequestKind.POLICY)
+                over = state is RequestState.APPROVED and not used_later
+                if request.expires_at <= self.at or over:
                     continue
                 for approval in await self.work.approvals(request.id):
                     if approval.person == person.name:

@@ -12,7 +12,8 @@ Holds to:
   One that cannot be fetched at first is left out, so that its resource cannot be opened, and one that cannot be
   fetched any more stays as it was last known
 * while something that must be told what happens is not (``outflow``), gateways are stopped
-* a control plane whose policy is no longer the active one ends its feeds
+* a policy that was activated, here or by another control plane, is told at once, with the secrets of its resources
+  right after it. Where this control plane cannot read it, or the lease changed, the feeds end, and begin anew
 """
 
 import asyncio
@@ -112,10 +113,14 @@ class _Follower:
         self._told = 0
         """The version of the last snapshot or change that was told: what concerns no gateway is not."""
         self._translation = Translation((), credentials.accounts)
-        self._lease_s = desk.configuration.timing.lease.total_seconds()
+        self._digest = ""
+        """Of the policy whose secrets were told."""
+        self._lease_s = 0.0
 
     async def start(self) -> Message:
-        self._secrets = await self._credentials.fetch_all()
+        async with self._desk.state.reading() as reading:
+            await self._desk.check_policy(reading)
+        self._secrets = await self._fetch()
         async with self._desk.state.reading() as reading:
             await self._desk.check_policy(reading)
             snapshot = await take_snapshot(self._desk, reading, self._secrets, self._credentials.accounts)
@@ -123,6 +128,8 @@ class _Follower:
         self._translation = Translation(snapshot.alarms, self._credentials.accounts)
         self._stopped = self._outflow.why_stopped
         plain = to_plain(snapshot)
+        self._digest = snapshot.policy.digest
+        self._lease_s = self._desk.configuration.timing.lease.total_seconds()
         return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": plain, "stopped": self._stopped}
 
     async def messages(self) -> AsyncGenerator[Message, None]:
@@ -142,6 +149,11 @@ class _Follower:
                         yield {"type": "stop", "why": self._stopped} if self._stopped else {"type": "go"}
                 if coming.done():
                     message = self._changed(*coming.result())
+                    if self._digest != self._desk.configuration.digest:
+                        # Another policy may have other resources: their secrets are fetched now.
+                        self._digest = self._desk.configuration.digest
+                        fetching.cancel()
+                        fetching = asyncio.ensure_future(self._fetch())
                     coming = asyncio.ensure_future(_next(changes))
                     if message is not None:
                         yield self._following(message)
@@ -163,12 +175,13 @@ class _Follower:
 
     def _changed(self, version: int, entities: Sequence[Entity]) -> Message | None:
         self._version = version
-        digest = self._desk.configuration.digest
-        if any(isinstance(entity, PolicyText) and entity.digest != digest for entity in entities):
-            raise Failure(
-                "Another control plane activated another policy.",
-                "Start this one again with the active interlock.yaml.",
-            )
+        newest = max(
+            (entity for entity in entities if isinstance(entity, PolicyText)), key=lambda p: p.version, default=None
+        )
+        if newest is not None:
+            self._desk.adopt(newest)
+            if self._desk.configuration.timing.lease.total_seconds() != self._lease_s:
+                raise Failure("The lease has changed.", "The gateways follow anew by themselves.")
         return self._translation.message(version, self._desk.clock.now(), entities)
 
     def _following(self, change: Message) -> Message:
@@ -180,12 +193,17 @@ class _Follower:
         async with self._desk.state.reading() as reading:
             return await reading.ledger_head() <= self._version
 
+    async def _fetch(self) -> dict[str, UpstreamCredential]:
+        return await self._credentials.fetch_all(self._desk.configuration.resources)
+
     async def _fetch_later(self) -> dict[str, UpstreamCredential]:
         await asyncio.sleep(_REFRESH_S)
-        return await self._credentials.fetch_all()
+        return await self._fetch()
 
     def _fetched(self, fresh: dict[str, UpstreamCredential]) -> Message | None:
-        before, self._secrets = self._secrets, {**self._secrets, **fresh}
+        resources = self._desk.configuration.resources
+        kept = {name: secret for name, secret in self._secrets.items() if name in resources}
+        before, self._secrets = self._secrets, {**kept, **fresh}
         return credentials_message(self._version, self._desk.clock.now(), before, self._secrets)
 
 

@@ -21,6 +21,7 @@ from datetime import datetime
 
 from interlock.domain.approving import No, Tally
 from interlock.domain.grants import Approval, Grant, Login, Request, RequestKind, RequestState
+from interlock.domain.people import Contract
 from interlock.domain.requesting import Wish
 from interlock.domain.rights_events import ApprovalGiven, GrantStarted
 from interlock.errors import Misuse, Refusal
@@ -36,6 +37,7 @@ from interlock.services.lends import lends_of
 from interlock.services.logins import active_login, check_presence
 from interlock.services.open_request import contract_of, refuse_hopeless
 from interlock.services.requests import locate_open
+from interlock.services.separating import refuse_separated
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ async def give_approval(
         await acting_person(work, login.person)
         request = await locate_open(work, request_id, now)
         case = await open_case(desk, work, request, now)
-        await _refuse_judge(work, case, login, digest)
+        await _refuse_judge(desk, work, case, login, digest)
         present_at = signed_at or await _presence(desk, work, login, request)
         approval = Approval(request.id, login.person, digest, now, present_at)
         await work.save(approval)
@@ -83,7 +85,7 @@ async def _presence(desk: Desk, work: UnitOfWork, login: Login, request: Request
     return check_presence(login, desk.clock.now(), desk.configuration.timing.presence)
 
 
-async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str) -> None:
+async def _refuse_judge(desk: Desk, work: UnitOfWork, case: Case, login: Login, digest: str) -> None:
     request = case.request
     answer = case.may_approve(case.people[login.person])
     if isinstance(answer, No):
@@ -95,6 +97,17 @@ async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str)
             "Approve from your own machine, with your own key.",
         )
     _refuse_changed_role(case)
+    if request.kind is RequestKind.GRANT:
+        asker = case.people[request.person]
+        await refuse_separated(desk, work, asker, request.role, request.artifact, case.at, own=request.id)
+    if request.kind is RequestKind.POLICY and request.content.get("base") != desk.configuration.digest:
+        raise Refusal(
+            "base-changed",
+            f"Another policy was activated since {request.id} was proposed.",
+            f"{request.person} has to propose the change again.",
+        )
+    if request.kind is RequestKind.REVIEW:
+        await _refuse_early_review(work, request, case.at)
     if digest != request.digest:
         raise Refusal(
             "stale-digest",
@@ -107,6 +120,17 @@ async def _refuse_judge(work: UnitOfWork, case: Case, login: Login, digest: str)
             f"You have approved {request.id} already; one person counts once.",
             f"Others who may: {', '.join(case.judges()) or 'nobody'}.",
         )
+
+
+async def _refuse_early_review(work: UnitOfWork, request: Request, now: datetime) -> None:
+    """What is still going on has not been looked at."""
+    for grant in await work.grants(active_at=now, person=request.person):
+        if grant.request == request.id:
+            raise Refusal(
+                "not-over",
+                f"{request.person} still has {grant.role} on {grant.resource}, until {grant.ends_at:%H:%M:%S} UTC.",
+                f"Look at it when it is over, or end it: interlock end {grant.id}",
+            )
 
 
 def _refuse_changed_role(case: Case) -> None:
@@ -127,7 +151,7 @@ async def _activate(desk: Desk, work: UnitOfWork, case: Case, tally: Tally, logi
         grant = await _start_grant(desk, work, request, now)
     elif request.kind in retention.KINDS:
         await retention.carry_out(desk, work, request, now, login.person)
-    else:
+    elif request.kind is RequestKind.STATEMENT:
         await refuse_dead_session(work, request, now)
     endings = Endings(work, by=login.person, reason="the last approval that was needed", at=now)
     return Approved(await endings.request(request, RequestState.APPROVED), tally, grant)
@@ -140,10 +164,17 @@ async def _start_grant(desk: Desk, work: UnitOfWork, request: Request, now: date
     ends_at = now + request.duration
     if contract is not None:
         ends_at = min(ends_at, contract.end)
+    # What keeps duties and roles apart was asked of this very moment with the approval that is the last.
     await refuse_hopeless(desk, work, Wish(request.person, request.resource, request.role, ends_at - now), now)
-    grant_id = await _unused_grant_id(work)
+    return await lend(work, request, now, ends_at, contract)
+
+
+async def lend(
+    work: UnitOfWork, request: Request, now: datetime, ends_at: datetime, contract: Contract | None
+) -> Grant:
+    """The grant that ``request`` asked for, begun. Whoever calls has judged it."""
     grant = Grant(
-        id=grant_id,
+        id=await _unused_grant_id(work),
         request=request.id,
         person=request.person,
         role=request.role,
@@ -164,7 +195,6 @@ async def _start_grant(desk: Desk, work: UnitOfWork, request: Request, now: date
             key=grant.key,
             starts_at=grant.starts_at,
             ends_at=grant.ends_at,
-            contract=grant.contract,
         )
     )
     return grant

@@ -23,10 +23,11 @@ from interlock.ports.control import HoldOpened, HoldOpening
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
-from interlock.services.holding import refuse_dead_session
+from interlock.services.holding import grants_of, refuse_dead_session
 from interlock.services.judging import describe_judges
 from interlock.services.open_request import unused_request_id
 from interlock.services.requests import digest_of
+from interlock.services.separating import refuse_session_conflicts
 
 _LATEST = 200
 
@@ -55,6 +56,7 @@ async def _open(desk: Desk, gateway: str, opening: HoldOpening) -> HoldOpened:
         rules = _rules(desk, opening)
         request = await _compose(desk, work, opening, activity, rules, now)
         await refuse_dead_session(work, request, now)
+        await refuse_session_conflicts(desk, work, person, await grants_of(work, activity))
         ask = Ask(person, frozenset(opening.roles))
         who = describe_judges(ask, rules, await work.people(), await work.contracts(), now)
         known = await _same_hold(work, request)

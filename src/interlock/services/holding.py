@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from interlock.domain.grants import Activity, Request
+from interlock.domain.grants import Activity, Grant, Request
 from interlock.errors import Refusal
 from interlock.ports.state import Reading
 
@@ -29,3 +29,9 @@ async def refuse_dead_session(reading: Reading, request: Request, now: datetime)
 
 def _over(request: Request, why: str) -> Refusal:
     return Refusal("session-over", f"{request.id} can no longer run: {why}.", "Connect and send the statement again.")
+
+
+async def grants_of(reading: Reading, activity: Activity) -> list[Grant]:
+    """The grants on which a session rests."""
+    found = [await reading.grant(grant_id) for grant_id in activity.grants]
+    return [grant for grant in found if grant is not None]

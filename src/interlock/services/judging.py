@@ -26,6 +26,7 @@ from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk
+from interlock.services.ending_rights import is_administrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ async def open_cases(desk: Desk, reading: Reading, requests: Iterable[Request], 
             request=request,
             ask=Ask(people[request.person], roles_of(request)),
             role_now=desk.configuration.roles.get(request.role),
-            rules_now=_rules_now(desk.configuration, request),
+            rules_now=_rules_now(desk.configuration, request, people.values()),
             people=people,
             contracts=contracts,
             at=at,
@@ -103,14 +104,32 @@ def recorded_in(request: Request) -> frozenset[str]:
 
 def roles_of(request: Request) -> frozenset[str]:
     """The roles that a request is about: one for a grant, those that ask for the hold for a statement."""
+    if request.kind is RequestKind.POLICY:
+        return frozenset()
     roles = request.content.get("roles")
     if request.kind is RequestKind.STATEMENT and isinstance(roles, list):
         return frozenset(str(role) for role in roles)
     return frozenset({request.role})
 
 
-def _rules_now(configuration: Configuration, request: Request) -> tuple[ApprovalRule, ...]:
-    """The rules of the active policy; none, which nobody can meet, when it no longer has one of the roles."""
+def rules_for_policy(configuration: Configuration, people: Iterable[Person]) -> tuple[ApprovalRule, ...]:
+    """Who approves a change of the policy: as it says itself, else one of the employees among the administrators."""
+    if configuration.policy_approvals:
+        return configuration.policy_approvals
+    names = frozenset(p.name for p in people if p.is_employee and is_administrator(p))
+    return (ApprovalRule(1, people=names),) if names else ()
+
+
+def _rules_now(configuration: Configuration, request: Request, people: Iterable[Person]) -> tuple[ApprovalRule, ...]:
+    """The rules of the active policy; none, which nobody can meet, when it no longer has one of the roles.
+
+    A review goes on by the rule it was opened with when the role, or its glass, is gone: it has to be closed anyway.
+    """
+    if request.kind is RequestKind.POLICY:
+        return rules_for_policy(configuration, people)
+    if request.kind is RequestKind.REVIEW:
+        role = configuration.roles.get(request.role)
+        return request.rules if role is None or role.break_glass is None else (role.break_glass.review,)
     if request.kind in (RequestKind.DELETION, RequestKind.LIFTING):
         return configuration.retention.approvals
     roles = [configuration.roles.get(name) for name in sorted(roles_of(request))]

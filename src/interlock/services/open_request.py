@@ -4,6 +4,7 @@ Holds to:
 
 * it is asked in an active login of an active person, and bound to that login's key: only that key will use the grant
 * it is refused at once, with every reason, when no approval could make it right (``domain.requesting``)
+* what keeps duties and roles apart is asked here, at each approval and when the grant begins (``separating``)
 * who waits for the same thing already does not ask twice, and nobody keeps more than twenty requests open
 * the content that approvers decide on is fixed here, with the rules it is decided under; its digest binds each approval
 * it stays open for ``timing.request`` and not a moment longer
@@ -17,6 +18,7 @@ from interlock.domain.people import Contract
 from interlock.domain.requesting import Circumstances, Wish, contract_for, refuse_at_once
 from interlock.domain.rights_events import RequestOpened
 from interlock.errors import Refusal
+from interlock.policy.configuration import ConflictKind
 from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -24,6 +26,7 @@ from interlock.services.ids import new_id
 from interlock.services.lends import lends_of
 from interlock.services.logins import active_login
 from interlock.services.requests import check_reason, digest_of
+from interlock.services.separating import artifact_of, refuse_separated
 
 OPEN_AT_MOST = 20
 """How many requests one person may have open: more would only hide one among them."""
@@ -38,6 +41,7 @@ async def open_request(
     duration: timedelta,
     reason: str,
     deploys: str = "",
+    artifact: str = "",
 ) -> Request:
     """The open request. Raises Refusal with the code of the first reason against it, and the sentences of all.
 
@@ -47,6 +51,7 @@ async def open_request(
     if not deploys:
         _refuse_past_gate(desk, resource, role)
     reason = check_reason(reason)
+    artifact = artifact_of(artifact) if artifact else ""
     if duration % timedelta(seconds=1):
         raise Refusal("bad-duration", "A grant lasts whole seconds.", "Ask for a time such as 90m or 2h.")
     async with desk.state.reading() as reading:
@@ -54,11 +59,12 @@ async def open_request(
     async with desk.deciding(actor) as work:
         now = desk.clock.now()
         login = await active_login(work, login_id, now)
-        await acting_person(work, login.person)
+        person = await acting_person(work, login.person)
         wish = Wish(login.person, resource, role, duration)
         await refuse_hopeless(desk, work, wish, now)
-        await _refuse_crowd(work, wish, login, now)
-        request = await _compose(desk, work, wish, login, reason, now, deploys)
+        await refuse_separated(desk, work, person, role, artifact, now)
+        await _refuse_crowd(work, wish, login, artifact, now)
+        request = await _compose(desk, work, wish, login, reason, artifact, now, deploys)
         await work.save(request)
         work.record(
             RequestOpened(
@@ -83,14 +89,14 @@ async def circumstances(desk: Desk, reading: Reading, person: str, now: datetime
         resources=desk.configuration.resources,
         roles=desk.configuration.roles,
         contracts=await reading.contracts(),
-        conflicts=desk.configuration.conflicts,
+        conflicts=desk.configuration.conflicts_for(ConflictKind.STATIC, person, now),
         grants=await reading.grants(active_at=now, person=person),
     )
 
 
-async def refuse_hopeless(desk: Desk, reading: Reading, wish: Wish, now: datetime) -> None:
+async def refuse_hopeless(desk: Desk, reading: Reading, wish: Wish, now: datetime, *, emergency: bool = False) -> None:
     """Raises Refusal with the code of the first reason against ``wish``, and the sentences of all."""
-    noes = refuse_at_once(wish, await circumstances(desk, reading, wish.person, now))
+    noes = refuse_at_once(wish, await circumstances(desk, reading, wish.person, now), emergency=emergency)
     if noes:
         remedies = dict.fromkeys(no.remedy for no in noes if no.remedy)
         raise Refusal(noes[0].code, " ".join(no.reason for no in noes), " ".join(remedies))
@@ -104,14 +110,15 @@ async def contract_of(reading: Reading, person: str, role: str, now: datetime) -
     return contract_for(holder, role, await reading.contracts(), now)
 
 
-async def _refuse_crowd(work: UnitOfWork, wish: Wish, login: Login, now: datetime) -> None:
+async def _refuse_crowd(work: UnitOfWork, wish: Wish, login: Login, artifact: str, now: datetime) -> None:
     waiting = [
         request
         for request in await work.requests(state=RequestState.OPEN, person=wish.person, limit=1000)
         if request.kind is RequestKind.GRANT and now < request.expires_at
     ]
     for request in waiting:
-        if (request.resource, request.role, request.key) == (wish.resource, wish.role, login.key):
+        same = (request.resource, request.role, request.key, request.artifact)
+        if same == (wish.resource, wish.role, login.key, artifact):
             raise Refusal(
                 "already-open",
                 f"You have asked for {wish.role} on {wish.resource} already: {request.id}.",
@@ -138,7 +145,14 @@ def _refuse_past_gate(desk: Desk, resource: str, role: str) -> None:
 
 
 async def _compose(
-    desk: Desk, work: UnitOfWork, wish: Wish, login: Login, reason: str, now: datetime, deploys: str = ""
+    desk: Desk,
+    work: UnitOfWork,
+    wish: Wish,
+    login: Login,
+    reason: str,
+    artifact: str,
+    now: datetime,
+    deploys: str = "",
 ) -> Request:
     contract = await contract_of(work, wish.person, wish.role, now)
     rules = desk.configuration.roles[wish.role].lending.approvals
@@ -152,6 +166,7 @@ async def _compose(
         "contract": contract.name if contract is not None else None,
         "lends": lends_of(desk.configuration.roles[wish.role]),
         "rules": to_plain(rules),
+        **({"artifact": artifact} if artifact else {}),
     }
     if deploys:
         content["deploys"] = deploys
@@ -169,6 +184,7 @@ async def _compose(
         opened_at=now,
         expires_at=now + desk.configuration.timing.request,
         duration=wish.duration,
+        artifact=artifact,
     )
 
 

@@ -16,8 +16,8 @@ from interlock.policy.configuration import Chain
 from interlock.ports.state import Reading
 from interlock.proof.carrying import Standing, describe
 from interlock.services.desk import Desk
-from interlock.services.duties import standing_of
 from interlock.services.ending_rights import acting_person
+from interlock.services.separating import standing_of
 
 _NAMED = 12
 _ROWS = 40

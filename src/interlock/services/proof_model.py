@@ -17,7 +17,12 @@ from interlock.domain.roles import ApprovalRule, Role
 from interlock.policy.configuration import Chain, Configuration
 from interlock.policy.decide import Decider
 from interlock.proof.model import WIDEST, Duties, Goal, Lend, Member, Model, Rule, Separated
+from interlock.proof.story import THE_POLICY
 from interlock.proof.verdicts import Claim, Counted
+from interlock.services.judging import rules_for_policy
+
+OURS = "the policy"
+"""What a claim calls the policy itself; no resource can have that name. Whoever changes it can change every chain."""
 
 GUARDED = (Action.ALTER, Action.DESTROY, Action.GRANT)
 """What no single person may be able to do to a resource."""
@@ -53,7 +58,7 @@ def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GU
         people=members,
         groups={group: tuple(names) for group, names in groups.items()},
         accounts={f"{i.kind}:{i.subject}": i.person for i in state.identities if i.person in people},
-        lends=tuple(_lends(state, people, lasting, looked_at)),
+        lends=(*_lends(state, people, lasting, looked_at), *_by_policy(state, people)),
         chains=tuple(duties_of(chain) for chain in state.configuration.chains.values()),
     )
 
@@ -70,19 +75,30 @@ def _lends(
     given = _given(state)
     for name, role in sorted(state.configuration.roles.items()):
         common = _lend(role, people, lasting)
+        breakers = _breakers(role, people, common.contractors)
         apart: dict[frozenset[str], list[str]] = {}
         for resource in state.configuration.resources.values():
             actions = frozenset(action.value for action in decider.reach((name,), resource))
             if not actions & {WIDEST, *(action.value for action in looked_at)}:
                 continue
             key = (name, resource.name)
+            # Who may break the glass of a role has it whenever they like, alone.
+            have = frozenset((*held.get(key, ()), *breakers))
             lend = replace(common, resources=(resource.name,), actions=actions)
-            if key in held or key in given:
-                yield replace(lend, held=frozenset(held.get(key, ())), given=given.get(key, {}))
+            if have or key in given:
+                yield replace(lend, held=have, given=given.get(key, {}))
             else:
                 apart.setdefault(actions, []).append(resource.name)
         for actions, resources in apart.items():
             yield replace(common, resources=tuple(resources), actions=actions)
+
+
+def _by_policy(state: LiveState, people: Mapping[str, Person]) -> Iterable[Lend]:
+    """A change of the policy is a way to everything: any employee proposes, and whom it names approve."""
+    rules = rules_for_policy(state.configuration, people.values())
+    resources = (*sorted(state.configuration.resources), OURS)
+    if rules:
+        yield Lend(THE_POLICY, resources, frozenset({WIDEST}), tuple(_rule(rule, {}) for rule in rules))
 
 
 def _lend(role: Role, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Lend:
@@ -103,6 +119,15 @@ def _lend(role: Role, people: Mapping[str, Person], lasting: Sequence[Contract])
         holds=frozenset() if hold is None else frozenset(action.value for action in hold.actions & role.allow),
         hold_rules=() if hold is None else tuple(_rule(rule, sponsors) for rule in rules_for_hold((role,))),
     )
+
+
+def _breakers(role: Role, people: Mapping[str, Person], contractors: frozenset[str]) -> frozenset[str]:
+    glass = role.break_glass
+    if glass is None:
+        return frozenset()
+    named = (p for p in people.values() if not glass.by.people or p.name in glass.by.people)
+    able = (p for p in named if glass.by.group is None or glass.by.group in p.groups)
+    return frozenset(p.name for p in able if p.is_employee or p.name in contractors)
 
 
 def _rule(rule: ApprovalRule, sponsors: Mapping[str, tuple[str, ...]]) -> Rule:
@@ -149,7 +174,8 @@ def claims_of(
 ) -> list[Claim]:
     """What is to be proved: what each chain claims, and that every guarded action takes ``persons``, by default two.
 
-    ``chains`` names the only chains to prove; then no resource is looked at.
+    A change of the policy is to take as many as the strictest chain: it can change that chain. ``chains`` names the
+    only chains to prove; then no resource is looked at, nor the policy.
     """
     wanted = configuration.chains if chains is None else {name: configuration.chains[name] for name in chains}
     found: list[Claim] = []
@@ -161,6 +187,12 @@ def claims_of(
         # That it can be done at all is always part of it: an impossible chain would keep every other claim.
         found.append(Claim(goal, Counted.ABSENCES, said.survives_absences if said else 0))
     if chains is None:
+        policy, claimed = Goal(Action.ALTER.value, OURS), [c.claims for c in wanted.values() if c.claims is not None]
+        least = persons or max([2, *(claims.min_persons for claims in claimed)])
+        found.append(Claim(policy, Counted.PERSONS, least))
+        vendors = max([1, *(claims.min_vendors for claims in claimed)])
+        if vendors > 1:
+            found.append(Claim(policy, Counted.VENDORS, vendors))
         found += [
             Claim(Goal(action.value, resource), Counted.PERSONS, persons or 2)
             for resource in configuration.resources

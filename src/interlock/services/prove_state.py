@@ -63,18 +63,20 @@ def check_known(configuration: Configuration, people: Sequence[str], chain: str 
             raise NotFound(f"There is no person named {name}.", "See `interlock people`.")
 
 
-async def read_live(desk: Desk, reading: Reading) -> LiveState:
+async def read_live(desk: Desk, reading: Reading, configuration: Configuration | None = None) -> LiveState:
+    """The state in ``reading`` under the active policy, or under ``configuration``."""
+    configuration = configuration or desk.configuration
     asked = [
         request
         for request in await reading.requests(state=RequestState.OPEN, limit=_MANY)
         if request.kind is RequestKind.GRANT
     ]
     return LiveState(
-        configuration=desk.configuration,
+        configuration=configuration,
         people=await reading.people(),
         contracts=await reading.contracts(),
         at=desk.clock.now(),
-        identities=desk.configuration.identities,
+        identities=configuration.identities,
         grants=await reading.grants(limit=_MANY),
         asked=asked,
         yeses=[yes for request in asked for yes in await reading.approvals(request.id)],

@@ -1,11 +1,55 @@
-"""The versions of the policy, for administrators."""
+"""The versions of the policy, the text of the active one, and of one that is proposed.
+
+Holds to:
+
+* administrators read every version
+* employees read the active policy: it says how their own requests are decided
+* a proposal is read by whoever may see its request; who may not learns nothing, not even that it is there
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from interlock.domain.proposals import Proposal
 from interlock.domain.snapshot import PolicyText
+from interlock.errors import Failure, Refusal
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
-from interlock.services.reading_rights import check_may_read_policy
+from interlock.services.reading_rights import check_may_read_policy, check_may_read_request
+from interlock.services.requests import locate, not_found_request
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalView:
+    """``active`` is the policy of now; ``current`` says whether the proposal is a change of that very one."""
+
+    proposal: Proposal
+    active: PolicyText
+    current: bool
+
+
+async def read_active(desk: Desk, *, person: str) -> PolicyText:
+    """Raises Refusal (``not-yours``)."""
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        policy = await reading.policy()
+    if not reader.is_employee:
+        raise Refusal("not-yours", f"{person} may not read the policy.", "Ask your sponsor what it says.")
+    if policy is None:
+        raise Failure("No policy is active yet.", "Start the control plane with an interlock.yaml.")
+    return policy
+
+
+async def read_proposal(desk: Desk, *, person: str, request_id: str) -> ProposalView:
+    """Raises NotFound."""
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        await desk.check_policy(reading)
+        await check_may_read_request(desk, reading, reader, await locate(reading, request_id))
+        proposal, active = await reading.proposal(request_id), await reading.policy()
+    if proposal is None or active is None:
+        raise not_found_request(request_id)
+    return ProposalView(proposal, active, proposal.base == active.digest)
 
 
 async def read_policies(desk: Desk, *, person: str) -> Sequence[PolicyText]:

@@ -24,7 +24,7 @@ from interlock.ports.state import Reading
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import is_administrator, sponsors_of
 from interlock.services.judging import Case, open_case
-from interlock.services.requests import not_found_request
+from interlock.services.requests import not_found_request, told_of
 
 
 def may_read_case(person: Person, case: Case, approvers: Sequence[str]) -> bool:
@@ -33,6 +33,7 @@ def may_read_case(person: Person, case: Case, approvers: Sequence[str]) -> bool:
         person.name == request.person
         or is_administrator(person)
         or person.name in approvers
+        or person.name in told_of(request)
         or person.name in sponsors_of(case.ask.requester, case.contracts)
         or isinstance(case.may_approve(person), Yes)
     )

@@ -7,6 +7,7 @@ Holds to:
 * what did happen is written even when it should not have: a report is never refused because a grant is over
 * an end of a session that was never reported says nothing about anybody and is left out
 * counts only grow: one that says less than is known, or speaks of a session that is over, changes nothing
+* a session that rests on a role in dynamic conflict with what another live session of the person rests on is cut
 * with a session end the holds that still wait for it
 * a session's recording gets its key with the session's start; only the gateway that has the session is told it, and
   only while the session lives
@@ -18,16 +19,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from interlock.domain.grants import Activity, RequestState
+from interlock.domain.people import Person
 from interlock.domain.recordings import RecordingKey
 from interlock.domain.work_events import SessionClosed, SessionCounted, SessionOpened
 from interlock.errors import Refusal
+from interlock.policy.configuration import ConflictKind
 from interlock.ports.control import RecordingStanding, SegmentReport, SessionCount, SessionEnd, SessionStart
 from interlock.ports.master_key import MasterKey, Wrapped
 from interlock.ports.state import UnitOfWork
-from interlock.services.desk import Desk
+from interlock.services.cut_session import order_cut
+from interlock.services.desk import SYSTEM, Desk
 from interlock.services.endings import MANY, Endings
+from interlock.services.holding import grants_of
 from interlock.services.keep_segments import keep_segments
 from interlock.services.requests import locate
+from interlock.services.separating import used_roles
 
 KEY_BYTES = 32
 
@@ -110,6 +116,7 @@ async def _write(
             for session in report.sessions():
                 await work.lock(Activity, session)
             opened = [await _open(work, gateway, start, keys.get(start.id)) for start in report.starts]
+            await _cut_conflicting(desk, work, [s for s, new in zip(report.starts, opened, strict=True) if new])
             counted = [await _count(work, gateway, count) for count in report.counts]
             stored = [await keep_segments(work, gateway, one, desk.clock.now()) for one in report.kept]
             closed = [await _close(work, gateway, end) for end in report.ends]
@@ -175,6 +182,24 @@ async def _open(work: UnitOfWork, gateway: str, start: SessionStart, key: Record
         )
     )
     return True
+
+
+async def _cut_conflicting(desk: Desk, work: UnitOfWork, starts: Sequence[SessionStart]) -> None:
+    """The later of two sessions whose roles one person does not use at one time. It ran, so it stands in the ledger."""
+    for start in starts if desk.configuration.conflicts_of(ConflictKind.DYNAMIC) else ():
+        conflicts = desk.configuration.conflicts_for(ConflictKind.DYNAMIC, start.person, desk.clock.now())
+        await work.lock(Person, start.person)
+        activity = await work.activity(start.id)
+        if activity is None or activity.cut_why:
+            continue
+        used = await used_roles(work, start.person)
+        own = {grant.role for grant in await grants_of(work, activity)}
+        for roles in conflicts:
+            others = sorted(name for name in roles & used.keys() if name not in own or len(own & roles) > 1)
+            if own & roles and others:
+                why = f"{', '.join(sorted(own & roles))} is not used beside {', '.join(others)}"
+                await order_cut(work, activity, by=SYSTEM, reason=why)
+                break
 
 
 async def _count(work: UnitOfWork, gateway: str, count: SessionCount) -> bool:

@@ -63,3 +63,9 @@ def check_reason(reason: str) -> str:
     if not trimmed.isprintable():
         raise Refusal("bad-text", "The reason holds characters that cannot be printed.", "Write it on one plain line.")
     return trimmed
+
+
+def told_of(request: Request) -> tuple[str, ...]:
+    """Who is told of the broken glass that ``request`` is the review of."""
+    told = request.content.get("told")
+    return tuple(str(name) for name in told) if isinstance(told, list) else ()

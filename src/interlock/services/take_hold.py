@@ -15,10 +15,12 @@ from dataclasses import replace
 from interlock.domain.grants import Activity, Request, RequestKind, RequestState
 from interlock.errors import Refusal
 from interlock.services.desk import Desk
+from interlock.services.ending_rights import acting_person
 from interlock.services.endings import Endings
-from interlock.services.holding import refuse_dead_session
+from interlock.services.holding import grants_of, refuse_dead_session
 from interlock.services.judging import open_case
 from interlock.services.requests import locate
+from interlock.services.separating import refuse_session_conflicts
 
 _AGAIN = "Send the statement again to ask again."
 
@@ -41,6 +43,8 @@ async def take_hold(desk: Desk, *, gateway: str, request_id: str, digest: str) -
             raise Refusal("stale-digest", f"This is not the content that was approved in {request.id}.", _AGAIN)
         await work.lock(Activity, request.session or "")
         activity = await refuse_dead_session(work, request, now)
+        asker = await acting_person(work, request.person)
+        await refuse_session_conflicts(desk, work, asker, await grants_of(work, activity))
         if activity.gateway != gateway:
             raise Refusal(
                 "not-yours",

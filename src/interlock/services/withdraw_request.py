@@ -6,7 +6,7 @@ Holds to:
 * only an open request is withdrawn: what was approved is a grant and is ended, what is over stays as it is
 """
 
-from interlock.domain.grants import Request, RequestState
+from interlock.domain.grants import Request, RequestKind, RequestState
 from interlock.errors import Refusal
 from interlock.services.desk import Desk
 from interlock.services.endings import Endings
@@ -22,6 +22,12 @@ async def withdraw_request(desk: Desk, *, person: str, request_id: str) -> Reque
                 "not-yours",
                 f"{request.id} is the request of {request.person}; only {request.person} can withdraw it.",
                 f"If it should not happen, type `interlock deny {request.id} --reason …`.",
+            )
+        if request.kind is RequestKind.REVIEW:
+            raise Refusal(
+                "review-stays",
+                f"{request.id} is the review of a glass that {person} broke: two others close it.",
+                f"See who may: interlock show {request.id}",
             )
         endings = Endings(work, by=person, reason="withdrawn by the requester", at=now)
         return await endings.request(request, RequestState.WITHDRAWN)

@@ -14,6 +14,7 @@ from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
@@ -78,6 +79,14 @@ class PostgresReading:
             query = query.where(_is_person(table, person))
         return await self._all(Request, query)
 
+    async def requests_about(self, artifact: str) -> Sequence[Request]:
+        """Those that were asked for one artifact, the oldest first."""
+        if not keepable(artifact):
+            return []
+        table = tables.requests
+        query = select(table).where(table.c.artifact == artifact).order_by(table.c.opened_at, table.c.id)
+        return await self._all(Request, query)
+
     async def approvals(self, request_id: str) -> Sequence[Approval]:
         """The first given first."""
         if not keepable(request_id):
@@ -119,6 +128,11 @@ class PostgresReading:
         if key is not None:
             query = query.where(table.c.key == key if keepable(key) else false())
         return await self._all(Login, query)
+
+    async def signed_in(self, *, limit: int) -> Sequence[str]:
+        """Persons who have ever signed in, ``limit`` at most, sorted: a login is kept when it is over."""
+        person = tables.logins.c.person
+        return [row[0] for row in await self._rows(select(person).distinct().order_by(person).limit(limit))]
 
     async def activity(self, session_id: str) -> Activity | None:
         return await self._one(Activity, id=session_id)
@@ -164,6 +178,9 @@ class PostgresReading:
         return await self._all(
             PolicyText, select(tables.policies).order_by(tables.policies.c.version.desc()).limit(limit)
         )
+
+    async def proposal(self, request_id: str) -> Proposal | None:
+        return await self._one(Proposal, request=request_id)
 
     async def oauth_client(self, client_id: str) -> OauthClient | None:
         return await self._one(OauthClient, id=client_id)

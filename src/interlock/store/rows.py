@@ -16,6 +16,7 @@ from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
@@ -140,6 +141,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(RecordingKey, tables.recording_keys),
     Form(UpstreamAccount, tables.accounts),
     Form(LegalHold, tables.legal_holds),
+    Form(Proposal, tables.proposals),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

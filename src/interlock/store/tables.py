@@ -125,6 +125,8 @@ requests = Table(
     Column("duration", Interval, nullable=True),
     _maybe_text("decided_by"),
     _text("decided_reason"),
+    _text("artifact"),
+    Index(None, "artifact"),
     Index(None, "opened_at"),
     Index(None, "person", "opened_at"),
     Index(None, "state", "opened_at"),
@@ -455,6 +457,16 @@ accounts = Table(
     _maybe_time("ended_at"),
 )
 
+proposals = Table(
+    "proposals",
+    metadata,
+    _refers("request", "requests.id", primary_key=True),
+    _text("base"),
+    _text("digest"),
+    _text("yaml"),
+    Column("cedar", JSON, nullable=False),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -483,6 +495,7 @@ STATE_TABLES = (
     recording_keys,
     accounts,
     legal_holds,
+    proposals,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

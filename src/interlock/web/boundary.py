@@ -28,6 +28,9 @@ GATEWAY_BODY_LIMIT = 160 * 1024 * 1024
 """A held statement may have 64 MiB. Bodies of gateways are read only after the gateway is known."""
 FORGE_BODY_LIMIT = 8 * 1024 * 1024
 """A push of many commits, or a pod as a cluster describes it. Read before it is known who sent it."""
+POLICY_BODY_LIMIT = 8 * 1024 * 1024
+"""A whole policy with its Cedar files; read, too, only after the person is known."""
+PROPOSALS = "/v1/policy/proposals"
 BODY_TIME_S = 60.0
 """How long a body may take to come."""
 GATEWAY_PREFIX = "/v1/gateway/"
@@ -108,9 +111,12 @@ def host_name(host: str) -> str:
 
 
 def _limit(scope: Scope) -> int:
-    if scope["path"].startswith(GATEWAY_PREFIX):
+    path: str = scope["path"]
+    if path.startswith(GATEWAY_PREFIX):
         return GATEWAY_BODY_LIMIT
-    return FORGE_BODY_LIMIT if scope["path"].startswith(_FORGE_PREFIXES) else BODY_LIMIT
+    if path.startswith(_FORGE_PREFIXES):
+        return FORGE_BODY_LIMIT
+    return POLICY_BODY_LIMIT if path == PROPOSALS else BODY_LIMIT
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

@@ -30,9 +30,15 @@ class Company:
         text = CONFIG.format(port=self.port, last_day=last_day)
         self.stack.config = text.replace('console: "127.0.0.1:0"', f'console: "127.0.0.1:{self.console}"')
 
-    def restart(self) -> None:
-        self.stack.stop()
-        self.stack.start()
+    def change_policy(self) -> None:
+        """Put ``stack.config`` into effect as people do: one proposes, another approves."""
+        stack = self.stack
+        lead, boss = stack.member("lead@example.com"), stack.member("boss@example.com")
+        file = stack.folder / "proposed.yaml"
+        file.write_text(stack.config)
+        request = stack.ask(lead, "policy", "propose", str(file), "--reason", "a change")["id"]
+        stack.ask(boss, "policy", "approve", request, "--yes")
+        stack.ask(lead, "policy", "activate", request)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +90,7 @@ def test_a_proof_is_used_once_also_when_the_control_plane_was_killed(company: Co
 
 
 def test_what_stands_open_is_judged_by_the_old_rules_and_the_new(company: Company, ann: Member, lead: Member) -> None:
-    """One approval of two is there; then the operator's file asks for one, of others. It opens nothing."""
+    """One approval of two is there; then the policy asks for one, of others. It opens nothing."""
     stack = company.stack
     request, asked = ask_for(stack, ann, "pair"), ask_for(stack, ann, "reader")
     stack.ask(lead, "approve", request, "--yes")
@@ -94,7 +100,7 @@ def test_what_stands_open_is_judged_by_the_old_rules_and_the_new(company: Compan
     assert _TWO in stack.config
     before = stack.config
     stack.config = loosened.replace(strict, "{from: {group: dba}, count: 2}]", 1)
-    company.restart()
+    company.change_policy()
     view = stack.ask(ann, "show", request)
     assert (view["state"], view["missing"]) == ("open", 1)
     assert "is not in the group dba" in refused(stack, owner, "approve", request, "--yes")
@@ -105,6 +111,7 @@ def test_what_stands_open_is_judged_by_the_old_rules_and_the_new(company: Compan
     fresh = ask_for(stack, ann, "pair")
     assert stack.ask(owner, "approve", fresh, "--yes")["grant"], "what is asked now is judged by the rules of now"
     stack.config = before
+    company.change_policy()
 
 
 def test_a_contract_that_ends_by_itself_takes_sessions_and_logins_along(
@@ -113,7 +120,7 @@ def test_a_contract_that_ends_by_itself_takes_sessions_and_logins_along(
     stack = company.stack
     end = datetime.now(UTC) + timedelta(seconds=25)
     company.configure(f"{end:%Y-%m-%dT%H:%M:%SZ}")
-    company.restart()
+    company.change_policy()
     stack.sign_in(ann)
     told = refused(stack, ann, "request", "shop", "--role", "reader", "--for", "8h", "--reason", "x")
     assert told.startswith("The contract acme-shop ends at")

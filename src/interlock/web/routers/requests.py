@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from interlock.domain.grants import RequestState
+from interlock.services.break_glass import break_glass
 from interlock.services.deny_request import deny_request
 from interlock.services.give_approval import give_approval
 from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
@@ -33,6 +34,22 @@ class OpenBody(Body):
     role: Name
     duration_s: Annotated[int, Field(gt=0, le=366 * 86400)]
     reason: Text
+    artifact: Annotated[str, Field(max_length=254, pattern=r"^[^\x00]*$")] = ""
+
+
+@router.post("/break-glass")
+async def break_the_glass(body: OpenBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """Take the role at once; two others must close the review that opens."""
+    broken = await break_glass(
+        services.desk,
+        login_id=caller.login.id,
+        resource=body.resource,
+        role=body.role,
+        duration=timedelta(seconds=body.duration_s),
+        reason=body.reason,
+        artifact=body.artifact,
+    )
+    return answer(joined(broken.review, grant=broken.grant))
 
 
 class ApproveBody(Body):
@@ -49,6 +66,7 @@ async def open_one(body: OpenBody, services: ServicesOf, caller: SignedInPerson)
         role=body.role,
         duration=timedelta(seconds=body.duration_s),
         reason=body.reason,
+        artifact=body.artifact,
     )
     return answer(_plain(await show_request(services.desk, person=caller.name, request_id=request.id)))
 
