@@ -1,5 +1,6 @@
 """What the use cases of the delivery chain work with, and whose accounts are whose."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ class Delivery:
     answered: dict[tuple[str, ...], str] = field(default_factory=dict)
     """What was answered last, so that a gate that is asked again and again writes its answer down once."""
 
+    asking: dict[object, asyncio.Lock] = field(default_factory=dict)
     decided: dict[object, tuple[tuple[int, str], Verdict, datetime]] = field(default_factory=dict)
     """The last verdict of each question, with the places in the ledger and on the branch at which it was found, and
     until when nothing changes by itself."""

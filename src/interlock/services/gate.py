@@ -13,6 +13,7 @@ Holds to:
 * anything that cannot be found out is missing; nothing overrides what is missing
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -87,7 +88,11 @@ async def ask_gate(
     if tree is None:
         sentence = f"{repository.name} has no commit {revision.commit[:SHORT]}: it was not pushed, or not kept."
         return _verdict(delivery, asked, "", "", (Missing("unknown-revision", sentence),))
-    async with delivery.desk.state.reading() as reading:
+    if len(delivery.asking) >= _REMEMBERED:
+        delivery.asking.clear()
+    # Who asks the same at the same time waits for the one answer.
+    lock = delivery.asking.setdefault(asked.key, asyncio.Lock())
+    async with lock, delivery.desk.state.reading() as reading:
         place = (await reading.ledger_head(), await delivery.repositories.head(repository.name))
         last = delivery.decided.get(asked.key)
         now = delivery.desk.clock.now()
