@@ -31,6 +31,8 @@ class RecordingStore:
 
     def __init__(self, where: str) -> None:
         self._folder = None if "://" in where else Path(where)
+        # Folders whose own names are on the disk, by their inodes: one that was taken away and made again is another.
+        self._named: dict[Path, int] = {}
         try:
             self._store = from_url(where) if self._folder is None else LocalStore(self._folder, mkdir=True)
         except (BaseError, ValueError, OSError) as error:
@@ -50,8 +52,16 @@ class RecordingStore:
                 f"The segment {path} of a recording cannot be stored: {error}.", "Mend the store for recordings."
             ) from error
         if self._folder is not None:
-            for name in (self._folder / path, (self._folder / path).parent, self._folder):
-                _sync(name)
+            self._make_durable(self._folder, self._folder / path)
+
+    def _make_durable(self, root: Path, made: Path) -> None:
+        """Sync a new object and its name; the name of its folder only where that may be new as well."""
+        _sync(made)
+        _sync(made.parent)
+        number = made.parent.stat().st_ino
+        if self._named.get(made.parent) != number:
+            _sync(root)
+            self._named[made.parent] = number
 
 
 def _sync(path: Path) -> None:
