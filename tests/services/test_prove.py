@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 
@@ -11,6 +12,7 @@ from interlock.domain.decisions import Effect
 from interlock.domain.grants import Grant, Request
 from interlock.domain.people import Contract
 from interlock.domain.roles import ApprovalRule
+from interlock.errors import Refusal
 from interlock.policy.configuration import Chain, Claims, Separation, SeparationKind
 from interlock.policy.decide import Decider, Question
 from interlock.proof.check import check_certificate
@@ -18,14 +20,18 @@ from interlock.proof.model import Goal
 from interlock.proof.prove import Prover
 from interlock.proof.steps import Step
 from interlock.proof.verdicts import Outcome
+from interlock.services.duties import do_duty, take_duty
 from interlock.services.give_approval import Approved
 from interlock.services.hold_statement import hold_statement
 from interlock.services.proof_model import build_model
 from interlock.services.prove_state import prove_state, read_live
 from interlock.services.take_hold import take_hold
 from interlock.services.withdraw_request import withdraw_request
+from interlock.services.workloads import Acting
 from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, GATEWAY, LEAD, OPS, World, company, opening_of, refused
 
+DUTIES = ("develop", "review", "deploy")
+BIND = Separation(SeparationKind.BIND, ("develop", "deploy"))
 DESTROY = Goal("destroy", "orders")
 SIZES = {
     "reader": 2,
@@ -137,6 +143,75 @@ async def test_a_yes_that_was_given_already_counts(world: World) -> None:
     assert len(team) == 2
     assert LEAD in team
     assert "ask" not in {step.what for step in steps}
+
+
+async def test_what_is_held_and_what_was_given_replay_in_the_engine(world: World) -> None:
+    """The maker's grant is there: one runs it alone. A yes is there: what is missing of the pair's is said besides."""
+    maker, pair = company().roles["maker"], company().roles["pair"]
+    await world.apply(company(roles={"maker": maker}, separations=(), contracts={}))
+    grant = await world.lend("maker", DBA, person=OPS)
+    _, steps = await _smallest(world)
+    replay = _Replay(world)
+    replay.grant = grant
+    assert await replay.play(steps)
+    await world.apply(company(roles={"pair": pair}, separations=(), contracts={}))
+    request = await world.ask("pair", person=LEAD)
+    await world.approve(DBA, request)
+    _, steps = await _smallest(world)
+    again = _Replay(world)
+    again.request = request
+    assert await again.play(steps)
+
+
+SEPARATE = Separation(SeparationKind.SEPARATE, DUTIES)
+DBAS, OPERATORS = ApprovalRule(1, "dba"), ApprovalRule(1, "ops")
+CHAINS: dict[str, tuple[int, tuple[Separation, ...], dict[str, ApprovalRule]]] = {
+    "separate": (3, (SEPARATE,), {}),
+    "pairs": (2, (Separation(SeparationKind.SEPARATE, ("develop", "review")),), {}),
+    "bound": (2, (Separation(SeparationKind.SEPARATE, ("develop", "review")), BIND), {}),
+    "at least": (2, (Separation(SeparationKind.AT_LEAST, DUTIES, 2),), {}),
+    "at most": (1, (Separation(SeparationKind.AT_MOST, DUTIES, 2),), {"develop": DBAS, "review": OPERATORS}),
+    "vendor": (2, (Separation(SeparationKind.INDEPENDENT, ("review",), by="vendor"),), {}),
+    "team": (2, (Separation(SeparationKind.INDEPENDENT, ("review",), by="team"),), {"develop": DBAS}),
+    "by": (3, (SEPARATE,), {"develop": DBAS, "deploy": OPERATORS}),
+}
+"""How many persons each chain takes at least; one is of both groups, and carries the chain "at most" alone."""
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+async def test_a_counterexample_of_a_chain_replays_in_the_engine_and_fewer_persons_are_refused(
+    world: World, kind: str
+) -> None:
+    least, separations, takers = CHAINS[kind]
+    await world.apply(company(chains={"release": Chain("release", DUTIES, separations, None, takers)}))
+    async with world.state.reading() as reading:
+        model = build_model(await read_live(world.desk, reading))
+    prover = Prover(model)
+    found = prover.smallest(Goal(chain="release"))
+    assert found.team is not None
+    steps = prover.reach.plan(found.team, Goal(chain="release"))
+    assert steps is not None
+    assert len({step.person for step in steps}) == least
+    people = [step.person for step in steps]
+    assert await _carry_out(world, people, "change:CH-1")
+    # One person for another of the team, wherever both have a duty: a person less, and never let through.
+    for number, (one, other) in enumerate(permutations(dict.fromkeys(people), 2)):
+        fewer = [other if name == one else name for name in people]
+        assert not await _carry_out(world, fewer, f"change:LESS-{number}")
+
+
+async def _carry_out(world: World, people: Sequence[str], artifact: str) -> bool:
+    """Whether the engine lets these persons carry the duties in their order."""
+    for person, duty in zip(people, DUTIES, strict=True):
+        acting = Acting(login=(await world.sign_in(person)).id)
+        try:
+            await take_duty(world.desk, acting=acting, chain="release", duty=duty, artifact=artifact)
+        except Refusal:
+            return False
+        await do_duty(
+            world.desk, acting=acting, chain="release", duty=duty, artifact=artifact, content="sha256:" + "ab" * 32
+        )
+    return True
 
 
 async def test_the_whole_answer_is_certified(world: World) -> None:

@@ -43,8 +43,10 @@ class Standing:
         """Who may take ``duty`` with no separation broken, sorted; those first with whom the chain can be finished."""
         takers = self.ahead.takers[self.chain.duties.index(duty)]
         able = [name for name in self.ahead.index.members(takers) if not self.broken(carried, duty, name)]
-        finishing = [name for name in able[:_TRIED] if self.ahead.finishes({**carried, duty: name})]
-        return tuple(finishing or able)
+        finishing = {name for name in able[:_TRIED] if self.ahead.finishes({**carried, duty: name})}
+        found = self.ahead.finisher(carried, duty)
+        finishing |= set() if found is None else {found}
+        return tuple(name for name in able if name in finishing) or tuple(able)
 
     @cached_property
     def ahead(self) -> "Ahead":
@@ -69,14 +71,21 @@ class Ahead:
 
     def finishes(self, carried: Mapping[str, str]) -> bool:
         """Whether a way was found to finish it when ``carried`` are carried; what takes too long counts as none."""
+        return self._assign(carried) is not None
+
+    def finisher(self, carried: Mapping[str, str], duty: str) -> str | None:
+        """Somebody with whom as ``duty`` the chain can be finished, when it can be at all."""
+        found = self._assign({other: name for other, name in carried.items() if other != duty})
+        return None if found is None else self.index.name(found[self._places[duty]])
+
+    def _assign(self, carried: Mapping[str, str]) -> list[Team] | None:
         pins = {self._places[duty]: self.index.bit(name) for duty, name in carried.items()}
         if not all(pins.values()):
-            return False
+            return None
         try:
-            found = self._carriers.assign(self.takers, pins, bound=AHEAD)
+            return self._carriers.assign(self.takers, pins, bound=AHEAD)
         except GivenUp:
-            return False
-        return found is not None
+            return None
 
     def _takers(self, chain: Duties, duty: str, groups: Groups) -> Team:
         mask, rule = self.index.approvers, chain.takers.get(duty)

@@ -30,6 +30,7 @@ class World:
         self.model = model
         self.people: dict[str, dict[str, Any]] = model["people"]
         self.present = frozenset(self.people) - away
+        self.approving = frozenset(who for who, person in self.people.items() if person["approves"])
         self.groups: dict[tuple[str, Names], tuple[Names, bool]] = {}
         self.counts: dict[tuple[int, bool], int] = {}
         self.by_resource: dict[str, list[dict[str, Any]]] = {}
@@ -78,7 +79,7 @@ class World:
         elif asker is not None and self.people[asker]["vendor"] is not None and not rule["same_vendor"]:
             vendor = self.people[asker]["vendor"]
             fitting = frozenset(who for who in fitting if self.people[who]["vendor"] != vendor)
-        return frozenset(who for who in fitting if self.people[who]["approves"])
+        return fitting & self.approving
 
     def approved(self, rules: Any, asker: str, team: Names, given: Names, joined: Names) -> bool:
         """Whether every place of every rule finds a person of its own, by augmenting paths from the places."""
@@ -222,15 +223,11 @@ class World:
             for group in {*self.model["groups"], *self.model["nested"]}:
                 for who in self.group(group, Names(), Names()):
                     teams[who] = teams.get(who, Names()) | {group}
-        columns = []
-        for duty in chain["duties"]:
-            rule = chain["takers"].get(duty)
-            columns.append(
-                [w for w in sorted(team) if self.people[w]["approves"] and self.takes(w, rule, joined, team)]
-            )
+        columns = [sorted(self.takers(chain["takers"].get(duty), joined, team)) for duty in chain["duties"]]
+        members = [Names(column) for column in columns]
         rows: dict[Any, list[str]] = {}
-        for who in sorted(team):
-            kind = (tuple(who in column for column in columns), self.people[who]["vendor"], teams.get(who, Names()))
+        for who in sorted(Names().union(*members)):
+            kind = (tuple(who in own for own in members), self.people[who]["vendor"], teams.get(who, Names()))
             rows.setdefault(kind, []).append(who)
         kept = {who for names in rows.values() for who in names[: len(columns)]}
         columns = [[who for who in column if who in kept] for column in columns]
@@ -242,12 +239,14 @@ class World:
 
         return give([])
 
-    def takes(self, who: str, rule: Any, joined: Names, team: Names) -> bool:
-        if rule is None:
-            return True
-        if rule["group"] is not None and who not in self.group(rule["group"], joined, team):
-            return False
-        return not rule["people"] or who in self.who(rule["people"])
+    def takers(self, rule: Any, joined: Names, team: Names) -> Names:
+        """Who of ``team`` may take a duty."""
+        able = team & self.approving
+        if rule is not None and rule["group"] is not None:
+            able &= self.group(rule["group"], joined, team)
+        if rule is not None and rule["people"]:
+            able &= self.who(rule["people"])
+        return able
 
     def allowed(self, chain: dict[str, Any], done: list[str], teams: dict[str, Names]) -> bool:
         by = dict(zip(chain["duties"], done, strict=False))
