@@ -18,6 +18,7 @@ from interlock.ports.state import Reading
 from interlock.proof.certificate import digest_of, write_certificate
 from interlock.proof.model import Model
 from interlock.proof.prove import prove
+from interlock.proof.reach import Memory
 from interlock.proof.verdicts import Proof
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
@@ -27,6 +28,8 @@ from interlock.services.reading_rights import check_may_prove
 _MANY = 100_000
 TURN = asyncio.Semaphore(1)
 """One search at a time."""
+_MEMORY = Memory()
+"""What the last proof found out, known by what it rests on; used by one search at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,16 @@ async def read_live(desk: Desk, reading: Reading, configuration: Configuration |
     )
 
 
-def prove_model(state: LiveState, chain: str | None, persons: int | None, absent: Sequence[str]) -> tuple[Model, Proof]:
-    """The proof of the claims on ``state``."""
+def prove_model(
+    state: LiveState, chain: str | None, persons: int | None, absent: Sequence[str], memory: Memory | None = None
+) -> tuple[Model, Proof]:
+    """The proof of the claims on ``state``; ``memory`` is that of the proof before."""
     model = build_model(state)
     claims = claims_of(state.configuration, persons=persons, chains=None if chain is None else (chain,))
-    return model, prove(model, claims, away=absent)
+    return model, prove(model, claims, away=absent, memory=memory)
 
 
 def _prove(state: LiveState, position: int, chain: str | None, persons: int | None, absent: Sequence[str]) -> Proved:
-    model, proof = prove_model(state, chain, persons, absent)
+    model, proof = prove_model(state, chain, persons, absent, _MEMORY)
     certificate = write_certificate(model, proof, away=absent)
     return Proved(proof, position, state.configuration.digest, digest_of(model), certificate)
