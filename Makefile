@@ -41,10 +41,11 @@ $(BUILT): $(STAMP) $(HOT)
 assets:
 	tools/console-assets
 
-# A picture of each page of the console, in both themes and on a phone.
+# A picture of each page of the console, in both themes and on a phone, in build/screenshots; some are kept in docs.
 screenshots: $(BUILT) assets
 	tools/debian-packages
-	$(BIN)/python -m tests.web.console.screenshots docs/pictures/console
+	$(BIN)/python -m tests.web.console.screenshots build/screenshots
+	@for kept in docs/pictures/console/*.png; do cp build/screenshots/$$(basename $$kept) $$kept; done
 
 bench: $(BUILT)
 	tools/debian-packages postgresql-15 pgbouncer haproxy
