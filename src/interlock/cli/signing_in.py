@@ -103,7 +103,7 @@ def login(
         raise typer.BadParameter("say who you are: --person NAME")
     if enrol_only and not code:
         raise typer.BadParameter("--enrol-only needs --code")
-    pinned = _authority(home, address, code.partition(".")[2] if code else authority)
+    pinned = _authority(home, address, _fingerprint_in(code) if code else authority)
     with ApiClient(address, key=home.private_key(), authority=pinned) as api:
         enrolled = _enrol(api, name, code) if code else None
         # Shown before anything else can fail: the code is used, and the secret is nowhere else.
@@ -178,6 +178,16 @@ def _who_works(server: str | None) -> None:
         console.print(f"let in until {moment(answer['ends_at'])}, {left(answer['ends_at'])} left")
 
     emit(answer, show)
+
+
+def _fingerprint_in(code: str) -> str:
+    """What stands behind the dot of a code, or of both halves of one (``HALF.FINGERPRINT+HALF.FINGERPRINT``)."""
+    found = {half.strip().partition(".")[2] for half in code.split("+")} - {""}
+    if len(found) > 1:
+        raise Refusal(
+            "wrong-authority", "The two halves are of two servers.", "Ask both helpers for their halves again."
+        )
+    return next(iter(found), "")
 
 
 def _authority(home: Home, server: str, fingerprint: str | None) -> str:

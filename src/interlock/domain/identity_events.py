@@ -37,6 +37,27 @@ class EnrolmentUsed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryHelped(Event):
+    """Somebody gave one of the two halves with which a person can set a password and a TOTP secret anew."""
+
+    kind: ClassVar[str] = "recovery.helped"
+    person: str
+    by: str
+    reason: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRecovered(Event):
+    """A person who had lost what they sign in with is let in again, by the halves of two others (``helpers``)."""
+
+    kind: ClassVar[str] = "person.recovered"
+    person: str
+    helpers: tuple[str, ...]
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordEnded(Event):
     """A person's local password and TOTP secret no longer work."""
 

@@ -101,6 +101,7 @@ _SENSITIVE = (
     "client",
     "envelope",
     "groups",
+    "helpers",
     "name",
     "owner",
     "person",

@@ -256,8 +256,9 @@ class Configuration:
     ``file:line: sentence``. ``clear_text`` names the listeners that let clients on their own machine in without TLS.
     ``own_recordings``: whether people may read the recordings of their own sessions. ``recording_readers``: the groups
     whose members read recordings; empty: those who answer for the person.
-    ``passwords``: whether people sign in with passwords of Interlock's own.
     ``policy_approvals``: who approves a change of all this; none written means one other administrator.
+    ``passwords``: whether people sign in with passwords of Interlock's own. ``recovery``: the group of which two
+    members let somebody in again who has lost passkey, password or authenticator; empty: nobody does.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -287,6 +288,7 @@ class Configuration:
     retention: Retention = field(default_factory=Retention)
     passwords: bool = True
     policy_approvals: tuple[ApprovalRule, ...] = ()
+    recovery: str = ""
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""

@@ -36,6 +36,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("identity provider", old.providers, new.providers),
         *_whole("receiver of security events", old.receivers, new.receivers),
         *_password_changes(old, new),
+        *_recovery_changes(old, new),
         *_whole("workload", old.workloads, new.workloads),
         *_whole("forge", old.forges, new.forges),
         *_whole("repository", old.repositories, new.repositories),
@@ -77,6 +78,12 @@ def _whole(noun: str, old: Mapping[str, object], new: Mapping[str, object]) -> I
 def _password_changes(old: Configuration, new: Configuration) -> Iterator[str]:
     if old.passwords != new.passwords:
         yield f"People {'now' if new.passwords else 'no longer'} sign in with passwords of Interlock's own."
+
+
+def _recovery_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.recovery != new.recovery:
+        who = f"two of the group {new.recovery}" if new.recovery else "nobody but the operator"
+        yield f"Whoever has lost passkey, password or authenticator is let in again by {who}."
 
 
 def _clear_text_changes(old: Configuration, new: Configuration) -> Iterator[str]:

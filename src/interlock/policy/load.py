@@ -29,6 +29,7 @@ from interlock.policy.read_running import (
     read_listen,
     read_passwords,
     read_providers,
+    read_recovery,
     read_scim,
     read_state,
     read_timing,
@@ -76,6 +77,7 @@ def load_configuration(
     workloads = read_workloads(draft, people, directory=scim is not None)
     outside = frozenset[str]() if scim is None else scim.groups
     groups = frozenset({ADMINISTRATORS}) | outside.union(*(person.groups for person in people.values()))
+    recovery = read_recovery(draft, groups)
     roles = read_roles(draft, groups)
     separations = read_separations(draft)
     chains = read_chains(draft, groups)
@@ -118,6 +120,7 @@ def load_configuration(
         workloads=workloads,
         receivers=receivers,
         passwords=passwords,
+        recovery=recovery,
         sinks=sinks,
         detections=detections,
         forges=forges,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from interlock.policy.configuration import CONSOLE, Address, Provider, Scim, Timing
-from interlock.policy.draft import Draft, Path, Section, named_entries, shown
+from interlock.policy.draft import Draft, Path, Section, dangling, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
 from interlock.policy.nodes import Node, Scalar, Table
 from interlock.policy.scalars import (
@@ -191,6 +191,19 @@ def read_passwords(draft: Draft, providers: Collection[str]) -> bool:
     if text not in {"allow", "refuse"}:
         draft.add(("passwords",), "passwords is neither allow nor refuse", "write allow or refuse")
     return text == "allow"
+
+
+def read_recovery(draft: Draft, groups: Collection[str]) -> str:
+    """The group whose members let somebody in again, two of them at a time; empty when there is none."""
+    node = next((value for key, value in draft.tree.entries if key.text == "recovery"), None)
+    if node is None:
+        return ""
+    section = Section(draft, node, ("recovery",), "recovery", "recovery")
+    named = section.need("group", "write group: NAME, of which two members are needed")
+    group = None if named is None else read_text(draft, named, section.at("group"), "group of recovery")
+    if group is None or dangling(draft, section.at("group"), "group", group, groups):
+        return ""
+    return group
 
 
 def is_issuer(text: str) -> bool:

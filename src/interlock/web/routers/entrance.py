@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from interlock.errors import NotFound
 from interlock.services.end_login import end_login
 from interlock.services.enrol import enrol
+from interlock.services.recover import BETWEEN, recover
 from interlock.services.sign_in import SignIn, sign_in
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ProvedKey, ReadingPerson, ServicesOf, SignedInPerson, Working
@@ -53,7 +54,8 @@ async def authority(services: ServicesOf) -> PlainTextResponse:
 
 @router.post("/enrol")
 async def enrol_person(request: Request, body: EnrolBody, services: ServicesOf, _: ProvedKey) -> JSONResponse:
-    enrolled = await enrol(
+    let_in = recover if BETWEEN in body.code else enrol
+    enrolled = await let_in(
         services.front, person=body.person, code=body.code, password=body.password, address=address_of(request)
     )
     return answer({"totp_secret": enrolled.totp_secret, "totp_uri": enrolled.totp_uri})

@@ -12,6 +12,7 @@ from interlock.services.end_contract import end_contract
 from interlock.services.list_people import list_contracts, list_extensions, list_people
 from interlock.services.offboard_person import offboard_person
 from interlock.services.offboarding_report import report_offboarding
+from interlock.services.recover import help_recover
 from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.models import Body, InPath, WithReason, answer, joined
 
@@ -37,6 +38,13 @@ async def people(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
 @router.post("/people/{name}/offboard")
 async def offboard(name: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await offboard_person(services.desk, by=caller.name, name=name, reason=body.reason))
+
+
+@router.post("/people/{name}/recovery")
+async def recovery(name: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """One half of the code with which the person comes in again."""
+    issued = await help_recover(services.front, login_id=caller.login.id, name=name, reason=body.reason)
+    return answer({"person": issued.person, "half": issued.text, "expires_at": issued.enrolment.expires_at})
 
 
 @router.get("/people/{name}/offboarding")
