@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from interlock.errors import Refusal
+from interlock.services.forge_news import tell_commits
 from tests.delivery.shop import Shop, login
 from tests.services.world import DBA, DBA2, DEV, LEAD, OPS, World
-from tests.support.forges import ForgeDouble, serving
+from tests.support.forges import PROJECT, ForgeDouble, serving
 
 KINDS = ("github", "gitlab", "gitea")
 
@@ -77,3 +78,11 @@ async def test_a_squash_counts_as_what_it_was_made_of(shop: Shop) -> None:
     verdict = await shop.gate(squashed, OPS)
     assert verdict.missing == ()
     assert (verdict.carried["develop"], verdict.carried["review"]) == ((DEV,), (DBA,))
+
+
+async def test_the_answer_is_put_on_a_commit_once(shop: Shop) -> None:
+    merged = await shop.change()
+    for _ in range(3):
+        assert await tell_commits(shop.delivery, "hub", PROJECT, [merged]) == []
+    assert len(shop.forge.answers) == 1
+    assert "interlock/release" in shop.forge.answers[0].values()

@@ -244,9 +244,14 @@ async def tell_commits(delivery: Delivery, forge: str, project: str, commits: It
                 artifact=f"git:{repository.name}@{commit}",
                 person=None,
             )
+            key, sentence = ("told", forge, commit), sentence_of(verdict)
+            # What we put there is a check too, of which the forge tells us: said once, it is not said again.
+            if delivery.answered.get(key) == sentence:
+                continue
             await delivery.forges[forge].tell(
-                project, commit, name=f"interlock/{chain.name}", allowed=verdict.open, sentence=sentence_of(verdict)
+                project, commit, name=f"interlock/{chain.name}", allowed=verdict.open, sentence=sentence
             )
+            delivery.answered[key] = sentence
         except InterlockError as error:
             problems.append(str(error))
     return problems
