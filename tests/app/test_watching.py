@@ -74,6 +74,8 @@ async def started(world: World, address: StateAddress) -> None:
             if await memory.load() is not None:
                 break
             await asyncio.sleep(0.01)
+        # a connection that is cancelled while it is being made may be lost to the garbage collector, with a warning
+        await asyncio.sleep(0.5)
     await memory.close()
 
 
@@ -125,6 +127,49 @@ async def test_other_detections_learn_the_past_and_go_on_from_there(world: World
         await refuse(world, "later")
         found = await wait_for_alarms(world, 2)
     assert [(alarm.detection, alarm.person) for alarm in found[1:]] == [("any", "later")]
+
+
+async def test_a_policy_that_looks_for_more_is_heard_while_it_watches(
+    world: World, state_database: StateAddress
+) -> None:
+    desk = world.desk
+    memory = PostgresWatchMemory(state_database.url)
+
+    async def sure() -> None:
+        return
+
+    task = asyncio.create_task(watch_ledger(desk, memory, sure))
+    try:
+        await asyncio.sleep(0.3)
+        await refuse(world, "unseen")
+        await asyncio.sleep(0.3)
+        await world.apply(company(detections={"any": Detection("any", Repeated("sign-in.refused"))}))
+        object.__setattr__(desk, "configuration", world.configuration)
+        await asyncio.sleep(0.3)
+        await refuse(world, "seen")
+        await refuse(world, "seen")
+        found = await wait_for_alarms(world, 1)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await memory.close()
+    assert {alarm.person for alarm in found} == {"seen"}
+
+
+async def test_what_happens_while_nothing_is_looked_for_raises_nothing_later(
+    world: World, state_database: StateAddress
+) -> None:
+    await started(world, state_database)
+    await world.apply(company())
+    async with watched(world, state_database):
+        await refuse(world, "unseen")
+        await asyncio.sleep(2.5)
+    await world.apply(company(detections={"any": Detection("any", Repeated("sign-in.refused"))}))
+    async with watched(world, state_database):
+        await refuse(world, "seen")
+        found = await wait_for_alarms(world, 1)
+    assert [alarm.person for alarm in found] == ["seen"]
 
 
 async def test_of_two_one_is_elected_and_the_other_takes_over(world: World, state_database: StateAddress) -> None:

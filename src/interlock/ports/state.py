@@ -5,7 +5,7 @@ it, or, on any exception, nothing at all. Saving without recording an event is r
 of work and by the database itself.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -185,7 +185,7 @@ class State(Protocol):
     def changing(self, actor: str) -> AbstractAsyncContextManager[UnitOfWork]:
         """``actor`` is the person's name, ``gateway:NAME`` or ``system``."""
 
-    def changes(self, after: int) -> AsyncIterator[tuple[int, Sequence[Entity]]]:
+    def changes(self, after: int) -> AsyncGenerator[tuple[int, Sequence[Entity]]]:
         """The feed's source: (ledger position, the entities as they now are that changed), from ``after`` on.
 
         First yields at once (possibly with nothing), then whenever something was committed; ends with ``Failure``
