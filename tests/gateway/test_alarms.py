@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.gateway.world import Gate, gateway, policy, until
 
-WHY = "It is late. Another person must approve the next statement (detection nights)."
+WHY = "It is late. Another person must approve the next statement (detection nights, entry 7)."
 
 
 async def _alarm(gate: Gate) -> str:
@@ -33,10 +33,16 @@ async def test_the_next_statement_is_held_whatever_it_is(tmp_path: Path) -> None
         assert told.startswith("!held: request r-")
         request = told.split()[2]
         assert gate.desk.holds[request].why == WHY
-        gate.desk.drop("alarms", session)
         gate.desk.decide(request, "approved")
         assert await client.line() == "+1"
+        # before the feed has said that the hold is over, and after
         assert await client.ask("get a") == "+1"
+        gate.desk.drop("alarms", session)
+        await until(lambda: session not in _alarms(gate))
+        assert await client.ask("get a") == "+1"
+        gate.desk.put("alarms", session, WHY.replace("7", "8"))
+        await until(lambda: session in _alarms(gate))
+        assert (await client.ask("get a")).startswith("!held: request r-")
 
 
 async def test_a_no_lets_nothing_run_and_the_next_one_is_held_again(tmp_path: Path) -> None:

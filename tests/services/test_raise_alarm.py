@@ -65,7 +65,7 @@ async def test_a_hold_lasts_until_another_person_approved_one_statement(world: W
     session, _, _ = await world.session_with()
     await raise_alarm(world.desk, finding(Response.HOLD, session=session))
     held = (await world.activity(session)).held_why
-    assert held == "It is late. Another person must approve the next statement (detection nights)."
+    assert held == "It is late. Another person must approve the next statement (detection nights, entry 7)."
     await raise_alarm(world.desk, replace(finding(Response.HOLD, session=session), position=8, sentence="Later."))
     assert (await world.activity(session)).held_why == held
     opened = await world.hold(session)

@@ -40,6 +40,7 @@ cdef class Statements:
     cdef dict _pending
     cdef dict _parked
     cdef bint _over
+    cdef object _met
     cdef dict _judged
     cdef tuple _judged_from
     cdef public object on_idle

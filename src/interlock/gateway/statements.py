@@ -115,6 +115,7 @@ class Statements:
         self._pending: dict[int, Pending] = {}
         self._parked: dict[int, Pending] = {}
         self._over = False
+        self._met: str | None = None
         self._follower = shared.follower
         self._clock = shared.clock
         self._journal = shared.journal
@@ -253,6 +254,10 @@ class Statements:
             return
         pending.hold = None
         pending.stage = Stage.RECORDING
+        # One approved statement ends the alarm's hold that it was held for, and no later one. The feed says so too, and
+        # the client may be faster.
+        self._met = None if pending.decision is None else pending.decision.reason
+        self._judged.clear()
         # The people who approved took the fence away: they saw the count.
         kept = tuple(one for one in decision.obligations if not isinstance(one, Fence))
         pending.decision = replace(decision, obligations=kept)
@@ -309,7 +314,7 @@ class Statements:
         """What a detection wants another person to approve first. Statements that reach nothing, such as a ROLLBACK,
         go on."""
         why = snapshot.alarms.get(self.session)
-        if why is None or decision.effect is not Allow.ALLOW or not statement.needs:
+        if why is None or why == self._met or decision.effect is not Allow.ALLOW or not statement.needs:
             return decision
         return replace(decision, effect=Allow.HOLD, reason=why)
 

@@ -94,5 +94,7 @@ async def _respond(work: UnitOfWork, finding: Finding, activity: Activity) -> No
     if finding.response is Response.CUT:
         await order_cut(work, activity, by=f"the detection {finding.detection}", reason=finding.sentence)
     elif not activity.held_why:
-        why = f"{finding.sentence} Another person must approve the next statement (detection {finding.detection})."
+        # The entry makes it one of its kind: a gateway tells by it that this very hold was met.
+        by = f"detection {finding.detection}, entry {finding.position}"
+        why = f"{finding.sentence} Another person must approve the next statement ({by})."
         await work.save(replace(activity, held_why=why))
