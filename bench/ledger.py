@@ -11,6 +11,7 @@ it is said too: there the flush decides, which plain ones share and units, being
 
 import argparse
 import asyncio
+import secrets
 import statistics
 import subprocess
 import sys
@@ -21,13 +22,21 @@ from pathlib import Path
 
 import asyncpg
 
+from interlock.domain.actions import Action, Need
+from interlock.domain.decisions import Decision, Effect
 from interlock.domain.people import Vendor
 from interlock.domain.rights_events import VendorAdded
 from interlock.domain.work_events import PasswordUsed
+from interlock.gateway.clock import WorkerClock
+from interlock.gateway.journal import Journal
+from interlock.gateway.recorder import Recording
+from interlock.gateway.sealing import Kept, RecordingStore, keep_records, read_records
 from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.entries import Recorded, body_of
 from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint, sign_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, Growth
+from interlock.ports.statement import Described, Outcome, Statement
+from interlock.ports.statement import Effect as TakesEffect
 from interlock.store.connecting import connect, driver_url
 from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import embedded_address, embedded_state
@@ -195,15 +204,69 @@ async def _size(tiles: ObjectTiles, signer: SignerKey) -> int:
     return -1 if content is None else open_checkpoint(content, signer.verifier).checkpoint.size
 
 
+class _Shelf:
+    """Remembers which files there are, as the archive does."""
+
+    def __init__(self) -> None:
+        self.files: set[int] = set()
+
+    def holds(self, file: int, session: str) -> None:
+        self.files.add(file)
+
+
+async def _record(folder: Path, statements: int, sessions: int) -> tuple[float, float]:
+    """Records a second of one worker, a statement and its outcome each: durable in the journal; then in segments."""
+    journal = Journal(folder / "journal", file_bytes=64 * 1024 * 1024, durable_s=0.02, stall_s=1.0)
+    clock, shelf, durable = WorkerClock(), _Shelf(), asyncio.Event()
+    clock.anchor(datetime.now(UTC))
+    recordings = [Recording(f"s-{number:013d}", journal, clock, shelf) for number in range(sessions)]
+    described = Described((Need(Action.READ, "table public.pgbench_accounts"),), TakesEffect.NEVER, "SELECT")
+    decision = Decision(Effect.ALLOW, "", ("role:reader",))
+    outcome = Outcome(rows=1, size_bytes=64, tag="SELECT 1")
+    template = "SELECT abalance FROM pgbench_accounts WHERE aid = "
+    began = time.perf_counter()
+    for number in range(statements):
+        recording = recordings[number % sessions]
+        recording.statement(number, Statement(template + str(number), described), decision)
+        recording.outcome(number, outcome, 250)
+        if number % 200 == 0:
+            await asyncio.sleep(0)
+    journal.append(recordings[0], b'{"n":0}', durable.set)
+    await durable.wait()
+    written = 2 * statements
+    journal_s = time.perf_counter() - began
+    paths = {file: journal.path(file) for file in shelf.files}
+    store, key = RecordingStore(str(folder / "recordings")), secrets.token_bytes(32)
+    began = time.perf_counter()
+    for recording in recordings[1:]:
+        keep_records(store, recording.session, key, Kept(), read_records(paths, recording.index))
+    segments_s = (time.perf_counter() - began) * sessions / (sessions - 1)
+    await journal.close()
+    return written / journal_s, written / segments_s
+
+
+def measure_records(statements: int, rounds: int) -> None:
+    found = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
+            found.append(asyncio.run(_record(Path(folder), statements, 16)))
+    for what, rates in zip(("durable in the journal", "put into segments"), zip(*found, strict=True), strict=True):
+        shown = ", ".join(f"{rate:,.0f}" for rate in rates)
+        print(f"records of one worker {what}: {statistics.median(rates):,.0f}/s (goal 100,000/s; rounds: {shown})")
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["append", "verify"])
+    parser.add_argument("--only", choices=["append", "verify", "records"])
+    parser.add_argument("--statements", type=int, default=200_000)
     chosen = parser.parse_args(arguments)
-    if chosen.only != "append":
+    if chosen.only in (None, "records"):
+        measure_records(chosen.statements, chosen.rounds)
+    if chosen.only in (None, "verify"):
         measure_verify(chosen.entries, chosen.rounds)
-    if chosen.only == "verify":
+    if chosen.only not in (None, "append"):
         return
     folder = Path(tempfile.mkdtemp(prefix="interlock-bench-"))
     folder.chmod(0o711)
