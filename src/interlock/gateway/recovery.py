@@ -131,16 +131,19 @@ class Recovery:
     async def _finish(self, folder: Path) -> None:
         remains = await asyncio.to_thread(read_journal, folder)
         paths = files_of(folder)
-        finished = []
-        for one in remains.values():
-            try:
-                finished.append(await self._finish_one(one, paths))
-            except Failure as error:
-                _LOG.error("The recording of %s stays in the journal %s: %s", one.session, folder, error)
-        await asyncio.gather(*finished)
-        _LOG.info("Finished %d of %d sessions of a worker that stopped.", len(finished), len(remains))
-        if len(finished) == len(remains):
+        # All at once, so that their starts and segments are told in few reports.
+        finished = await asyncio.gather(*(self._finish_or_say(one, paths, folder) for one in remains.values()))
+        _LOG.info("Finished %d of %d sessions of a worker that stopped.", sum(finished), len(remains))
+        if all(finished):
             await asyncio.to_thread(remove_journal, folder)
+
+    async def _finish_or_say(self, one: Remains, paths: Mapping[int, Path], folder: Path) -> bool:
+        try:
+            await (await self._finish_one(one, paths))
+        except Failure as error:
+            _LOG.error("The recording of %s stays in the journal %s: %s", one.session, folder, error)
+            return False
+        return True
 
     async def _finish_one(self, one: Remains, paths: Mapping[int, Path]) -> "asyncio.Future[None]":
         """Store the rest of one recording; the future is done when its end is known. Raises Failure."""
