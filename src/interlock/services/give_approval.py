@@ -80,7 +80,7 @@ async def _presence(desk: Desk, work: UnitOfWork, login: Login, request: Request
         raise Refusal(
             "passkey-needed",
             f"{login.person} has a passkey, and approves with it: it signs this very request.",
-            f"Approve it in your browser, on the console's page /sign-in?approve={request.id}",
+            f"Approve it in your browser, on the console's page /decide/{request.id}",
         )
     return check_presence(login, desk.clock.now(), desk.configuration.timing.presence)
 

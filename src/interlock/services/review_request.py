@@ -7,7 +7,6 @@ Holds to:
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from interlock.domain.grants import Grant, RequestKind
 from interlock.domain.people import Contract, Person
@@ -21,7 +20,7 @@ from interlock.services.requests import locate
 @dataclass(frozen=True, slots=True)
 class Review:
     """``contracts`` are the running ones that cover the person, ``before`` their earlier grants on the resource, the
-    newest first, and ``fresh_until`` until when the reader's own proof of presence counts (None: not now)."""
+    newest first."""
 
     person: Person
     contracts: tuple[Contract, ...]
@@ -29,10 +28,9 @@ class Review:
     before: tuple[Grant, ...]
     sees_session: bool
     has_passkey: bool
-    fresh_until: datetime | None
 
 
-async def review_request(desk: Desk, *, login_id: str, reader: str, request_id: str) -> Review:
+async def review_request(desk: Desk, *, reader: str, request_id: str) -> Review:
     """Raises NotFound for a request that is not there, or that the reader may not see."""
     async with desk.state.reading() as reading:
         now = desk.clock.now()
@@ -41,10 +39,6 @@ async def review_request(desk: Desk, *, login_id: str, reader: str, request_id: 
         case = await check_may_read_request(desk, reading, who, request)
         person = case.people[request.person]
         grants = await reading.grants(person=person.name, limit=200)
-        login = await reading.login(login_id)
-        until = None
-        if login is not None and login.present_at is not None:
-            until = login.present_at + desk.configuration.timing.presence
         activity = await reading.activity(request.session) if request.session is not None else None
         return Review(
             person=person,
@@ -53,5 +47,4 @@ async def review_request(desk: Desk, *, login_id: str, reader: str, request_id: 
             before=tuple(g for g in grants if g.resource == request.resource and g.request != request.id),
             sees_session=activity is not None and await may_read_session(reading, who, activity),
             has_passkey=bool(await reading.passkeys(reader)),
-            fresh_until=until if until is not None and now < until else None,
         )

@@ -97,7 +97,8 @@ async def test_a_form_that_is_not_ours_does_nothing(premises: Premises, http: ht
     asked = await premises.ask(DEV, "reader")
     client, another = await enter(premises, http, DBA), await enter(premises, http, LEAD)
     token = await client.token()
-    path, form = f"/requests/{asked['id']}/approve", {"digest": asked["digest"]}
+    path = f"/requests/{asked['id']}/approve"
+    form = {"digest": asked["digest"], "totp": premises.house.code(DBA)}
     forged: list[tuple[dict[str, str], dict[str, str]]] = [
         (form, {}),
         ({**form, "token": "x"}, {}),
@@ -115,6 +116,10 @@ async def test_a_form_that_is_not_ours_does_nothing(premises: Premises, http: ht
     assert await premises.house.world.events("approval.given") == []
     answer = await client.get(f"{path}?digest={asked['digest']}&token={token}")
     assert answer.status_code == 405
+    # … and the session alone approves nothing, though its login has just proved presence.
+    bare = {"digest": asked["digest"], "token": token}
+    assert (await client.post(path, bare)).status_code == 403
+    assert await premises.house.world.events("approval.given") == []
     assert (await client.post(path, {**form, "token": token})).status_code == 303
     assert len(await premises.house.world.events("approval.given")) == 1
 

@@ -77,8 +77,9 @@ async def approve(request_id: InPath, request: Request, services: ServicesOf, ac
                 services.passkeys, login_id=visitor.login.id, digest=digest, shown=shown
             )
             number = await open_session(services, visitor.login, visitor.number)
-        elif "totp" in form:
-            code = form["totp"].replace(" ", "")[:16]
+        else:
+            # A cookie alone approves nothing, however fresh the login's proof of presence is.
+            code = needed(form, "totp").replace(" ", "")[:16]
             await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
             number = await open_session(services, visitor.login, visitor.number)
         await give_approval(
@@ -169,9 +170,7 @@ async def _show_one(
 
 
 async def _detail(services: Services, visitor: Visitor, view: RequestView) -> dict[str, Any]:
-    review = await review_request(
-        services.desk, login_id=visitor.login.id, reader=visitor.name, request_id=view.request.id
-    )
+    review = await review_request(services.desk, reader=visitor.name, request_id=view.request.id)
     return {"review": review, "content": view.request.content, "is_open": view.request.state is RequestState.OPEN}
 
 
