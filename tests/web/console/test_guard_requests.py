@@ -22,7 +22,7 @@ def _shown(kind: RequestKind, content: dict[str, object]) -> str:
         .render(
             visitor=SimpleNamespace(token="t", name="deputy"),
             view=RequestView(request, (), 1, ("deputy",), may_decide=True),
-            review=Review(Person("chief"), (), None, (), False, False, NOW),
+            review=Review(Person("chief"), (), None, (), False, False),
             content=content,
             now=NOW,
         )
