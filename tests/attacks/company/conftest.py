@@ -27,6 +27,7 @@ people:
 contracts:
   acme-shop: {{vendor: acme, sponsor: owner@example.com, start: 2026-01-01, end: {last_day}, roles: [reader, writer, pair]}}
   globex-shop: {{vendor: globex, sponsor: owner@example.com, start: 2026-01-01, end: {last_day}, roles: [reader, writer, pair]}}
+retention: {{approvals: [{{from: {{group: dba}}, count: 2}}]}}
 roles:
   reader:
     on: {{kind: postgres, environment: test}}

@@ -1,4 +1,4 @@
-"""Recordings of a running system: searched, forged on the disk, and read by who may not."""
+"""Recordings of a running system: searched, forged on the disk, read by who may not, and let go by two."""
 
 import json
 import time
@@ -77,3 +77,29 @@ def test_a_segment_that_was_cut_off_on_the_disk_is_named_and_not_shown(
     finally:
         path.write_bytes(whole)
     assert _verify(stack, boss)["holds"] is True
+
+
+def test_two_others_let_it_go_and_the_ledger_still_verifies(
+    stack: Stack, recorded: str, boss: Member, ann: Member, lead: Member, second: Member
+) -> None:
+    assert stack.run(ann, "recordings", "delete", recorded, "--reason", "mine", check=False).returncode == 1
+    hold = stack.ask(boss, "recordings", "hold", "--session", recorded, "--reason", "a lawsuit")["id"]
+    kept = stack.run(boss, "recordings", "delete", recorded, "--reason", "asked to", check=False)
+    assert f"legal hold {hold}" in kept.stderr
+    for command in (("lift", hold), ("delete", recorded)):
+        request = stack.ask(boss, "recordings", *command, "--reason", "asked to")["id"]
+        assert stack.run(boss, "approve", request, "--yes", check=False).returncode == 1
+        for approver in (lead, second):
+            stack.run(approver, "approve", request, "--yes")
+    gone = stack.run(boss, "replay", recorded, check=False)
+    assert "was deleted at" in gone.stderr
+    until(
+        lambda: any(
+            recorded in one["event"].values() for one in stack.ask(boss, "ledger", "search", "recording.erased")
+        )
+    )
+    found = _verify(stack, boss)
+    assert found["holds"] is True
+    (said,) = [sentence for sentence in found["deleted"] if recorded in sentence]
+    assert "asked for by boss@example.com (asked to), allowed by lead@example.com and second@example.com" in said
+    assert stack.ask(boss, "ledger", "search", "Zanzibar", "--statements")["hits"] == []
