@@ -211,6 +211,19 @@ def test_may_approve_is_what_the_formula_says(
     assert isinstance(may_approve(ask, approver, rule, contracts, AT), Yes) is expected
 
 
+NESTED = st.builds(ApprovalRule, count=st.just(1), any_of=st.lists(RULES, min_size=1, max_size=2).map(tuple))
+
+
+@settings(max_examples=200, deadline=None)
+@given(PEOPLE, st.lists(RULES | NESTED, max_size=3), TEAMS, st.lists(CONTRACT, max_size=2))
+def test_nobody_who_may_is_passed_over(
+    requester: Person, rules: list[ApprovalRule], team: list[Person], contracts: list[Contract]
+) -> None:
+    ask = Ask(requester, frozenset({"writer"}))
+    each = [person.name for person in team if isinstance(may_approve_any(ask, person, rules, contracts, AT), Yes)]
+    assert list(who_may(ask, rules, team, contracts, AT)) == sorted(each)
+
+
 @settings(max_examples=150, deadline=None)
 @given(PEOPLE, st.lists(RULES, max_size=3), TEAMS, st.lists(CONTRACT, max_size=2))
 def test_the_tally_fills_as_many_places_as_any_assignment_could(

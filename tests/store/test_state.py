@@ -59,7 +59,9 @@ def test_the_world_has_every_entity() -> None:
     assert {type(entity) for entity in world.WORLD} == set(get_args(Entity))
 
 
-_UNHASHABLE = (type(world.REQUEST), type(world.POLICY), type(world.CLIENT), type(world.PROVISIONED))
+_UNHASHABLE = tuple(
+    type(entity) for entity in (world.REQUEST, world.POLICY, world.CLIENT, world.PROVISIONED, world.PROPOSAL)
+)
 
 
 async def test_every_entity_reads_back_as_it_was_saved(state: PostgresState) -> None:
@@ -73,6 +75,7 @@ async def test_every_entity_reads_back_as_it_was_saved(state: PostgresState) -> 
         assert await _read_back(reading) == hashable
         assert await reading.request(world.REQUEST.id) == world.REQUEST
         assert await reading.policy() == world.POLICY
+        assert await reading.proposal(world.PROPOSAL.request) == world.PROPOSAL
         assert await reading.provisioned_one(world.PROVISIONED.id) == world.PROVISIONED
         assert await reading.provisioned("User") == [world.PROVISIONED]
         assert await reading.oauth_client(world.CLIENT.id) == world.CLIENT
@@ -111,6 +114,26 @@ async def test_saving_again_replaces(state: PostgresState) -> None:
         assert await reading.grant(world.GRANT.id) == ended
         assert await reading.person(world.DEV.name) == replace(world.DEV, groups=frozenset(), ended_at=LATER)
         assert await reading.vendors() == [world.ACME]
+
+
+async def test_people_are_read_again_when_one_of_them_changed(state: PostgresState) -> None:
+    await _save(state, *world.WORLD)
+    async with state.reading() as reading:
+        first = await reading.people()
+    await _save(state, replace(world.GRANT, id="g-2"))
+    async with state.reading() as old:
+        again = await old.people()
+        assert [id(person) for person in again] == [id(person) for person in first]  # another's change: as known
+        gone = replace(world.DEV, groups=frozenset(), ended_at=LATER)
+        async with state.changing("system") as unit:
+            await unit.save(gone)
+            assert gone in await unit.people()  # a unit of work sees what it saved
+            unit.record(added(world.LEAD))
+        async with state.reading() as new:
+            assert gone in await new.people()
+        assert world.DEV in await old.people()  # its snapshot is older
+    async with state.reading() as reading:
+        assert gone in await reading.people()
 
 
 async def test_the_policy_is_the_last_version(state: PostgresState) -> None:

@@ -202,6 +202,7 @@ async def open_house(
     passwords, replays = Argon2Passwords(), PostgresReplayCache(address.url, clock=clock)
     waiting = PostgresWaitingRoom(address.url, clock=clock)
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     issuer = f"https://localhost:{listener.getsockname()[1]}"
     recordings = folder / "recordings"
     recordings.mkdir()

@@ -311,6 +311,8 @@ def _listen(address: Address) -> socket.socket:
         # Else connections that are still closing keep the port from the next start, for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Connections take it over. An answer leaves as head and body, and the body would wait 40 ms for a receipt.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((address.host, address.port))
         listener.listen(1024)
         listener.setblocking(False)

@@ -48,6 +48,8 @@ def witness(
     app = build_witness(Witness(signer, kept.logs, kept.recall, kept.keep), str(signer.verifier))
     try:
         listener = socket.create_server((address.host, address.port))
+        # Connections take it over: the body of an answer is not to wait for the receipt of its head.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise Failure(f"The witness cannot listen on {listen}: {error.strerror}.", "Choose another port.") from error
     port = listener.getsockname()[1]

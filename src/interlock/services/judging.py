@@ -13,6 +13,7 @@ from interlock.domain.approving import (
     No,
     Tally,
     Yes,
+    candidates,
     count_approvals,
     may_approve_any,
     rules_for_hold,
@@ -66,8 +67,8 @@ class Case:
 
     def judges(self) -> tuple[str, ...]:
         """Who could say yes now, sorted by name."""
-        people = sorted(self.people.values(), key=lambda person: person.name)
-        return tuple(person.name for person in people if isinstance(self.may_approve(person), Yes))
+        people = candidates(self.request.rules, self.people.values(), self.contracts)
+        return tuple(sorted(person.name for person in people if isinstance(self.may_approve(person), Yes)))
 
 
 async def open_case(desk: Desk, reading: Reading, request: Request, at: datetime) -> Case:

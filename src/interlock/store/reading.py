@@ -25,6 +25,7 @@ from interlock.ledger.canonical import canonical
 from interlock.ports.state import Entity, LedgerEntry
 from interlock.store import tables
 from interlock.store.failures import as_failures
+from interlock.store.known_people import KnownPeople
 from interlock.store.rows import form_of, form_of_table, keepable
 
 E = TypeVar("E", bound=Entity)
@@ -32,10 +33,14 @@ AnyRow = Row[*tuple[Any, ...]]
 
 
 class PostgresReading:
-    """Implements :class:`interlock.ports.state.Reading` on one connection, for as long as its block lasts."""
+    """Implements :class:`interlock.ports.state.Reading` on one connection, for as long as its block lasts.
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    With ``known`` the people are read again only when one of them has changed. It needs one snapshot for all reads.
+    """
+
+    def __init__(self, connection: AsyncConnection, known: KnownPeople | None = None) -> None:
         self._connection = connection
+        self._known = known
         self._over = False
 
     def end(self) -> None:
@@ -46,7 +51,21 @@ class PostgresReading:
         return await self._one(Person, name=name)
 
     async def people(self) -> Sequence[Person]:
-        return await self._all(Person, select(tables.people).order_by(tables.people.c.name))
+        query = select(tables.people).order_by(tables.people.c.name)
+        if self._known is None:
+            return await self._all(Person, query)
+        change = await self._last_change(tables.people)
+        people = self._known.at(change)
+        return self._known.keep(change, await self._all(Person, query)) if people is None else people
+
+    async def _last_change(self, table: Table) -> tuple[int, bytes] | None:
+        """Where the last change of a row of ``table`` stands in the ledger, and the link there; None before any."""
+        changes, ledger = tables.changes, tables.ledger
+        last = select(changes.c.position).where(changes.c.entity == table.name)
+        last = last.order_by(changes.c.position.desc()).limit(1)
+        entry = select(ledger.c.position, ledger.c.link).where(ledger.c.position == last.scalar_subquery())
+        found = await self._rows(entry)
+        return (found[0].position, bytes(found[0].link)) if found else None
 
     async def identity(self, kind: str, subject: str) -> Identity | None:
         return await self._one(Identity, kind=kind, subject=subject)

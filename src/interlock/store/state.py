@@ -13,6 +13,7 @@ from interlock.ports.clock import Clock, SystemClock
 from interlock.ports.state import Entity, Reading, UnitOfWork
 from interlock.store.connecting import open_engine
 from interlock.store.failures import as_failures
+from interlock.store.known_people import KnownPeople
 from interlock.store.listening import Bell
 from interlock.store.reading import PostgresReading
 from interlock.store.unit_of_work import PostgresUnitOfWork
@@ -31,6 +32,7 @@ class PostgresState:
         self._engine = open_engine(url, connections=connections)
         self._clock = clock or SystemClock()
         self._bell = Bell(url)
+        self._known = KnownPeople()
         self._closed = False
 
     async def close(self) -> None:
@@ -68,7 +70,7 @@ class PostgresState:
             with as_failures():
                 # One snapshot for all reads of the block, which the server itself keeps from writing.
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            reading = PostgresReading(connection)
+            reading = PostgresReading(connection, self._known)
             try:
                 yield reading
             finally:

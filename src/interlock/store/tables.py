@@ -518,6 +518,7 @@ changes = Table(
     Column("position", BigInteger, ForeignKey(ledger.c.position), primary_key=True, autoincrement=False),
     Column("entity", Text, primary_key=True),
     Column("key", ARRAY(Text), primary_key=True),
+    Index("ix_changes_entity_position", "entity", "position"),
 )
 """Which entities a unit of work touched, at the position of its last event: what the feed reads."""
 

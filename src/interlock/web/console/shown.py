@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -132,9 +133,13 @@ def _marked(text: str) -> Markup:
     if text.isprintable():
         return escape(text)
     out = []
-    for character in text:
-        if character in "\n\t" or not acts(character):
-            out.append(escape(character))
+    for plain, run in groupby(text, key=_stands_for_itself):
+        if plain:
+            out.append(escape("".join(run)))
         else:
-            out.append(Markup('<span class="acts">{}</span>').format(written_out(character)))
+            out.extend(Markup('<span class="acts">{}</span>').format(written_out(character)) for character in run)
     return Markup("").join(out)
+
+
+def _stands_for_itself(character: str) -> bool:
+    return character in "\n\t" or not acts(character)
