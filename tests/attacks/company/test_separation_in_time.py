@@ -17,7 +17,8 @@ from tests.attacks.company.test_separation import ask_for, is_cut, open_session,
 from tests.protocols.postgres.servers import TestServer, free_port
 from tests.support.stack import Member, Stack, running_stack
 
-_TWO, _ONE = "{from: {group: dba}, count: 2}", "{from: {people: [owner@example.com, lead@example.com]}, count: 1}"
+_TWO = "lend: {longest: 8h, approvals: [{from: {group: dba}, count: 2}"
+_ONE = "lend: {longest: 8h, approvals: [{from: {people: [owner@example.com, lead@example.com]}, count: 1}"
 
 
 @dataclass
