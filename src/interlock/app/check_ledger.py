@@ -1,23 +1,20 @@
 """What `interlock doctor` says of the published ledger: is it signed, does it keep up, did it go backwards."""
 
 import time
-from collections.abc import Mapping
-from datetime import timedelta
 
 from interlock.app.data_folder import DataFolder
 from interlock.app.finding import Finding, bad, doubtful, good
 from interlock.app.installation import running_state
 from interlock.app.publishing import public_key_of
 from interlock.app.witnesses import addresses_of
-from interlock.domain.durations import format_duration
 from interlock.errors import InterlockError
 from interlock.ledger.audit import Trust, current_checkpoint
-from interlock.ledger.notes import NotANote, SignedCheckpoint, cosigners
+from interlock.ledger.freshness import explain_cosignatures
+from interlock.ledger.notes import NotANote, SignedCheckpoint
 from interlock.ledger.verify import Broken
 from interlock.policy.configuration import Witnesses
 from interlock.store.tiles import ObjectTiles
 
-_OLD_S = 300
 _BEHIND = 1000
 """So many entries that are not published yet are more than a second's work."""
 
@@ -51,21 +48,13 @@ def check_witnesses(signed: SignedCheckpoint, witnesses: Witnesses, now_s: float
     """A finding when fewer than are needed have cosigned this checkpoint within the last minutes. ``now_s`` is the time
     in seconds since 1970."""
     try:
-        seen = cosigners(signed, [one.key for one in addresses_of(witnesses)])
+        wrong = explain_cosignatures(signed, [one.key for one in addresses_of(witnesses)], witnesses.need, now_s)
     except (NotANote, InterlockError) as error:
         return bad("witnesses", f"The cosignatures do not hold: {error}", "Compare the witnesses' keys.")
-    fresh = [name for name, seconds in seen.items() if now_s - seconds < _OLD_S]
-    if len(fresh) >= witnesses.need:
+    if wrong is None:
         return None
     return bad(
         "witnesses",
-        f"The ledger was cosigned by {len(fresh)} of {len(witnesses.of)} witnesses in the last five minutes, and "
-        f"{witnesses.need} are needed; {_last(seen, now_s)}.",
+        wrong,
         "The control plane's log says what they answered. If one has seen another history, find out who rewrote it.",
     )
-
-
-def _last(seen: Mapping[str, int], now_s: float) -> str:
-    if not seen:
-        return "none has cosigned what is published now"
-    return f"the last cosignature is {format_duration(timedelta(seconds=int(now_s - max(seen.values()))))} old"

@@ -9,14 +9,15 @@ from fastapi.responses import Response
 from interlock.domain.events import EVENTS
 from interlock.errors import NotFound
 from interlock.ledger.audit import Trust, current_checkpoint
-from interlock.ledger.notes import SignedCheckpoint, read_verifier
+from interlock.ledger.freshness import explain_cosignatures
+from interlock.ledger.notes import NotANote, SignedCheckpoint, cosigners, read_verifier
 from interlock.ledger.proofs import write_proof
 from interlock.ledger.tiles import DamagedError
 from interlock.ledger.verify import Broken
 from interlock.ports.state import LedgerEntry
 from interlock.services.list_people import ledger_size, read_ledger, search_ledger
 from interlock.web.authentication import ServicesOf
-from interlock.web.console.page import HEADERS, PageRoute, Visiting, page
+from interlock.web.console.page import HEADERS, PageRoute, Visiting, now_of, page
 from interlock.web.models import InQuery
 from interlock.web.services import Services
 
@@ -52,6 +53,7 @@ async def stream(
     entries = [(entry, _told(entry)) for entry in reversed(found)]
     following = found[0].position if found and not q and found[0].position > 1 else 0
     checkpoint = await _checkpoint(services)
+    cosigned, lacking = _cosigned(services, checkpoint, now_of(request).timestamp())
     return page(
         request,
         visitor,
@@ -65,6 +67,8 @@ async def stream(
         before=before,
         kinds=sorted(EVENTS),
         checkpoint=checkpoint,
+        cosigned=cosigned,
+        lacking=lacking,
         key=services.ledger_key,
     )
 
@@ -102,6 +106,19 @@ async def proof(position: _Position, services: ServicesOf, visitor: Visiting) ->
         raise NotFound("The published ledger is damaged here.", "See `interlock ledger verify`.") from error
     disposition = {"Content-Disposition": f'attachment; filename="entry-{position}.tlog-proof"'}
     return Response(text, media_type="text/plain; charset=utf-8", headers={**HEADERS, **disposition})
+
+
+def _cosigned(services: Services, checkpoint: SignedCheckpoint | Broken, now_s: float) -> tuple[list[str], str | None]:
+    """The witnesses whose cosignature of the newest checkpoint holds, and what it lacks of them."""
+    if isinstance(checkpoint, Broken):
+        return [], None
+    witnesses = services.desk.configuration.witnesses
+    try:
+        keys = [read_verifier(one.key) for one in witnesses.of]
+        lacking = explain_cosignatures(checkpoint, keys, witnesses.need, now_s)
+        return sorted(cosigners(checkpoint, keys)), lacking
+    except NotANote as error:
+        return [], f"The cosignatures do not hold: {error}."
 
 
 async def _one(services: Services, person: str, position: int) -> LedgerEntry:
