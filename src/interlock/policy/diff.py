@@ -40,7 +40,6 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("workload", old.workloads, new.workloads),
         *_whole("forge", old.forges, new.forges),
         *_whole("repository", old.repositories, new.repositories),
-        *_whole("receiver", old.receivers, new.receivers),
         *_whole("sink", old.sinks, new.sinks),
         *_whole("detection", old.detections, new.detections),
         *_witness_changes(old, new),
