@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from interlock.web import pages
 from interlock.web.boundary import Boundary, catch_errors
 from interlock.web.console.pages import add_console
+from interlock.web.described import ERRORS
 from interlock.web.routers import (
     admission,
     agents,
@@ -87,7 +88,7 @@ def build_api(services: Services) -> FastAPI:
     )
     api.state.services = services
     for router in (*ROUTERS, *OPEN_ROUTERS):
-        api.include_router(router)
+        api.include_router(router, responses=router.responses or ERRORS)
     catch_errors(api)
     add_console(api)
     api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)

@@ -10,8 +10,9 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from interlock.errors import Refusal
+from interlock.web.described import BOUNDARY_ERRORS, content
 
-router = APIRouter()
+router = APIRouter(responses=BOUNDARY_ERRORS)
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -20,22 +21,22 @@ POLICY = (
 _KINDS = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 
 
-@router.get("/sign-in")
+@router.get("/sign-in", response_class=Response, responses=content("text/html", 200))
 async def sign_in_page() -> Response:
     return _file("sign-in.html")
 
 
-@router.get("/device")
+@router.get("/device", response_class=Response, responses=content("text/html", 200))
 async def device_page() -> Response:
     return _file("sign-in.html")
 
 
-@router.get("/sign-in/page.js")
+@router.get("/sign-in/page.js", response_class=Response, responses=content("text/javascript", 200))
 async def script() -> Response:
     return _file("sign-in.js")
 
 
-@router.get("/sign-in/page.css")
+@router.get("/sign-in/page.css", response_class=Response, responses=content("text/css", 200))
 async def style() -> Response:
     return _file("sign-in.css")
 

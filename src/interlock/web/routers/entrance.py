@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import Field, StringConstraints
 
 from interlock.errors import NotFound
@@ -13,8 +13,10 @@ from interlock.services.recover import BETWEEN, recover
 from interlock.services.sign_in import SignIn, sign_in
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ProvedKey, ReadingPerson, ServicesOf, SignedInPerson, Working
+from interlock.web.described import content
 from interlock.web.models import Body, Code, Name, Secret, answer
 
+PEM = "application/x-pem-file"
 router = APIRouter(prefix="/v1")
 
 
@@ -47,9 +49,9 @@ async def health(services: ServicesOf) -> JSONResponse:
     return answer({"well": True})
 
 
-@router.get("/authority")
-async def authority(services: ServicesOf) -> PlainTextResponse:
-    return PlainTextResponse(services.front.authority.pem, media_type="application/x-pem-file")
+@router.get("/authority", response_class=Response, responses=content(PEM, 200))
+async def authority(services: ServicesOf) -> Response:
+    return Response(services.front.authority.pem, media_type=PEM)
 
 
 @router.post("/enrol")

@@ -20,9 +20,10 @@ from interlock.services.take_password import take_password
 from interlock.services.withdraw_hold import withdraw_hold
 from interlock.web.authentication import ProvedKey, ServicesOf, SignedInGateway, active_gateway
 from interlock.web.boundary import BadInputError, read_gateway_body
+from interlock.web.described import content
 from interlock.web.models import InPath, answer
 from interlock.web.services import Services
-from interlock.web.streams import line_of, ndjson
+from interlock.web.streams import NDJSON, line_of, ndjson
 from interlock.web.watching import FeedMailbox
 
 router = APIRouter(prefix="/v1/gateway")
@@ -41,7 +42,7 @@ async def token(services: ServicesOf, proof: ProvedKey) -> JSONResponse:
     return answer({"gateway": gateway.name, "token": issued.text, "token_ends_at": issued.ends_at})
 
 
-@router.get("/feed")
+@router.get("/feed", response_class=StreamingResponse, responses=content(NDJSON, 200))
 async def feed(services: ServicesOf, gateway: SignedInGateway) -> StreamingResponse:
     messages = _feed(services, gateway)
     # The first message is made before the answer begins, so that what stands in its way is still an error answer.

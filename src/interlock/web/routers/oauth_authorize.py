@@ -23,6 +23,7 @@ from interlock.errors import Refusal
 from interlock.identity.oauth_clients import OWN_ID, may_redirect, scopes_of
 from interlock.services.delegations import DEVICE_CODE_LIFETIME, hash_of
 from interlock.web.authentication import ServicesOf, prove_key
+from interlock.web.described import OAUTH_ERRORS, content
 from interlock.web.oauth import (
     SCOPES,
     authenticate_client,
@@ -38,7 +39,7 @@ from interlock.web.oauth import (
 from interlock.web.pages import error_page
 from interlock.web.services import Services
 
-router = APIRouter()
+router = APIRouter(responses=OAUTH_ERRORS)
 
 PUSHED = "urn:ietf:params:oauth:request_uri:"
 _PUSHED_LIFETIME = timedelta(seconds=90)
@@ -68,7 +69,7 @@ class Asked:
     looker: str = ""
 
 
-@router.post("/oauth/par")
+@router.post("/oauth/par", status_code=201)
 @oauth_call
 async def push(request: Request, services: ServicesOf) -> Response:
     """RFC 9126: the request goes ahead of the browser, from the client itself."""
@@ -93,7 +94,7 @@ async def push(request: Request, services: ServicesOf) -> Response:
     return JSONResponse(said, status_code=201)
 
 
-@router.get("/oauth/authorize")
+@router.get("/oauth/authorize", status_code=303, response_class=RedirectResponse, responses=content("text/html", 400))
 async def authorize(request: Request, services: ServicesOf) -> Response:
     try:
         fields = await _fields(services, fields_of(request.url.query))

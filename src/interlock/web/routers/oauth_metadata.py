@@ -12,9 +12,10 @@ from interlock.domain.oauth import ClientKind, Scope
 from interlock.identity.jose import ALGORITHMS
 from interlock.identity.oauth_clients import read_client
 from interlock.web.authentication import ServicesOf
+from interlock.web.described import OAUTH_ERRORS
 from interlock.web.oauth import bad_request, oauth_call, origin_of
 
-router = APIRouter()
+router = APIRouter(responses=OAUTH_ERRORS)
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -88,7 +89,7 @@ async def keys(services: ServicesOf) -> JSONResponse:
     return JSONResponse(services.tokens.jwks())
 
 
-@router.post("/oauth/register")
+@router.post("/oauth/register", status_code=201)
 @oauth_call
 async def register(request: Request, services: ServicesOf) -> Response:
     """A client registers itself. It is kept for good when a person first lets it do something, else for 30 days."""

@@ -26,6 +26,7 @@ from interlock.services.delegations import (
 )
 from interlock.services.logins import active_login
 from interlock.web.authentication import ServicesOf, prove_key
+from interlock.web.described import OAUTH_ERRORS
 from interlock.web.oauth import SCOPES, authenticate_client, bad_request, needed, oauth_call, read_form
 from interlock.web.routers.entrance import address_of
 from interlock.web.routers.oauth_authorize import POLL_S
@@ -33,7 +34,7 @@ from interlock.web.routers.oauth_metadata import DEVICE_GRANT, EXCHANGE_GRANT, J
 from interlock.web.routers.oauth_workloads import ACCESS_TOKEN, JOB_TOKENS, give_workload
 from interlock.web.services import Services
 
-router = APIRouter()
+router = APIRouter(responses=OAUTH_ERRORS)
 
 
 @router.post("/oauth/token")

@@ -12,6 +12,7 @@ from interlock.errors import NotFound, Refusal
 from interlock.services.cut_session import cut_session
 from interlock.services.list_sessions import check_may_read_recording, list_sessions, read_recording, show_session
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
+from interlock.web.described import content
 from interlock.web.models import InPath, WithReason, answer
 from interlock.web.recordings import open_recording
 from interlock.web.services import Services
@@ -36,7 +37,7 @@ async def show_one(session_id: InPath, services: ServicesOf, caller: ReadingPers
     return answer(await show_session(services.desk, person=caller.name, session_id=session_id))
 
 
-@router.get("/{session_id}/records")
+@router.get("/{session_id}/records", response_class=StreamingResponse, responses=content(NDJSON, 200))
 async def replay(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
     """The recording. The reading is in the ledger before the first byte is sent."""
     activity = await check_may_read_recording(services.desk, person=caller.name, session_id=session_id)
@@ -45,7 +46,7 @@ async def replay(session_id: InPath, services: ServicesOf, caller: SignedInPerso
     return StreamingResponse(chunks, media_type=NDJSON)
 
 
-@router.get("/{session_id}/watch")
+@router.get("/{session_id}/watch", response_class=StreamingResponse, responses=content(NDJSON, 200))
 async def watch(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
     """A live session's records, from its first one, as they come."""
     activity = await show_session(services.desk, person=caller.name, session_id=session_id)

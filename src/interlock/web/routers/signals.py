@@ -7,6 +7,7 @@ from interlock.errors import NotFound, Refusal
 from interlock.identity.signals import Happened, read_signal
 from interlock.services.take_signal import take_signal
 from interlock.web.authentication import ServicesOf
+from interlock.web.described import SIGNAL_ERRORS
 from interlock.web.models import InPath
 
 router = APIRouter()
@@ -14,7 +15,7 @@ router = APIRouter()
 _CODES = frozenset({"invalid_request", "invalid_key", "invalid_issuer", "invalid_audience"})
 
 
-@router.post("/v1/signals/{provider}")
+@router.post("/v1/signals/{provider}", status_code=202, response_class=Response, responses=SIGNAL_ERRORS)
 async def receive(provider: InPath, request: Request, services: ServicesOf) -> Response:
     """202 when it was taken, also when it means nothing here or came before; else RFC 8935's error."""
     known = services.providers.get(provider)
