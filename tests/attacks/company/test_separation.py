@@ -15,7 +15,7 @@ from tests.attacks.company.raw import Caller, caller_of, code_of
 from tests.support.libpq import conninfo_of
 from tests.support.stack import Member, Stack
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 def ask_for(stack: Stack, member: Member, role: str, *, resource: str = "store", length: str = "1h") -> str:

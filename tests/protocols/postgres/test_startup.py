@@ -98,7 +98,7 @@ async def test_settings_on_the_list_are_passed_on(gateway: TinyGateway) -> None:
             (await (await connection.execute(f"SHOW {name}".encode())).fetchone() or ("",))[0]
             for name in ("statement_timeout", "search_path", "extra_float_digits", "application_name")
         ]
-    assert shown == ["5s", "public, other", "2", "tour"]
+    assert shown == ["5s", "public, other", "2", "dev tour"]
     assert gateway.session.credentials is not None
     assert gateway.session.credentials.client == "tour"
 
@@ -264,7 +264,7 @@ async def test_asyncpg_opens_with_its_own_parameters(gateway: TinyGateway) -> No
     connection = await asyncpg.connect(
         gateway.dsn_url(), ssl="require", server_settings={"application_name": "asyncpg", "jit": "off"}
     )
-    assert await connection.fetchval("SHOW application_name") == "asyncpg"
+    assert await connection.fetchval("SHOW application_name") == "dev asyncpg"
     await connection.close()
 
 
