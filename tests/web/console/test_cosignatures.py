@@ -1,6 +1,7 @@
 """Whoever looks after the ledger sees on its page when the witnesses have fallen silent."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -81,7 +82,7 @@ async def test_a_witness_that_is_silent_is_told(
 async def test_old_cosignatures_are_told(state: PostgresState, state_database: StateAddress, tmp_path: Path) -> None:
     page = await _page(state, state_database, tmp_path, _text(), 7500, ONE, TWO)
     assert "by 0 of 2 witnesses" in page
-    assert "the last cosignature is 2h" in page
+    assert re.search("the last cosignature is 12[4-9]m old", page)
 
 
 async def test_enough_fresh_ones_need_no_word(
