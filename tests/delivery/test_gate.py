@@ -1,11 +1,16 @@
 """The gate on a real repository: what opens it, what keeps it shut, and what it says."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from interlock.domain.grants import Request
+from interlock.domain.roles import ApprovalRule, BreakGlass
+from interlock.services.break_glass import break_glass
 from interlock.services.lend_for_deployment import lend_for_deployment
 from tests.delivery.shop import Shop, login, mail
 from tests.services.world import DBA, DBA2, DEV, LEAD, OPS, refused
+
+HALF_AN_HOUR = timedelta(minutes=30)
 
 
 async def test_a_change_goes_from_a_contractors_commit_to_production(shop: Shop) -> None:
@@ -81,6 +86,22 @@ async def test_what_a_deployment_is_done_with_is_lent_through_the_gate_alone(sho
     login_of_ops, login_of_dba2 = await shop.world.sign_in(OPS), await shop.world.sign_in(DBA2)
     with refused("needs-gate"):
         await shop.world.ask("reader", person=OPS, login=login_of_ops)
+    glass = BreakGlass(
+        longest=HALF_AN_HOUR, by=ApprovalRule(1, "ops"), tell=ApprovalRule(1, "dba"), review=ApprovalRule(2, "dba")
+    )
+    world = shop.world
+    active = world.desk.configuration
+    glassy = replace(active.roles["reader"], break_glass=glass)
+    await world.apply(replace(active, roles={**active.roles, "reader": glassy}))
+    with refused("needs-gate"):
+        await break_glass(
+            world.desk,
+            login_id=login_of_ops.id,
+            resource="orders",
+            role="reader",
+            duration=HALF_AN_HOUR,
+            reason="it burns",
+        )
     with refused("separated"):
         await _lend(shop, login_of_dba2.id, sha)
     head = await shop.write(DEV, onto=sha)
@@ -100,5 +121,5 @@ async def _lend(shop: Shop, login_id: str, sha: str) -> Request:
         chain="release",
         artifact=f"git:shop@{sha}",
         environment="production",
-        duration=timedelta(minutes=30),
+        duration=HALF_AN_HOUR,
     )

@@ -33,9 +33,15 @@ from interlock.services.endings import MANY
 from interlock.services.give_approval import lend
 from interlock.services.lends import lends_of
 from interlock.services.logins import active_login, check_presence
-from interlock.services.open_request import contract_of, refuse_hopeless, unused_request_id
-from interlock.services.requests import check_reason, digest_of, told_of
-from interlock.services.separating import artifact_of, refuse_separated
+from interlock.services.open_request import (
+    check_asked,
+    contract_of,
+    refuse_hopeless,
+    refuse_past_gate,
+    unused_request_id,
+)
+from interlock.services.requests import digest_of, told_of
+from interlock.services.separating import refuse_separated
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a review expires."""
@@ -52,11 +58,8 @@ class Broken:
 async def break_glass(
     desk: Desk, *, login_id: str, resource: str, role: str, duration: timedelta, reason: str, artifact: str = ""
 ) -> Broken:
-    """Raises Refusal (``no-glass``, ``not-your-glass``, ``presence-needed``, ``review-open``, ``conflict`` …)."""
-    reason = check_reason(reason)
-    artifact = artifact_of(artifact) if artifact else ""
-    if duration % timedelta(seconds=1):
-        raise Refusal("bad-duration", "A grant lasts whole seconds.", "Ask for a time such as 15m.")
+    """Raises Refusal (``needs-gate``, ``no-glass``, ``not-your-glass``, ``presence-needed``, ``review-open`` …)."""
+    reason, artifact = check_asked(reason, artifact, duration)
     async with desk.state.reading() as reading:
         actor = (await active_login(reading, login_id, desk.clock.now())).person
     async with desk.deciding(actor) as work:
@@ -64,6 +67,8 @@ async def break_glass(
         login = await active_login(work, login_id, now)
         person = await acting_person(work, login.person)
         wish = Wish(person.name, resource, role, duration)
+        # Who wrote a change would deploy it alone: an emergency goes through the gate as well.
+        refuse_past_gate(desk, resource, role)
         await refuse_hopeless(desk, work, wish, now, emergency=True)
         await refuse_separated(desk, work, person, role, artifact, now)
         await _refuse_open_review(work, person)

@@ -48,12 +48,7 @@ async def open_request(
     ``deploys``: the commit for which an open gate was found, and without which the role of an environment is not asked
     for (``services.lend_for_deployment``).
     """
-    if not deploys:
-        _refuse_past_gate(desk, resource, role)
-    reason = check_reason(reason)
-    artifact = artifact_of(artifact) if artifact else ""
-    if duration % timedelta(seconds=1):
-        raise Refusal("bad-duration", "A grant lasts whole seconds.", "Ask for a time such as 90m or 2h.")
+    reason, artifact = check_asked(reason, artifact, duration)
     async with desk.state.reading() as reading:
         actor = (await active_login(reading, login_id, desk.clock.now())).person
     async with desk.deciding(actor) as work:
@@ -61,6 +56,8 @@ async def open_request(
         login = await active_login(work, login_id, now)
         person = await acting_person(work, login.person)
         wish = Wish(login.person, resource, role, duration)
+        if not deploys:
+            refuse_past_gate(desk, resource, role)
         await refuse_hopeless(desk, work, wish, now)
         await refuse_separated(desk, work, person, role, artifact, now)
         await _refuse_crowd(work, wish, login, artifact, now)
@@ -130,7 +127,15 @@ async def _refuse_crowd(work: UnitOfWork, wish: Wish, login: Login, artifact: st
         )
 
 
-def _refuse_past_gate(desk: Desk, resource: str, role: str) -> None:
+def check_asked(reason: str, artifact: str, duration: timedelta) -> tuple[str, str]:
+    """The reason and the artifact as they are kept. Raises Refusal for what nobody can be asked to decide about."""
+    if duration % timedelta(seconds=1):
+        raise Refusal("bad-duration", "A grant lasts whole seconds.", "Ask for a time such as 90m or 2h.")
+    return check_reason(reason), artifact_of(artifact) if artifact else ""
+
+
+def refuse_past_gate(desk: Desk, resource: str, role: str) -> None:
+    """Raises Refusal (``needs-gate``) for what deployments are done with: nobody has it for the asking."""
     for repository in desk.configuration.repositories.values():
         for environment in repository.environments.values():
             if (environment.resource, environment.role) == (resource, role):
