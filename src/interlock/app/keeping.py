@@ -114,7 +114,7 @@ async def _parts_of(keeper: Keeper, entry: LedgerEntry) -> list[IndexedPart]:
         except Failure as error:
             _log.warning("Not indexed: %s", error)
             continue
-        parts += await asyncio.to_thread(lambda: list(index_segment(hashes, activity, segment, lines)))  # noqa: B023
+        parts += await asyncio.to_thread(list, index_segment(hashes, activity, segment, lines))
     return parts
 
 
