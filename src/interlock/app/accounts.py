@@ -1,13 +1,13 @@
 """People's own accounts on resources, kept beside the API: made with their grants, ended with them."""
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 
+from interlock.app.background import beside, for_good
 from interlock.app.data_folder import DataFolder
-from interlock.errors import InterlockError
 from interlock.identity.keys import load_or_create_nonce_secret
 from interlock.ports.accounts import AccountKeeping
 from interlock.ports.protocol import ProtocolAdapter
@@ -40,23 +40,16 @@ async def keeping_accounts(
 ) -> AsyncIterator[None]:
     """Accounts are kept while the block runs."""
     news = News(desk.state)
-    task = asyncio.create_task(_keep(AccountKeeper(desk, credentials, keepers), news))
+    work = partial(_keep, AccountKeeper(desk, credentials, keepers), news)
     try:
-        yield
+        async with beside(for_good(work, "The accounts could not be looked at", _log, pause_s=_LOOK_S)):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await news.close()
 
 
 async def _keep(keeper: AccountKeeper, news: News) -> None:
     while True:
         happened = news.latest()
-        try:
-            await keeper.settle()
-        except InterlockError as error:
-            _log.warning("The accounts could not be looked at: %s", error)
-        except Exception:  # noqa: BLE001 -- one fault of ours must not stop the accounts of every resource from ending
-            _log.exception("The accounts could not be looked at by a fault of ours.")
+        await keeper.settle()
         await wait_for(happened, _LOOK_S)

@@ -8,16 +8,18 @@ A segment that is missing or was changed has no words in the index; the log says
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
+from interlock.app.background import Check, beside, for_good, when_elected
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.work_events import RecordingErased, RecordingKept
-from interlock.errors import Failure, InterlockError
+from interlock.errors import Failure
 from interlock.ledger.entries import read_body
 from interlock.ports.master_key import MasterKey
 from interlock.ports.segment_words import IndexedPart, SegmentWords
@@ -25,7 +27,7 @@ from interlock.ports.state import LedgerEntry
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.recording_keys import open_recording_key
 from interlock.services.search_recordings import index_key, index_segment
-from interlock.store.election import KEEPING_LOCK, check_elected, elected
+from interlock.store.election import KEEPING_LOCK
 from interlock.web.recordings import StoreUnreadable, fetch_segment, lines_of, segments_of
 from interlock.wire.segments import segment_path
 
@@ -47,34 +49,18 @@ class Keeper:
 @asynccontextmanager
 async def keeping(keeper: Keeper, url: str) -> AsyncIterator[None]:
     """The work goes on, or waits for its election, while the block runs."""
-    task = asyncio.create_task(_run(keeper, url))
-    try:
+    work = partial(when_elected, url, KEEPING_LOCK, partial(_keep, keeper))
+    async with beside(for_good(work, "Recordings are not indexed or erased now", _log, pause_s=_PAUSE_S)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
-async def _run(keeper: Keeper, url: str) -> None:
-    said = ""
+async def _keep(keeper: Keeper, check: Check) -> None:
     while True:
-        try:
-            async with elected(url, KEEPING_LOCK) as connection:
-                while True:
-                    await check_elected(connection)
-                    busy = await index_more(keeper)
-                    await erase_deleted(keeper)
-                    said = ""
-                    if not busy:
-                        await asyncio.sleep(_PAUSE_S)
-        except InterlockError as error:
-            if str(error) != said:
-                said = str(error)
-                _log.warning("Recordings are not indexed or erased now, and will be: %s", said)
-        except Exception:  # noqa: BLE001 -- a fault of ours must not end the work for good
-            _log.exception("Recordings are not indexed or erased now, by a fault of ours.")
-        await asyncio.sleep(_PAUSE_S)
+        await check()
+        busy = await index_more(keeper)
+        await erase_deleted(keeper)
+        if not busy:
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def index_more(keeper: Keeper) -> bool:

@@ -1,11 +1,11 @@
 """The ledger's way out of the database: its key, its store, and the sequencer that runs beside the API."""
 
-import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
+from interlock.app.background import beside
 from interlock.app.data_folder import DataFolder
 from interlock.app.witnesses import Cosigning, WitnessAddress
 from interlock.errors import Failure
@@ -44,13 +44,10 @@ async def publishing(
 ) -> AsyncIterator[None]:
     """A sequencer runs (or waits for its election) while the block does."""
     cosigning = Cosigning(witnesses, tiles) if witnesses else None
-    task = asyncio.create_task(Sequencer(url, tiles, key, cosigning or no_witnesses).run())
     try:
-        yield
+        async with beside(Sequencer(url, tiles, key, cosigning or no_witnesses).run()):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         if cosigning is not None:
             await cosigning.close()
 

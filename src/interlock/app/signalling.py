@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
+from interlock.app.background import beside, for_good
 from interlock.app.data_folder import DataFolder
 from interlock.app.sinking import Cursor
 from interlock.domain.resources import CredentialSource
@@ -129,12 +130,9 @@ async def telling_receivers(
         token = (await credentials.fetch(source)).secret or "" if receiver.secret is not None else ""
         cursor = Cursor(folder.sinks / f"receiver-{name}.json")
         transmitters.append(Transmitter(receiver, issuer, tokens, state, cursor, token))
-    tasks = [asyncio.create_task(transmitter.run()) for transmitter in transmitters]
-    try:
+    works = [
+        for_good(one.run, f"The receiver {one.receiver.name} is not told", _log, pause_s=_LONGEST_PAUSE_S)
+        for one in transmitters
+    ]
+    async with beside(*works):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task

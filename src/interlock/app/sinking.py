@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from interlock.app.background import beside, for_good
 from interlock.app.data_folder import DataFolder
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
@@ -105,18 +107,19 @@ async def feeding_sinks(
 ) -> AsyncIterator[None]:
     """Every sink is fed while the block runs. Raises Failure for one that cannot be what it says."""
     sinks = {name: await _open(source, adapters, credentials) for name, source in sources.items()}
-    tasks = [
-        asyncio.create_task(feed_sink(state, sources[name], sink, Cursor(folder.sinks / f"{name}.json"), outflow))
+    works = [
+        for_good(
+            partial(feed_sink, state, sources[name], sink, Cursor(folder.sinks / f"{name}.json"), outflow),
+            f"The sink {name} is not told",
+            _log,
+            pause_s=_LONGEST_PAUSE_S,
+        )
         for name, sink in sinks.items()
     ]
     try:
-        yield
+        async with beside(*works):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
         for sink in sinks.values():
             await sink.close()
 

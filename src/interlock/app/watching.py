@@ -13,17 +13,18 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
 
-from interlock.errors import Failure, InterlockError
+from interlock.app.background import beside, for_good, when_elected
+from interlock.errors import Failure
 from interlock.ledger.entries import Unreadable, read_body
 from interlock.ledger.watch import Watch, digest_of
 from interlock.ports.state import WatchMemory
 from interlock.services.desk import Desk
 from interlock.services.raise_alarm import raise_alarm
-from interlock.store.election import WATCH_LOCK, check_elected, elected
+from interlock.store.election import WATCH_LOCK
 from interlock.store.watch_memory import PostgresWatchMemory
 
 _AT_ONCE = 500
@@ -36,30 +37,12 @@ _log = logging.getLogger("interlock.watch")
 async def watching(desk: Desk, url: str) -> AsyncIterator[None]:
     """The watch runs, or waits for its election, while the block does."""
     memory = PostgresWatchMemory(url)
-    task = asyncio.create_task(_run(desk, memory, url))
+    work = partial(when_elected, url, WATCH_LOCK, partial(watch_ledger, desk, memory))
     try:
-        yield
+        async with beside(for_good(work, "The ledger is not watched", _log, pause_s=_PAUSE_S)):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await memory.close()
-
-
-async def _run(desk: Desk, memory: WatchMemory, url: str) -> None:
-    said = ""
-    while True:
-        try:
-            async with elected(url, WATCH_LOCK) as connection:
-                said = ""
-                await watch_ledger(desk, memory, partial(check_elected, connection))
-        except InterlockError as error:
-            if str(error) != said:
-                said = str(error)
-                _log.warning("The ledger is not watched: %s", said)
-        except Exception:  # noqa: BLE001 -- a fault of ours must not end the watch for good
-            _log.exception("The ledger is not watched, by a fault of ours.")
-        await asyncio.sleep(_PAUSE_S)
 
 
 async def watch_ledger(desk: Desk, memory: WatchMemory, check: Callable[[], Awaitable[None]]) -> None:

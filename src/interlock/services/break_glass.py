@@ -23,7 +23,6 @@ from interlock.domain.grants import Grant, Login, Request, RequestKind, RequestS
 from interlock.domain.guard_events import GlassBroken
 from interlock.domain.people import Contract, Person
 from interlock.domain.requesting import Wish, explain_shortage
-from interlock.domain.rights_events import RequestOpened
 from interlock.domain.roles import ApprovalRule, BreakGlass
 from interlock.errors import Misuse, Refusal
 from interlock.ports.state import UnitOfWork
@@ -40,7 +39,7 @@ from interlock.services.open_request import (
     refuse_past_gate,
     unused_request_id,
 )
-from interlock.services.requests import digest_of, told_of
+from interlock.services.requests import digest_of, opened, told_of
 from interlock.services.separating import refuse_separated
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -82,7 +81,7 @@ async def break_glass(
             content = {**review.content, "artifact": artifact}
             review = replace(review, artifact=artifact, content=content, digest=digest_of(content))
         await work.save(review)
-        _record_review(work, review)
+        work.record(opened(review))
         grant = await lend(work, review, now, now + duration, contract)
         work.record(
             GlassBroken(
@@ -162,18 +161,3 @@ async def _compose(
 def _described(rule: ApprovalRule, person: Person) -> bool:
     in_group = rule.group is None or rule.group in person.groups
     return in_group and (not rule.people or person.name in rule.people)
-
-
-def _record_review(work: UnitOfWork, review: Request) -> None:
-    work.record(
-        RequestOpened(
-            request=review.id,
-            request_kind=review.kind.value,
-            person=review.person,
-            resource=review.resource,
-            role=review.role,
-            digest=review.digest,
-            reason=review.reason,
-            content=review.content,
-        )
-    )

@@ -16,7 +16,6 @@ from datetime import datetime
 from interlock.domain.approving import Ask, rules_for_hold
 from interlock.domain.codec import to_plain
 from interlock.domain.grants import Activity, Request, RequestKind, RequestState
-from interlock.domain.rights_events import RequestOpened
 from interlock.domain.roles import ApprovalRule
 from interlock.errors import Refusal
 from interlock.ports.control import HoldOpened, HoldOpening
@@ -26,7 +25,7 @@ from interlock.services.ending_rights import acting_person
 from interlock.services.holding import grants_of, refuse_dead_session
 from interlock.services.judging import describe_judges
 from interlock.services.open_request import unused_request_id
-from interlock.services.requests import digest_of
+from interlock.services.requests import digest_of, opened
 from interlock.services.separating import refuse_session_conflicts
 
 _LATEST = 200
@@ -63,18 +62,7 @@ async def _open(desk: Desk, gateway: str, opening: HoldOpening) -> HoldOpened:
         if known is not None:
             raise _KnownError(HoldOpened(known.id, known.digest, who, known.expires_at))
         await work.save(request)
-        work.record(
-            RequestOpened(
-                request=request.id,
-                request_kind=request.kind.value,
-                person=request.person,
-                resource=request.resource,
-                role=request.role,
-                digest=request.digest,
-                reason=request.reason,
-                content=request.content,
-            )
-        )
+        work.record(opened(request))
     return HoldOpened(request.id, request.digest, who, request.expires_at)
 
 

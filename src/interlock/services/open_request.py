@@ -16,7 +16,6 @@ from interlock.domain.codec import to_plain
 from interlock.domain.grants import Login, Request, RequestKind, RequestState
 from interlock.domain.people import Contract
 from interlock.domain.requesting import Circumstances, Wish, contract_for, refuse_at_once
-from interlock.domain.rights_events import RequestOpened
 from interlock.errors import Refusal
 from interlock.policy.configuration import ConflictKind
 from interlock.ports.state import Reading, UnitOfWork
@@ -25,7 +24,7 @@ from interlock.services.ending_rights import acting_person
 from interlock.services.ids import new_id
 from interlock.services.lends import lends_of
 from interlock.services.logins import active_login
-from interlock.services.requests import check_reason, digest_of
+from interlock.services.requests import check_reason, digest_of, opened
 from interlock.services.separating import artifact_of, refuse_separated
 
 OPEN_AT_MOST = 20
@@ -63,18 +62,7 @@ async def open_request(
         await _refuse_crowd(work, wish, login, artifact, now)
         request = await _compose(desk, work, wish, login, reason, artifact, now, deploys)
         await work.save(request)
-        work.record(
-            RequestOpened(
-                request=request.id,
-                request_kind=request.kind.value,
-                person=request.person,
-                resource=request.resource,
-                role=request.role,
-                digest=request.digest,
-                reason=request.reason,
-                content=request.content,
-            )
-        )
+        work.record(opened(request))
     return request
 
 

@@ -19,7 +19,6 @@ from interlock.domain.guard_events import PolicyProposed
 from interlock.domain.people import Person
 from interlock.domain.proposals import Proposal
 from interlock.domain.requesting import explain_shortage
-from interlock.domain.rights_events import RequestOpened
 from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration
 from interlock.policy.diff import describe_changes
@@ -30,7 +29,7 @@ from interlock.services.judging import rules_for_policy
 from interlock.services.logins import active_login
 from interlock.services.open_request import OPEN_AT_MOST, unused_request_id
 from interlock.services.policy_change import Judged, judge_change, read_change, refuse_broken
-from interlock.services.requests import check_reason, digest_of
+from interlock.services.requests import check_reason, digest_of, opened
 
 OURS = "interlock"
 """The resource of a change of the policy: Interlock itself."""
@@ -63,18 +62,7 @@ async def propose_policy(desk: Desk, *, login_id: str, yaml: str, cedar: Mapping
 
 
 def _record(work: UnitOfWork, request: Request, base: str, digest: str, judged: Judged) -> None:
-    work.record(
-        RequestOpened(
-            request=request.id,
-            request_kind=request.kind.value,
-            person=request.person,
-            resource=request.resource,
-            role=request.role,
-            digest=request.digest,
-            reason=request.reason,
-            content=request.content,
-        )
-    )
+    work.record(opened(request))
     work.record(
         PolicyProposed(
             request=request.id, person=request.person, base=base, digest=digest, model_sha256=judged.model_sha256

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from interlock.domain.grants import Request, RequestState
+from interlock.domain.rights_events import RequestOpened
 from interlock.errors import NotFound, Refusal
 from interlock.ledger.canonical import NotCanonical, canonical
 from interlock.ports.state import Reading
@@ -22,6 +23,20 @@ async def locate(reading: Reading, request_id: str) -> Request:
 
 def not_found_request(request_id: str) -> NotFound:
     return NotFound(f"There is no request {request_id}.", "See `interlock requests`.")
+
+
+def opened(request: Request) -> RequestOpened:
+    """The event of a request that was just opened."""
+    return RequestOpened(
+        request=request.id,
+        request_kind=request.kind.value,
+        person=request.person,
+        resource=request.resource,
+        role=request.role,
+        digest=request.digest,
+        reason=request.reason,
+        content=request.content,
+    )
 
 
 async def locate_open(reading: Reading, request_id: str, now: datetime) -> Request:

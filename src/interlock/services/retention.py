@@ -20,7 +20,6 @@ from interlock.domain.grants import Activity, Request, RequestKind
 from interlock.domain.people import Person
 from interlock.domain.recordings import RecordingKey
 from interlock.domain.retention import LegalHold
-from interlock.domain.rights_events import RequestOpened
 from interlock.domain.work_events import LegalHoldLifted, LegalHoldPlaced, RecordingDeleted
 from interlock.errors import NotFound, Refusal
 from interlock.ports.state import Reading, UnitOfWork
@@ -29,7 +28,7 @@ from interlock.services.ending_rights import acting_person, is_administrator
 from interlock.services.ids import new_id
 from interlock.services.logins import active_login
 from interlock.services.open_request import unused_request_id
-from interlock.services.requests import check_reason, digest_of
+from interlock.services.requests import check_reason, digest_of, opened
 
 KINDS = frozenset({RequestKind.DELETION, RequestKind.LIFTING})
 ALL_RECORDINGS = "recordings"
@@ -209,18 +208,7 @@ async def _open(
         expires_at=now + desk.configuration.timing.request,
     )
     await work.save(request)
-    work.record(
-        RequestOpened(
-            request=request.id,
-            request_kind=kind.value,
-            person=request.person,
-            resource=request.resource,
-            role=request.role,
-            digest=request.digest,
-            reason=reason,
-            content=content,
-        )
-    )
+    work.record(opened(request))
     return request
 
 
