@@ -198,3 +198,13 @@ async def test_a_policy_that_no_longer_lets_go_counts_for_what_was_asked_before(
     await world.apply()
     await world.approve(DBA2, request)
     assert await readable(world, session)
+
+
+async def test_the_oldest_are_named_however_many_sessions_came_after(world: World) -> None:
+    oldest, next_one, newest = [await recorded(world, days_ago=11) for _ in range(3)]
+    assert [due.session for due in await list_due(world.desk, person=ADMIN, limit=2)] == [oldest, next_one]
+    async with world.state.reading() as reading:
+        first = await reading.recorded(limit=1)
+        assert [activity.id for activity in first] == [oldest]
+        rest = await reading.recorded(after=first[0])
+        assert [activity.id for activity in rest] == [next_one, newest]

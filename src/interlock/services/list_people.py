@@ -7,6 +7,7 @@ from interlock.domain.people import Contract, Extension, Person
 from interlock.ports.state import LedgerEntry
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
+from interlock.services.endings import MANY
 from interlock.services.reading_rights import (
     check_may_read_ledger,
     may_read_contract,
@@ -46,7 +47,7 @@ async def list_grants(desk: Desk, *, person: str) -> Sequence[Grant]:
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
         contracts = await reading.contracts()
-        active = await reading.grants(active_at=desk.clock.now())
+        active = await reading.grants(active_at=desk.clock.now(), limit=MANY)
         return [grant for grant in active if may_read_grant(reader, grant, contracts)]
 
 

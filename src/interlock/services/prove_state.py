@@ -22,10 +22,10 @@ from interlock.proof.reach import Memory
 from interlock.proof.verdicts import Proof
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
+from interlock.services.endings import MANY
 from interlock.services.proof_model import LiveState, build_model, claims_of
 from interlock.services.reading_rights import check_may_prove
 
-_MANY = 100_000
 TURN = asyncio.Semaphore(1)
 """One search at a time."""
 _MEMORY = Memory()
@@ -68,19 +68,19 @@ def check_known(configuration: Configuration, people: Sequence[str], chain: str 
 
 async def read_live(desk: Desk, reading: Reading, configuration: Configuration | None = None) -> LiveState:
     """The state in ``reading`` under the active policy, or under ``configuration``."""
-    configuration = configuration or desk.configuration
+    configuration, at = configuration or desk.configuration, desk.clock.now()
     asked = [
         request
-        for request in await reading.requests(state=RequestState.OPEN, limit=_MANY)
+        for request in await reading.requests(state=RequestState.OPEN, limit=MANY)
         if request.kind is RequestKind.GRANT
     ]
     return LiveState(
         configuration=configuration,
         people=await reading.people(),
         contracts=await reading.contracts(),
-        at=desk.clock.now(),
+        at=at,
         identities=configuration.identities,
-        grants=await reading.grants(limit=_MANY),
+        grants=await reading.grants(lasting_at=at, limit=MANY),
         asked=asked,
         yeses=[yes for request in asked for yes in await reading.approvals(request.id)],
     )

@@ -132,21 +132,20 @@ async def list_holds(desk: Desk, *, person: str) -> Sequence[LegalHold]:
 
 
 async def list_due(desk: Desk, *, person: str, limit: int = 200) -> Sequence[Due]:
-    """Those whose time is over, the oldest first; of the sessions that are known newest, 5000 are looked at."""
+    """Those whose time is over, ``limit`` at most: of the oldest sessions, those that are due longest first."""
     async with desk.state.reading() as reading:
         await _keeper(desk, reading, person)
         now = desk.clock.now()
         holds = await reading.legal_holds()
-        found = []
-        for activity in await reading.activities(limit=5000):
-            if activity.closed_at is None or any(
-                hold.is_about(activity.id, activity.person, activity.resource) for hold in holds
-            ):
-                continue
-            due_at = _due_at(desk, activity, activity.closed_at)
-            key = await reading.recording_key(activity.id)
-            if due_at <= now and key is not None and key.destroyed_at is None:
-                found.append(Due(activity.id, activity.person, activity.resource, activity.closed_at, due_at))
+        found: list[Due] = []
+        last: Activity | None = None
+        while len(found) < limit and (page := await reading.recorded(after=last)):
+            last = page[-1]
+            for activity in page:
+                due_at = _due_at(desk, activity, activity.closed_at or now)
+                if due_at <= now and not any(_is_about(hold, activity) for hold in holds):
+                    closed_at = activity.closed_at or now
+                    found.append(Due(activity.id, activity.person, activity.resource, closed_at, due_at))
         return sorted(found, key=lambda one: one.due_at)[:limit]
 
 
@@ -271,7 +270,7 @@ def _refuse_recorded(name: str, recorded: frozenset[str] | set[str]) -> None:
 
 async def _refuse_kept(desk: Desk, reading: Reading, activity: Activity, now: datetime) -> None:
     for hold in await reading.legal_holds():
-        if hold.is_about(activity.id, activity.person, activity.resource):
+        if _is_about(hold, activity):
             raise Refusal(
                 "on-hold",
                 f"{activity.id} is under the legal hold {hold.id} ({hold.reason}), and nobody deletes it.",
@@ -284,6 +283,10 @@ async def _refuse_kept(desk: Desk, reading: Reading, activity: Activity, now: da
             f"The recording of {activity.id} is kept until {due_at:%Y-%m-%d %H:%M} UTC.",
             "Ask again after that.",
         )
+
+
+def _is_about(hold: LegalHold, activity: Activity) -> bool:
+    return hold.is_about(activity.id, activity.person, activity.resource)
 
 
 def _due_at(desk: Desk, activity: Activity, closed_at: datetime) -> datetime:

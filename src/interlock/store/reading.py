@@ -4,7 +4,22 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Text, and_, cast, false, func, literal, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.domain.accounts import UpstreamAccount
@@ -118,13 +133,20 @@ class PostgresReading:
         return await self._one(Grant, id=grant_id)
 
     async def grants(
-        self, *, active_at: datetime | None = None, person: str | None = None, limit: int = 5000
+        self,
+        *,
+        active_at: datetime | None = None,
+        lasting_at: datetime | None = None,
+        person: str | None = None,
+        limit: int = 5000,
     ) -> Sequence[Grant]:
-        """The newest first."""
+        """The newest first. Those that lend at ``active_at``; those that do at ``lasting_at`` or will later."""
         table = tables.grants
         query = select(table).order_by(table.c.starts_at.desc(), table.c.id).limit(limit)
         if active_at is not None:
             query = query.where(table.c.ended_at.is_(None), table.c.starts_at <= active_at, active_at < table.c.ends_at)
+        if lasting_at is not None:
+            query = query.where(table.c.ended_at.is_(None), lasting_at < table.c.ends_at)
         if person is not None:
             query = query.where(_is_person(table, person))
         return await self._all(Grant, query)
@@ -169,6 +191,15 @@ class PostgresReading:
             query = query.where(or_(table.c.opened_at < before.opened_at, same))
         if person is not None:
             query = query.where(_is_person(table, person))
+        return await self._all(Activity, query)
+
+    async def recorded(self, *, after: Activity | None = None, limit: int = 500) -> Sequence[Activity]:
+        """Sessions that are over and whose recording can still be read, the oldest first; those behind ``after``."""
+        table, keys = tables.activities, tables.recording_keys
+        query = select(table).join(keys, and_(keys.c.session == table.c.id, keys.c.destroyed_at.is_(None)))
+        query = query.where(table.c.closed_at.is_not(None)).order_by(table.c.opened_at, table.c.id).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(table.c.opened_at, table.c.id) > tuple_(after.opened_at, after.id))
         return await self._all(Activity, query)
 
     async def local_credential(self, person: str) -> LocalCredential | None:
