@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from interlock.proof.model import Duties, Goal, Lend, Member, Model, Power, Rule, Separated
+from interlock.proof.model import Duties, Goal, Lend, Member, Model, Power, Rule, Separated, Takeover
 
 PEOPLE = ("ann", "ben", "cid", "dot", "eve")
 GROUPS = ("dba", "ops", "leads")
@@ -25,7 +25,9 @@ def make_policy(dice: random.Random) -> Model:
         for _ in range(dice.choice((0, 0, 1, 2)))
     )
     lends = tuple(make_lend(dice, number, everyone) for number in range(dice.randint(1, 2)))
-    return Model(people, groups, nested, accounts, lends, powers, (make_chain(dice),))
+    groups["helpers"] = tuple(dice.sample(everyone, dice.randint(0, 3)))
+    takeovers = (Takeover("helpers", dice.choice((1, 2, 2))),) if dice.random() < 0.15 else ()
+    return Model(people, groups, nested, accounts, lends, powers, (make_chain(dice),), takeovers)
 
 
 def make_rule(dice: random.Random, *, deep: bool = True) -> Rule:
@@ -161,6 +163,12 @@ def let_anybody_take(model: Model, dice: random.Random) -> Model:
     return replace(model, chains=(replace(chain, takers=kept),))
 
 
+def let_in_again(model: Model, dice: random.Random) -> Model:
+    """Some can come in as anybody, by letting them in again."""
+    group = dice.choice((*GROUPS, "helpers"))
+    return replace(model, takeovers=(Takeover(group, dice.choice((1, 2))),))
+
+
 MUTATIONS: tuple[Callable[[Model, random.Random], Model], ...] = (
     add_member,
     nest_once_more,
@@ -175,4 +183,5 @@ MUTATIONS: tuple[Callable[[Model, random.Random], Model], ...] = (
     new_bot,
     drop_separation,
     let_anybody_take,
+    let_in_again,
 )

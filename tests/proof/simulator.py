@@ -113,6 +113,8 @@ class Simulator:
         of moves suffices."""
         state: set[tuple[str, ...]] = set()
         while True:
+            if self.takes_over(frozenset(state)):
+                self.team = tuple(sorted(self.people))
             fresh = set(self.moves(frozenset(state))) - state
             if not fresh:
                 break
@@ -124,6 +126,14 @@ class Simulator:
             and fact[2] in (goal["action"], "execute")
             and goal["resource"] in self.plain["lends"][int(fact[1])]["resources"]
             for fact in state
+        )
+
+    def takes_over(self, state: State) -> bool:
+        """Whether enough of the team can let them all in as anybody else."""
+        employees = [person for person in self.team if self.people[person]["vendor"] is None]
+        return any(
+            sum(self.belongs(person, takeover["group"], state) for person in employees) >= max(1, takeover["count"])
+            for takeover in self.plain["takeovers"]
         )
 
     def chain(self, name: str, state: State) -> bool:

@@ -9,26 +9,44 @@ import pytest
 
 from interlock.domain.actions import Action, Need
 from interlock.domain.decisions import Effect
+from interlock.domain.durations import parse_duration
 from interlock.domain.grants import Grant, Request
 from interlock.domain.people import Contract
-from interlock.domain.roles import ApprovalRule
+from interlock.domain.roles import ApprovalRule, BreakGlass
 from interlock.errors import Refusal
 from interlock.policy.configuration import Chain, Claims, Separation, SeparationKind
 from interlock.policy.decide import Decider, Question
 from interlock.proof.check import check_certificate
-from interlock.proof.model import Goal
+from interlock.proof.model import OURS, Goal
 from interlock.proof.prove import Prover
 from interlock.proof.steps import Step
 from interlock.proof.verdicts import Outcome
+from interlock.services.break_glass import break_glass
+from interlock.services.contract_life import take_contract
 from interlock.services.duties import do_duty, take_duty
 from interlock.services.give_approval import Approved
 from interlock.services.hold_statement import hold_statement
+from interlock.services.offboard_person import offboard_person
 from interlock.services.proof_model import build_model
-from interlock.services.prove_state import prove_state, read_live
+from interlock.services.prove_state import prove_state, read_live, who_acts_alone
 from interlock.services.take_hold import take_hold
 from interlock.services.withdraw_request import withdraw_request
 from interlock.services.workloads import Acting
-from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, GATEWAY, LEAD, OPS, World, company, opening_of, refused
+from tests.services.world import (
+    ADMIN,
+    BOTH,
+    DBA,
+    DBA2,
+    DEV,
+    GATEWAY,
+    HOUR,
+    LEAD,
+    OPS,
+    World,
+    company,
+    opening_of,
+    refused,
+)
 
 DUTIES = ("develop", "review", "deploy")
 BIND = Separation(SeparationKind.BIND, ("develop", "deploy"))
@@ -63,8 +81,8 @@ class _Replay:
         self.grant: Grant | None = None
 
     async def play(self, steps: Sequence[Step]) -> bool:
-        """Whether the last step was allowed by the engine."""
-        asker = steps[-1].person
+        """Whether the deed was allowed by the engine."""
+        asker = next(step.person for step in steps if step.what == "run")
         login = await self.world.sign_in(asker)
         yeses = [step.person for step in steps if step.what == "approve-statement"]
         for step in steps:
@@ -74,6 +92,17 @@ class _Replay:
             elif step.what == "approve" and self.request is not None:
                 approved: Approved = await self.world.approve(step.person, self.request)
                 self.grant = approved.grant or self.grant
+            elif step.what == "break-glass":
+                role = step.target.partition(" on ")[0]
+                broken = await break_glass(
+                    self.world.desk,
+                    login_id=login.id,
+                    resource="orders",
+                    role=role,
+                    duration=parse_duration(step.length),
+                    reason="it burns",
+                )
+                self.grant = broken.grant
             elif step.what == "run":
                 return await self._run(asker, login.id, yeses)
         return False
@@ -224,12 +253,87 @@ async def test_the_whole_answer_is_certified(world: World) -> None:
         {"deploy": ApprovalRule(1, "ops")},
     )
     await world.apply(company(chains={"release": chain}))
+    for name in (ADMIN, DBA):
+        await world.sign_in(name)
     proved = await prove_state(world.desk, by=ADMIN)
     assert proved.proof.holds
     assert all(proven for _, proven, _ in check_certificate(proved.certificate))
     away = await prove_state(world.desk, by=ADMIN, chain="release", absent=(OPS,))
     assert [v.outcome for v in away.proof.verdicts] == [Outcome.PROVEN, Outcome.REFUTED]
     assert away.proof.bottlenecks["release"] == (BOTH,)
+
+
+async def test_who_may_break_glass_is_alone_and_does_it_in_the_engine(world: World) -> None:
+    glass = BreakGlass(HOUR / 4, OPERATORS, DBAS, replace(DBAS, count=2))
+    role = replace(company().roles["pair"], break_glass=glass)
+    await world.apply(company(roles={"pair": role}, separations=(), contracts={}))
+    team, steps = await _smallest(world)
+    assert [(step.what, step.length) for step in steps] == [("break-glass", "15m"), ("run", "")]
+    assert len(team) == 1
+    assert await _Replay(world).play(steps)
+
+
+async def test_the_first_administrator_alone_is_seen_until_a_second_person_has_signed_in(world: World) -> None:
+    await world.apply(company(policy_approvals=()))
+    await world.sign_in(ADMIN)
+    policy = [v for v in (await prove_state(world.desk, by=ADMIN)).proof.verdicts if v.claim.goal.resource == OURS]
+    assert [v.outcome for v in policy] == [Outcome.REFUTED]
+    assert policy[0].team == (ADMIN,)
+    # Nobody at all has signed in: whoever could be the first.
+    async with world.state.reading() as reading:
+        assert await who_acts_alone(reading) == {ADMIN}
+    await world.sign_in(DBA)
+    policy = [v for v in (await prove_state(world.desk, by=ADMIN)).proof.verdicts if v.claim.goal.resource == OURS]
+    assert [v.outcome for v in policy] == [Outcome.PROVEN]
+
+
+async def test_two_who_let_others_in_again_can_be_anybody(world: World) -> None:
+    """They could come in as the third and the fourth: a claim of three is refuted, with how, and so is one of vendors;
+    one of two is proven, and who may be absent is another question."""
+    duties = ("develop", "review", "deploy")
+    chain = Chain(
+        "release",
+        duties,
+        (Separation(SeparationKind.SEPARATE, duties), Separation(SeparationKind.INDEPENDENT, ("review",), by="vendor")),
+        Claims(min_persons=3, min_vendors=2, survives_absences=1),
+    )
+    for name in (ADMIN, DBA):
+        await world.sign_in(name)
+    for group, outcomes in (
+        ("", [Outcome.PROVEN] * 3),
+        ("ops", [Outcome.REFUTED, Outcome.REFUTED, Outcome.PROVEN]),
+        ("administrators", [Outcome.PROVEN] * 3),
+    ):
+        await world.apply(company(chains={"release": chain}, recovery=group))
+        proved = await prove_state(world.desk, by=ADMIN, chain="release")
+        assert [v.outcome for v in proved.proof.verdicts] == outcomes, group
+        told = any("recovery" in sentence for sentence in proved.proof.assumptions)
+        assert told == bool(group)
+        accepted = [proven for _, proven, _ in check_certificate(proved.certificate)]
+        assert accepted == [outcome is Outcome.PROVEN for outcome in outcomes]
+        if group == "ops":
+            first = proved.proof.verdicts[0]
+            assert first.team == (BOTH, OPS)
+            assert [step.what for step in first.steps[:3]] == ["help", "help", "come-in"]
+    await world.apply(company(chains={"release": chain}, recovery="ops", passwords=False))
+    assert (await prove_state(world.desk, by=ADMIN, chain="release")).proof.holds
+
+
+async def test_a_contract_whose_sponsor_has_left_is_anybodys_to_take(world: World) -> None:
+    """With the sponsor gone nobody sponsors it, until somebody takes it: three persons can, so four is not claimed."""
+    writer = company().roles["writer"]
+    await world.apply(company(roles={"writer": writer}, separations=(), contracts=_scoped("writer")))
+    await offboard_person(world.desk, by=ADMIN, name=LEAD, reason="left")
+    async with world.state.reading() as reading:
+        model = build_model(replace(await read_live(world.desk, reading), alone=frozenset()))
+    assert ("contract", ("acme",)) in [(one.kind, one.names) for one in model.outsiders]
+    way = next(lend for lend in model.lends if lend.role == "writer")
+    assert {OPS, ADMIN, DBA} <= {name for rule in way.rules for name in (rule.sponsors or {}).get(DEV, ())}
+    # It is so in the engine: the role is asked for, and the one who takes the contract says yes.
+    await take_contract(world.desk, by=OPS, name="acme")
+    request = await world.ask("writer")
+    await world.approve(DBA, request)
+    assert (await world.approve(OPS, request)).grant is not None
 
 
 async def test_administrators_ask_and_nobody_else(world: World) -> None:

@@ -6,8 +6,10 @@ can do the thing is said to have one. The checker finds out by itself, in three 
 1. how many it takes by counting alone: who asks, and those whose yes the rules ask for; the duties that are separate.
    What takes as many as claimed needs no cut;
 2. for each cut, that all persons outside of it together cannot do the thing by what is left;
-3. that no team smaller than claimed has one of each cut;
-4. hence, since more persons never reach less, that no smaller team can.
+3. that no team smaller than claimed has one of each cut; hence, since more persons never reach less, that no smaller
+   team can. Where a certificate gives no cuts, smaller teams are tried: all that have somebody of each of the sets of
+   which every team that can has one;
+4. that no fewer can come in as others, who could.
 
 A claim on absences is the same with both sides turned: each cut is a set of persons who can do the chain without
 anybody else, and no set of so few persons touches all of them. Where all together cannot do a thing, the only cut is
@@ -21,6 +23,7 @@ from typing import Any
 Names = frozenset[str]
 _NEVER = 1 << 30
 _MOST_COMBINED = 6
+_MOST_TRIED = 50_000
 
 
 class World:
@@ -204,6 +207,55 @@ class World:
             self.counts[key] = min(sizes, default=_NEVER)
         return self.counts[key]
 
+    def taken_over(self, goal: dict[str, str], counted: str, least: int) -> str:
+        """Who are fewer than ``least``, and could do it by coming in as others; empty when nobody."""
+        for takeover in self.model.get("takeovers", ()):
+            count = max(1, takeover["count"])
+            members = self.group(takeover["group"], self.everybody_joined, frozenset(self.people)) & self.present
+            fewer = (1 if counted == "vendors" else count) < least
+            if fewer and len([w for w in members if self.employee(w)]) >= count and self.can(Names(self.people), goal):
+                return f"{count} of {takeover['group']}, who can come in as anybody,"
+        return ""
+
+    def can_few(self, lend: dict[str, Any], action: str, most: int) -> bool:
+        """Whether any team of up to ``most`` persons can go this way, by trying all that have one of each set of which
+        such a team has one: who asks, whose yes each rule takes, and who makes the first move into a group."""
+        holds = lend["hold_rules"] if action in lend["holds"] else []
+        askers, held, given = self.asking(lend)
+        waiting = Names(who for who in given if who in askers) - held
+        for asking, rules in ((held, holds), (waiting, holds), (askers - held - waiting, [*lend["rules"], *holds])):
+            if not asking or (asking is not held and not lend["rules"]) or (action in lend["holds"] and not holds):
+                continue
+            starts = [[(asking, 1), *self.voices(rules, Names())]]
+            for power in self.model["powers"]:
+                first = [(self.group(power["holder"], Names(), Names()) & self.present, 1)]
+                later = self.voices(rules, self.everybody_joined)
+                starts.append([*first, *self.voices(power["rules"], Names()), (asking, 1), *later])
+            known = self.alike([lend["rules"], holds, *(power["rules"] for power in self.model["powers"])], lend)
+            for needs in starts:
+                trial = Trial(self, lend, action, needs, known)
+                if trial.can(Names(), most):
+                    return True
+        return False
+
+    def voices(self, rules: Any, joined: Names) -> list[tuple[Names, int]]:
+        everybody = frozenset(self.people)
+        return [(self.fitting(rule, None, joined, everybody), max(1, rule["count"])) for rule in rules]
+
+    def alike(self, rules: list[Any], lend: dict[str, Any]) -> dict[str, Any]:
+        """For each person what the model says of them that could matter: those of whom it says the same are alike."""
+        askers, held, given = self.asking(lend)
+        flat = [inner for some in rules for rule in some for inner in _flat(rule)]
+        sets = [self.group(rule["group"], Names(), Names()) for rule in flat if rule["group"] is not None]
+        sets += [self.approving, *(self.who(rule["people"]) for rule in flat)]
+        sets += [self.group(power["holder"], Names(), Names()) for power in self.model["powers"]]
+        sets += [askers, held, *given.values()]
+        named = Names(given).union(*(_sponsored(rule) | _sponsoring(rule) for some in rules for rule in some))
+        return {
+            who: (person["vendor"], tuple(who in one for one in sets), who if who in self.who(named) else "")
+            for who, person in self.people.items()
+        }
+
     def least(self, goal: dict[str, str], counted: str) -> int:
         """How many persons or vendors it takes by counting alone."""
         if not goal["chain"]:
@@ -284,6 +336,48 @@ class World:
         return {unit: frozenset(names) for unit, names in units.items()}
 
 
+class Trial:
+    """Teams that could go one way, one after another; of persons who are alike one. Raises ValueError when there are
+    too many to try."""
+
+    def __init__(
+        self,
+        world: World,
+        lend: dict[str, Any],
+        action: str,
+        needs: list[tuple[Names, int]],
+        known: dict[str, Any],
+    ) -> None:
+        self.world = world
+        self.way = lend, action
+        self.needs = needs
+        self.known = known
+        self.left = _MOST_TRIED
+
+    def can(self, team: Names, more: int) -> bool:
+        """Whether ``team`` can, with up to ``more`` others."""
+        world, (lend, action) = self.world, self.way
+        unmet = [(names & world.present) - team for names, count in self.needs if len(names & team) < count]
+        if not unmet and world.can_by(team, lend, action, world.joined(team)):
+            return True
+        if more == 0:
+            return False
+        able = min(unmet, key=len, default=world.present - team)
+        if more == 1:
+            able = able.intersection(*unmet)
+        alike: set[Any] = set()
+        for who in sorted(able):
+            if self.known[who] in alike:
+                continue
+            alike.add(self.known[who])
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError("too many teams to try")
+            if self.can(team | {who}, more - 1):
+                return True
+        return False
+
+
 def check_certificate(text: str) -> list[tuple[str, bool, str]]:
     """For each claim: what it says, whether the certificate proves it, and why not. Raises ValueError, KeyError or
     TypeError for what is no certificate."""
@@ -301,8 +395,13 @@ def _check(world: World, verdict: dict[str, Any]) -> tuple[str, bool, str]:
         says = f"{thing} can be done with any {least} persons absent"
     if verdict["outcome"] != "proven":
         return says, False, f"the certificate itself says: {verdict['outcome']}"
+    over = "" if counted == "absences" else world.taken_over(goal, counted, least)
+    if over:
+        return says, False, f"{over} could do it"
     if counted != "absences" and world.least(goal, counted) >= least:
         return says, True, ""
+    if counted == "persons" and not goal["chain"] and not verdict["cuts"]:
+        return says, *_try_few(world, goal, least)
     units = world.units(counted)
     cuts = [frozenset(units) - Names(cut["names"]) if cut["but"] else Names(cut["names"]) for cut in verdict["cuts"]]
     for cut in cuts:
@@ -319,6 +418,21 @@ def _check(world: World, verdict: dict[str, Any]) -> tuple[str, bool, str]:
     if _touches_all(cuts, few):
         return says, False, f"{few} could be in every cut: the cuts prove less than is claimed"
     return says, True, ""
+
+
+def _try_few(world: World, goal: dict[str, str], least: int) -> tuple[bool, str]:
+    try:
+        for lend, action in world.ways(goal):
+            if world.counted(lend, action) < least and world.can_few(lend, action, least - 1):
+                return False, "a smaller team can do it, and the certificate gives no cuts"
+    except ValueError as error:
+        return False, str(error)
+    return True, ""
+
+
+def _sponsoring(rule: dict[str, Any]) -> Names:
+    names = Names(name for some in (rule["sponsors"] or {}).values() for name in some)
+    return names.union(*(_sponsoring(inner) for inner in rule["any_of"]))
 
 
 def _sponsored(rule: dict[str, Any]) -> Names:

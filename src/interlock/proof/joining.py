@@ -98,6 +98,13 @@ class Joining:
                     opened, moved = self._groups.opened(joined), True
         return opened, tuple(moves)
 
+    def holding(self, rights: Rights) -> Iterator[tuple[Team, tuple[Place, ...]]]:
+        """Who holds each of ``rights`` as things are, and whose yes it takes."""
+        for number in rights:
+            holders = self._groups.mask(self._rights[number].holder)
+            if holders:
+                yield holders, self._rights[number].rules
+
     def as_ways(self, rights: Rights, askers: Team) -> Iterator[Way]:
         """Using each of ``rights``, by those of ``askers`` who hold it, as if it were a way itself."""
         for number in rights:

@@ -60,7 +60,8 @@ class Lend:
     Names of persons here may be any of their accounts. Employees may ask when ``employees`` says so, and these
     ``contractors``. ``rules`` empty: nobody can be lent it any more. ``held`` have it already; ``given`` maps who has
     asked to those who have said yes already. The actions in ``holds`` run only when ``hold_rules`` are met for the
-    very statement.
+    very statement. ``glass``: those of ``held`` who do not have it, but may take it whenever they like.
+    ``lent_for`` and ``glass_for`` are times that may be asked for.
     """
 
     role: str
@@ -73,6 +74,9 @@ class Lend:
     hold_rules: tuple[Rule, ...] = ()
     held: frozenset[str] = frozenset()
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    glass: frozenset[str] = frozenset()
+    lent_for: str = "1h"
+    glass_for: str = "10m"
 
     @property
     def sponsored(self) -> bool:
@@ -86,6 +90,22 @@ class Power:
     holder: str
     group: str
     rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """``count`` employees in ``group`` together can come in as anybody else: they can do what everybody can."""
+
+    group: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outsider:
+    """Somebody outside of the model who is taken to be honest: of what ``kind``, over what."""
+
+    kind: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +136,8 @@ class Duties:
 class Model:
     """``accounts`` maps an account to its person; a name that is no account is the person of that name.
 
-    ``groups`` are direct members, ``nested`` maps a group to the groups whose members belong to it too.
+    ``groups`` are direct members, ``nested`` maps a group to the groups whose members belong to it too. ``takeovers``
+    are not counted where the question is who may be absent. ``outsiders`` are told, and not counted.
     """
 
     people: Mapping[str, Member]
@@ -126,6 +147,8 @@ class Model:
     lends: tuple[Lend, ...] = ()
     powers: tuple[Power, ...] = ()
     chains: tuple[Duties, ...] = ()
+    takeovers: tuple[Takeover, ...] = ()
+    outsiders: tuple[Outsider, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +165,9 @@ class Goal:
 
 WIDEST = "execute"
 """Who may do this may do everything: it is what a statement needs that nobody understands."""
+OURS = "the policy"
+"""What a goal calls the policy itself; no resource can have that name. Whoever changes it can change every chain."""
+THE_POLICY = "a changed policy"
+"""Stands for the role that whoever may change the policy can give themselves."""
 EMPLOYEES = "(employees)"
 """The unit that all employees are together where vendors are counted."""

@@ -13,7 +13,7 @@ from interlock.proof.chains import Carriers
 from interlock.proof.groups import Groups, Open
 from interlock.proof.index import Index, Team
 from interlock.proof.joining import Joining, Rights
-from interlock.proof.model import WIDEST, Duties, Goal, Lend, Model, Rule
+from interlock.proof.model import OURS, THE_POLICY, WIDEST, Duties, Goal, Lend, Model, Rule
 from interlock.proof.steps import Step
 from interlock.proof.ways import Way, compile_way
 
@@ -51,7 +51,18 @@ class Memory:
             names = tuple(rule.group for some in rules for rule in some.flat() if rule.group is not None)
             said = tuple(rule.said() for rule in lend.rules), tuple(rule.said() for rule in lend.hold_rules)
             given = tuple(lend.given.items())
-            own = (lend.role, lend.actions, lend.employees, lend.contractors, lend.holds, lend.held, given, said)
+            own = (
+                lend.role,
+                lend.actions,
+                lend.employees,
+                lend.contractors,
+                lend.holds,
+                lend.held,
+                lend.glass,
+                given,
+                said,
+                lend.lent_for,
+            )
             # The lend is kept, so that no other can come to have its identity.
             known = self.lends[id(lend)] = (lend, self.token(own), names)
         return known[1], known[2]
@@ -224,13 +235,26 @@ class Reach:
         return known
 
     def _tell(self, lead: Lead, goal: Goal, asked: Asked, held: bool, given: bool) -> tuple[Step, ...]:
-        name = self.index.name(asked.asker)
+        name, lend = self.index.name(asked.asker), self.model.lends[lead.number]
         role, deed = f"{lead.way.role} on {goal.resource}", f"{lead.action} on {goal.resource}"
-        steps = [] if held or given else [Step(name, "ask", role)]
+        steps = [] if held or given else [Step(name, "ask", role, length=lend.lent_for)]
+        if held and asked.asker & self.index.named(lend.glass):
+            steps = [Step(name, "break-glass", role, length=lend.glass_for)]
         if not held:
             steps += [Step(yes, "approve", role, name) for yes in asked.yes]
-        steps += [Step(yes, "approve-statement", deed, name) for yes in asked.more]
-        return (*steps, Step(name, "run", deed))
+        if lead.way.role == THE_POLICY:
+            return (*steps, *self._tell_changed(name, goal, asked))
+        # The statement is sent first, and waits: what is approved is the very statement.
+        return (*steps, Step(name, "run", deed), *(Step(yes, "approve-statement", deed, name) for yes in asked.more))
+
+    @staticmethod
+    def _tell_changed(name: str, goal: Goal, asked: Asked) -> Iterator[Step]:
+        """The policy that they changed lends one of them a role, at a yes of another's."""
+        yield Step(name, "activate", goal.resource)
+        if goal.resource != OURS:
+            yield Step(name, "ask-changed", goal.resource)
+            yield from (Step(yes, "approve", f"the role on {goal.resource}", name) for yes in asked.yes[:1])
+            yield Step(name, "run", f"{goal.action} on {goal.resource}")
 
     def _plan_chain(self, team: Team, goal: Goal) -> tuple[Step, ...] | None:
         chain, carriers = self._chains[goal.chain], self.carriers(goal)

@@ -56,6 +56,23 @@ def find_smallest(cut_of: Cut, *, least: int, most: int, rounds: int, cuts: Sequ
     return Smallest(least, None, tuple(known), exact=False)
 
 
+def search(
+    able: Callable[[Team], bool],
+    everyone: Team,
+    kinds: Sequence[Team],
+    *,
+    sizes: tuple[int, int],
+    rounds: int,
+    cuts: Sequence[Team] = (),
+) -> Smallest:
+    """As ``find_smallest``, by growing each team that is not ``able``; ``sizes`` are the least and the most."""
+
+    def cut_of(team: Team) -> Team | None:
+        return None if able(team) else everyone & ~grow(team, everyone, able, kinds)
+
+    return find_smallest(cut_of, least=sizes[0], most=sizes[1], rounds=rounds, cuts=cuts)
+
+
 def grow(team: Team, everyone: Team, able: Callable[[Team], bool], kinds: Sequence[Team]) -> Team:
     """``team``, which is not able, with as many more as stay unable; of one of ``kinds`` each is worth the same."""
     growth = _Growth(able, team, _MOST_TESTS)

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``person`` does ``what`` (join, ask, approve, run, approve-statement, duty) to ``target``; ``for_whom`` else."""
+    """``person`` does ``what`` to ``target``, for ``for_whom`` when that is another, for the time ``length``.
+
+    ``what`` is join, ask, break-glass, approve, approve-statement, run, duty; activate or ask-changed after a change of
+    the policy; help or come-in where two let somebody in again.
+    """
 
     person: str
     what: str
     target: str
     for_whom: str = ""
+    length: str = ""

@@ -3,10 +3,8 @@
 import shlex
 from collections.abc import Iterable
 
+from interlock.proof.model import OURS, THE_POLICY
 from interlock.proof.steps import Step
-
-THE_POLICY = "a changed policy"
-"""Stands for the role that whoever may change the policy can give themselves."""
 
 
 def tell(steps: Iterable[Step]) -> list[str]:
@@ -15,21 +13,31 @@ def tell(steps: Iterable[Step]) -> list[str]:
 
 
 def _command(step: Step) -> str:
-    if step.what == "ask":
-        role, _, resource = step.target.partition(" on ")
-        if role == THE_POLICY:
-            return "interlock policy propose FILE --reason REASON    # one that lets them; then: policy activate"
-        return f"interlock request {shlex.quote(resource)} --role {shlex.quote(role)} --for 1h --reason REASON"
-    if step.what == "approve":
-        return f"interlock approve REQUEST    # {step.for_whom}: {step.target}"
-    if step.what == "approve-statement":
-        return f"interlock approve REQUEST    # the held statement of {step.for_whom}: {step.target}"
-    if step.what == "run":
-        action, _, resource = step.target.partition(" on ")
-        if resource == "the policy":
+    subject, _, resource = step.target.partition(" on ")
+    on = shlex.quote(resource)
+    match step.what:
+        case "ask" if subject == THE_POLICY:
+            what = "a change of it" if resource == OURS else f"one that lends them a role on {resource}"
+            return f"interlock policy propose FILE --reason REASON    # {what}"
+        case "ask" | "break-glass":
+            asked = f"interlock request {on} --role {shlex.quote(subject)} --for {step.length or '1h'} --reason REASON"
+            return asked if step.what == "ask" else f"{asked} --break-glass"
+        case "ask-changed":
+            return f"interlock request {shlex.quote(step.target)} --role ROLE --for 1h --reason REASON"
+        case "approve":
+            return f"interlock approve REQUEST    # {step.for_whom}: {step.target}"
+        case "approve-statement":
+            return f"interlock approve REQUEST    # the held statement of {step.for_whom}: {step.target}"
+        case "activate":
             return "interlock policy activate REQUEST"
-        return f"interlock connect {shlex.quote(resource)}    # and there: {action}"
-    if step.what == "duty":
-        duty, _, chain = step.target.partition(" of ")
-        return f"interlock duty take {shlex.quote(chain)} {shlex.quote(duty)} --artifact ARTIFACT"
+        case "run":
+            return f"interlock connect {on}    # and there: {subject}"
+        case "duty":
+            duty, _, chain = step.target.partition(" of ")
+            which = f"{shlex.quote(chain)} {shlex.quote(duty)} --artifact ARTIFACT"
+            return f"interlock duty take {which} && interlock duty done {which} --content CONTENT"
+        case "help":
+            return f"interlock recover {shlex.quote(step.target)} --reason REASON"
+        case "come-in":
+            return f"interlock login --person {shlex.quote(step.target)} --code HALF+HALF    # from now on as them"
     return f"adds {step.for_whom} to {step.target}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from interlock.proof.model import Goal
+from interlock.proof.model import Goal, Model
 from interlock.proof.steps import Step
 
 
@@ -73,6 +73,28 @@ class Proof:
         return bool(self.verdicts) and all(v.outcome is Outcome.PROVEN for v in self.verdicts)
 
 
+def assumptions_of(model: Model) -> tuple[str, ...]:
+    """What verdicts on ``model`` rest on, as sentences."""
+    said = [_OUTSIDE[one.kind].format(", ".join(one.names)) for one in model.outsiders if one.kind in _OUTSIDE]
+    return (*ASSUMPTIONS, *(_TAKEN_OVER.format(one) for one in model.takeovers), *said)
+
+
+_TAKEN_OVER = (
+    "{0.count} employees of {0.group} can come in as anybody else by letting them in again (recovery): that is counted "
+    "wherever persons or vendors are, and not where somebody's absence is."
+)
+_OUTSIDE = {
+    "provider": "Whoever administers the identity provider {} signs in only those who are there themselves.",
+    "directory": "Whoever administers the company's directory (SCIM) lets into {} only those who belong there.",
+    "forge": "Whoever administers the forge {} says truly who pushed and who approved there.",
+    "workload": "Only its owner, or those whom the owner answers for, can change what runs as the workload {}.",
+    "vault": "Whoever administers the vault {} uses no key and no credential of it.",
+    "contract": (
+        "Who sponsors a contract does so as long as it is asked about. Nobody who is still here sponsors {}: any "
+        "employee is taken to."
+    ),
+}
+"""Of outsiders by their kind."""
 ASSUMPTIONS = (
     (
         "Every identity, account and agent counts as the person it is linked to in the state; persons who share an "
@@ -84,8 +106,12 @@ ASSUMPTIONS = (
         "of roles, windows and proofs of presence are taken as no obstacle."
     ),
     (
-        "Whoever can change the control plane's machine, its database or the interlock.yaml it is started with, or has "
-        "a resource's own credential, is outside of this model."
+        "Whoever can change the control plane's machine, its database or the interlock.yaml it is started with, makes "
+        "enrolment codes or lets gateways in there, or has a resource's own credential, is outside of this model."
+    ),
+    (
+        "A yes to a held statement, or to a change of the policy, counts for that text alone: what was said already is "
+        "not counted."
     ),
     "An action is what the classification of statements says it is.",
 )

@@ -4,17 +4,17 @@ Holds to what ``prove_state`` does: administrators ask, about one consistent sta
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlock.domain.actions import Action
 from interlock.errors import NotFound
 from interlock.proof.certificate import digest_of
-from interlock.proof.verdicts import ASSUMPTIONS
+from interlock.proof.verdicts import assumptions_of
 from interlock.proof.why import Why, explain_why
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.proof_model import LiveState, build_model
-from interlock.services.prove_state import TURN, read_live
+from interlock.services.prove_state import TURN, read_live, who_acts_alone
 from interlock.services.reading_rights import check_may_prove
 
 
@@ -32,7 +32,7 @@ async def explain_live(desk: Desk, *, by: str, person: str, action: str, resourc
     """Raises Refusal (``not-yours``) and NotFound."""
     async with desk.state.reading() as reading:
         check_may_prove(await acting_person(reading, by))
-        state = await read_live(desk, reading)
+        state = replace(await read_live(desk, reading), alone=await who_acts_alone(reading))
         position = await reading.ledger_head()
     async with TURN:
         return await asyncio.to_thread(explain_state, state, person, action, resource, position)
@@ -50,4 +50,4 @@ def explain_state(state: LiveState, person: str, action: str, resource: str, pos
         known = ", ".join(sorted(state.configuration.resources)) or "none"
         raise NotFound(f"There is no resource {resource}.", f"The resources are: {known}.")
     model = build_model(state, looked_at=frozenset({Action(action)}))
-    return Explained(explain_why(model, person, action, resource), ASSUMPTIONS, digest_of(model), position)
+    return Explained(explain_why(model, person, action, resource), assumptions_of(model), digest_of(model), position)

@@ -7,22 +7,33 @@ believed, and what it permits is counted without the hold it may ask for.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from interlock.domain.actions import Action
 from interlock.domain.approving import rules_for_hold
+from interlock.domain.durations import format_duration
 from interlock.domain.grants import Approval, Grant, Request
 from interlock.domain.people import Contract, Identity, Person
 from interlock.domain.roles import ApprovalRule, Role
 from interlock.policy.configuration import Chain, Configuration
 from interlock.policy.decide import Decider
-from interlock.proof.model import WIDEST, Duties, Goal, Lend, Member, Model, Rule, Separated
-from interlock.proof.story import THE_POLICY
+from interlock.proof.model import (
+    OURS,
+    THE_POLICY,
+    WIDEST,
+    Duties,
+    Goal,
+    Lend,
+    Member,
+    Model,
+    Outsider,
+    Rule,
+    Separated,
+    Takeover,
+)
 from interlock.proof.verdicts import Claim, Counted
 from interlock.services.judging import rules_for_policy
-
-OURS = "the policy"
-"""What a claim calls the policy itself; no resource can have that name. Whoever changes it can change every chain."""
+from interlock.services.recover import HELPERS
 
 GUARDED = (Action.ALTER, Action.DESTROY, Action.GRANT)
 """What no single person may be able to do to a resource."""
@@ -30,7 +41,10 @@ GUARDED = (Action.ALTER, Action.DESTROY, Action.GRANT)
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What the model is made from, at ``at``. ``asked`` are the open requests for grants, ``yeses`` their approvals."""
+    """What the model is made from, at ``at``. ``asked`` are the open requests for grants, ``yeses`` their approvals.
+
+    ``alone`` may change the policy without anybody's yes: the first administrator, before a second person signs in.
+    """
 
     configuration: Configuration
     people: Sequence[Person]
@@ -40,6 +54,7 @@ class LiveState:
     grants: Sequence[Grant] = ()
     asked: Sequence[Request] = ()
     yeses: Sequence[Approval] = field(default_factory=tuple)
+    alone: frozenset[str] = frozenset()
 
 
 def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GUARDED)) -> Model:
@@ -60,7 +75,32 @@ def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GU
         accounts={f"{i.kind}:{i.subject}": i.person for i in state.identities if i.person in people},
         lends=(*_lends(state, people, lasting, looked_at), *_by_policy(state, people)),
         chains=tuple(duties_of(chain) for chain in state.configuration.chains.values()),
+        takeovers=_takeovers(state.configuration),
+        outsiders=tuple(_outsiders(state.configuration, people, lasting)),
     )
+
+
+def _takeovers(configuration: Configuration) -> tuple[Takeover, ...]:
+    """Who let somebody in again could come in as them (``services.recover``)."""
+    if not configuration.recovery or not configuration.passwords:
+        return ()
+    return (Takeover(configuration.recovery, HELPERS),)
+
+
+def _outsiders(
+    configuration: Configuration, people: Mapping[str, Person], lasting: Sequence[Contract]
+) -> Iterable[Outsider]:
+    """Who could let persons in, make them others, or act as them, and is taken not to."""
+    orphaned = sorted(contract.name for contract in lasting if contract.sponsor not in people)
+    named = {
+        "provider": sorted(configuration.providers),
+        "directory": [] if configuration.scim is None else sorted(configuration.scim.groups) or ["the people"],
+        "forge": sorted(configuration.forges),
+        "workload": sorted(configuration.workloads),
+        "vault": [] if configuration.openbao is None else [configuration.openbao.address],
+        "contract": orphaned,
+    }
+    return [Outsider(kind, tuple(names)) for kind, names in named.items() if names]
 
 
 def _lends(
@@ -86,7 +126,8 @@ def _lends(
             have = frozenset((*held.get(key, ()), *breakers))
             lend = replace(common, resources=(resource.name,), actions=actions)
             if have or key in given:
-                yield replace(lend, held=have, given=given.get(key, {}))
+                glass = breakers - frozenset(held.get(key, ()))
+                yield replace(lend, held=have, given=given.get(key, {}), glass=glass)
             else:
                 apart.setdefault(actions, []).append(resource.name)
         for actions, resources in apart.items():
@@ -96,16 +137,20 @@ def _lends(
 def _by_policy(state: LiveState, people: Mapping[str, Person]) -> Iterable[Lend]:
     """A change of the policy is a way to everything: any employee proposes, and whom it names approve."""
     rules = rules_for_policy(state.configuration, people.values())
-    resources = (*sorted(state.configuration.resources), OURS)
+    told = tuple(_rule(rule, {}) for rule in rules)
     if rules:
-        yield Lend(THE_POLICY, resources, frozenset({WIDEST}), tuple(_rule(rule, {}) for rule in rules))
+        yield Lend(THE_POLICY, tuple(sorted(state.configuration.resources)), frozenset({WIDEST}), told)
+    # Who acts alone still comes to no resource: a change that breaks a claim cannot be activated.
+    alone = frozenset(name for name in state.alone if name in people)
+    if rules or alone:
+        yield Lend(THE_POLICY, (OURS,), frozenset({WIDEST}), told, held=alone)
 
 
 def _lend(role: Role, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Lend:
     scope = [contract for contract in lasting if role.name in contract.roles]
     covered = [p for p in people.values() if not p.is_employee and any(c.covers(p) for c in scope)]
     sponsors = {
-        person.name: tuple(sorted({c.sponsor for c in scope if c.covers(person) and c.sponsor in people}))
+        person.name: tuple(sorted({name for c in scope if c.covers(person) for name in _sponsors(c, people)}))
         for person in covered
     }
     hold = role.hold
@@ -118,7 +163,16 @@ def _lend(role: Role, people: Mapping[str, Person], lasting: Sequence[Contract])
         # What only a Cedar file permits is not held by the role.
         holds=frozenset() if hold is None else frozenset(action.value for action in hold.actions & role.allow),
         hold_rules=() if hold is None else tuple(_rule(rule, sponsors) for rule in rules_for_hold((role,))),
+        lent_for=_length(role.lending.longest),
+        glass_for=_length(role.break_glass.longest if role.break_glass is not None else role.lending.longest),
     )
+
+
+def _sponsors(contract: Contract, people: Mapping[str, Person]) -> Iterable[str]:
+    """Who answers for it; when that person has left any employee may take it (``services.contract_life``)."""
+    if contract.sponsor in people:
+        return (contract.sponsor,)
+    return (name for name, person in people.items() if person.is_employee)
 
 
 def _breakers(role: Role, people: Mapping[str, Person], contractors: frozenset[str]) -> frozenset[str]:
@@ -128,6 +182,10 @@ def _breakers(role: Role, people: Mapping[str, Person], contractors: frozenset[s
     named = (p for p in people.values() if not glass.by.people or p.name in glass.by.people)
     able = (p for p in named if glass.by.group is None or glass.by.group in p.groups)
     return frozenset(p.name for p in able if p.is_employee or p.name in contractors)
+
+
+def _length(longest: timedelta) -> str:
+    return format_duration(min(longest, timedelta(hours=1)))
 
 
 def _rule(rule: ApprovalRule, sponsors: Mapping[str, tuple[str, ...]]) -> Rule:

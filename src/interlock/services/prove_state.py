@@ -9,7 +9,7 @@ Holds to:
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlock.domain.grants import RequestKind, RequestState
 from interlock.errors import NotFound
@@ -21,7 +21,7 @@ from interlock.proof.prove import prove
 from interlock.proof.reach import Memory
 from interlock.proof.verdicts import Proof
 from interlock.services.desk import Desk
-from interlock.services.ending_rights import acting_person
+from interlock.services.ending_rights import acting_person, is_administrator
 from interlock.services.endings import MANY
 from interlock.services.proof_model import LiveState, build_model, claims_of
 from interlock.services.reading_rights import check_may_prove
@@ -49,7 +49,7 @@ async def prove_state(
     """Raises Refusal (``not-yours``) and NotFound."""
     async with desk.state.reading() as reading:
         check_may_prove(await acting_person(reading, by))
-        state = await read_live(desk, reading)
+        state = replace(await read_live(desk, reading), alone=await who_acts_alone(reading))
         position = await reading.ledger_head()
     check_known(state.configuration, [person.name for person in state.people], chain, absent)
     async with TURN:
@@ -84,6 +84,15 @@ async def read_live(desk: Desk, reading: Reading, configuration: Configuration |
         asked=asked,
         yeses=[yes for request in asked for yes in await reading.approvals(request.id)],
     )
+
+
+async def who_acts_alone(reading: Reading) -> frozenset[str]:
+    """The first administrator as long as nobody else has ever signed in; whoever could become that."""
+    signed_in = list(await reading.signed_in(limit=2))
+    if len(signed_in) > 1:
+        return frozenset()
+    able = {person.name for person in await reading.people() if is_administrator(person)}
+    return frozenset(able & set(signed_in)) if signed_in else frozenset(able)
 
 
 def prove_model(

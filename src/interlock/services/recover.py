@@ -29,6 +29,8 @@ from interlock.services.logins import active_login, check_presence
 from interlock.services.requests import check_reason
 
 LIFETIME = timedelta(hours=1)
+HELPERS = 2
+"""So many others let somebody in again."""
 BETWEEN = "+"
 """What stands between two halves."""
 
@@ -58,7 +60,7 @@ async def recover(front: FrontDesk, *, person: str, code: str, password: str, ad
     """``code`` is two halves with ``+`` between them. Raises Refusal (``bad-code``, ``weak-password`` …)."""
     refuse_without_passwords(front)
     hashes = sorted({_hash_of_half(half.strip().partition(".")[0].lower()) for half in code.split(BETWEEN)})
-    if len(hashes) != 2:
+    if len(hashes) != HELPERS:
         raise _bad_halves()
     async with front.desk.state.reading() as reading:
         if None in [await reading.enrolment(hash_hex) for hash_hex in hashes]:
@@ -67,7 +69,7 @@ async def recover(front: FrontDesk, *, person: str, code: str, password: str, ad
     async with front.desk.deciding(person) as work:
         halves = [await _take_half(front, work, hash_hex, person) for hash_hex in hashes]
         helpers = sorted({half.issued_by for half in halves})
-        if len(helpers) != 2:
+        if len(helpers) != HELPERS:
             raise _bad_halves()
         now = front.desk.clock.now()
         recovered = await acting_person(work, person)

