@@ -1,12 +1,13 @@
 """The one boundary: exit codes, sentences on stderr, one document on stdout, never a traceback."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer
 
-from interlock.cli import main
+from interlock.cli import main, overview
 from interlock.cli.main import DONE, FAILED, GROUPS, USAGE, build_app, outcome
 from interlock.errors import ConfigurationError, Failure, Refusal
 
@@ -28,6 +29,34 @@ def test_every_command_stands_in_the_table_of_its_file() -> None:
     for file, commands in GROUPS.items():
         assert _commands(build_app(commands[0])) == set(commands), file
     assert _commands(build_app()) == {command for commands in GROUPS.values() for command in commands}
+
+
+def test_the_overview_names_every_command_once_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    named = [name for commands in overview.SECTIONS.values() for name in commands]
+    assert sorted(named) == sorted(command for commands in GROUPS.values() for command in commands)
+    assert outcome(["--help"]) == DONE
+    page = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in page.splitlines())
+    assert outcome([]) == USAGE
+    assert capsys.readouterr().err == page
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["--version"]) == DONE
+    assert capsys.readouterr().out == f"interlock {version('interlock')}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("aprove", "There is no command aprove. Did you mean approve"),
+        ("--bogus", "No such option: --bogus"),
+        ("zzzzzz", "There is no command zzzzzz.\n"),
+    ],
+)
+def test_what_is_no_command(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome([typed]) == USAGE
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_every_command_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +178,7 @@ def _command_that_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
         return app
 
     monkeypatch.setattr(main, "build_app", build)
+    monkeypatch.setitem(main.GROUPS, "broken", ("broken",))
 
 
 def _all_commands() -> list[list[str]]:

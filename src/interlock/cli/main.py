@@ -13,7 +13,7 @@ from typing import TextIO
 
 import typer
 
-from interlock.cli import output
+from interlock.cli import output, overview
 from interlock.cli.home import open_home
 from interlock.errors import InterlockError
 
@@ -91,8 +91,11 @@ def build_app(command: str = "") -> typer.Typer:
 
 def outcome(arguments: list[str]) -> int:
     """Run one command; its exit code. Whatever happens inside ends as a sentence."""
+    first = arguments[0] if arguments else ""
     try:
-        app = build_app(arguments[0] if arguments else "")
+        if not any(first in commands for commands in GROUPS.values()):
+            return _answer_no_command(first)
+        app = build_app(first)
         answer = app(args=arguments, prog_name="interlock", standalone_mode=False)
     except typer.TyperException as error:
         output.note(_usage(error))
@@ -119,6 +122,17 @@ def outcome(arguments: list[str]) -> int:
         output.note("Stopped.")
         return FAILED
     return answer if isinstance(answer, int) else DONE
+
+
+def _answer_no_command(first: str) -> int:
+    if first in overview.HELP:
+        output.say(overview.overview())
+    elif first in overview.VERSION:
+        output.say(overview.version_line())
+    else:
+        output.note(overview.unknown(first) if first else overview.overview())
+        return USAGE
+    return DONE
 
 
 def _have_outputs() -> None:
