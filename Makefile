@@ -15,8 +15,9 @@ demo: $(BUILT) assets
 test: $(BUILT) assets
 	tools/debian-packages
 	tools/regression-sql
-	$(BIN)/pytest
-	tools/test-uncompiled
+	# File by file, in their order: the tests of a file share what they start.
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	tools/test-uncompiled -n 2 --dist loadfile
 
 check: $(BUILT)
 	$(BIN)/ruff format --check .

@@ -82,7 +82,7 @@ def test_names_are_ordered_by_utf_16_code_units() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [2**53 + 1, -(2**53) - 1, "\ud800", {"\udc00": 1}, {1: 2}, b"bytes", {1, 2}, object()], ids=repr
+    "value", [2**53 + 1, -(2**53) - 1, "\ud800", {"\udc00": 1}, {1: 2}, b"bytes", {1, 2}, object], ids=repr
 )
 def test_what_has_no_canonical_form(value: object) -> None:
     with pytest.raises(NotCanonical):
