@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from interlock.domain.addresses import is_public
 from interlock.errors import Refusal
 from interlock.identity.oauth_clients import fetch_client
-from interlock.identity.public_fetch import LIMIT_BYTES, PublicFetch, is_public
+from interlock.identity.public_fetch import LIMIT_BYTES, PublicFetch
 from tests.support.site import HOST, response, site
 
 

@@ -21,6 +21,7 @@ EXEMPT = {
     "store/waiting.py": "what strangers began, which is no state; test_the_waiting_room_names_no_other_table",
     "store/watch_memory.py": "follows from the ledger, and is no state; test_the_watch_memory_names_no_other_table",
     "store/segment_words.py": "made anew from the recordings, and is no state; test_the_words_name_no_other_table",
+    "store/outbox.py": "letters on their way, which are no state; test_the_outbox_names_no_other_table",
     "store/migrate.py": "makes the schema, as its owner, at start",
     "store/migrations/__init__.py": "the same",
     "store/migrations/env.py": "the same",
@@ -92,6 +93,14 @@ def test_the_words_name_no_other_table() -> None:
     (tree,) = (tree for name, tree in _files() if name == "store/segment_words.py")
     imported = {imported for module, imported in _imports(tree) if module == "interlock.store.tables"}
     assert imported == {"segment_words", "segment_words_upto"}
+    assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables
+
+
+def test_the_outbox_names_no_other_table() -> None:
+    tables = {table.name for table in metadata.tables.values()}
+    (tree,) = (tree for name, tree in _files() if name == "store/outbox.py")
+    imported = {imported for module, imported in _imports(tree) if module == "interlock.store.tables"}
+    assert imported == {"letters", "letters_upto"}
     assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables
 
 

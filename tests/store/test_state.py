@@ -49,6 +49,7 @@ async def _read_back(reading: Reading) -> set[object]:
         *await reading.segments(world.SEGMENT.session),
         await reading.recording_key(world.RECORDING_KEY.session),
         await reading.legal_hold(world.LEGAL_HOLD.id),
+        await reading.chat_link(world.CHAT_LINK.notifier, world.CHAT_LINK.subject),
         *await reading.duties(world.DUTY.chain, world.DUTY.artifact),
         *await reading.accounts(),
         *await reading.evidence(world.EVIDENCE.repository, world.EVIDENCE.commits),

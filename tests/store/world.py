@@ -7,6 +7,7 @@ from interlock.domain.delivery import Evidence, Known
 from interlock.domain.detections import Alarm, Response
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
+from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.proposals import Proposal
@@ -101,6 +102,7 @@ SEGMENT = Segment("s-000000000001", 1, "ab" * 32, 7, NOW)
 RECORDING_KEY = RecordingKey("s-000000000001", "wrapped", "m-1", NOW, destroyed_at=LATER)
 ACCOUNT = UpstreamAccount(GRANT.id, DEV.name, "orders", "dev@acme.example#g-00000001", NOW, ended_at=LATER)
 LEGAL_HOLD = LegalHold("h-00000001", "s-000000000001", DEV.name, "orders", "a lawsuit", LEAD.name, NOW, LATER, DEV.name)
+CHAT_LINK = ChatLink("slack", "T1 U1", DEV.name, "dev", NOW, LATER)
 POLICY = PolicyText(2, "01" * 32, "resources: {}\n", {"extra.cedar": "permit(principal, action, resource);\n"})
 
 WORLD: tuple[Entity, ...] = (
@@ -115,6 +117,7 @@ WORLD: tuple[Entity, ...] = (
     RECORDING_KEY,
     ACCOUNT,
     LEGAL_HOLD,
+    CHAT_LINK,
     PROPOSAL,
     CLIENT,
     EXTENSION,

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from interlock.domain.addresses import Address
 from interlock.identity.authority import Authority
 from interlock.identity.keys import load_or_create_key
-from interlock.identity.public_fetch import Address, PublicFetch
+from interlock.identity.public_fetch import PublicFetch
 
 HOST = "client.example"
 _LOOPBACK = ipaddress.ip_address("127.0.0.1")

@@ -32,12 +32,14 @@ from interlock.identity.totp import TotpCodes
 from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.ledger.notes import new_signer
 from interlock.policy.configuration import Address, Configuration
+from interlock.ports.notify import OpenNotifier
 from interlock.services.apply_configuration import apply_configuration
 from interlock.services.credentials import Credentials
 from interlock.services.enrol import enrol, issue_enrolment
 from interlock.services.front_desk import open_front_desk
 from interlock.services.join_gateway import join_gateway
 from interlock.store.home import StateAddress
+from interlock.store.outbox import PostgresOutbox
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
@@ -191,6 +193,7 @@ async def open_house(
     configuration: Configuration | None = None,
     scim_secret: str = "",
     providers: Mapping[str, OidcProvider] | None = None,
+    notifiers: Mapping[str, OpenNotifier] | None = None,
 ) -> AsyncIterator[House]:
     """Everything built as ``app`` builds it, served on a free loopback port."""
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
@@ -207,7 +210,7 @@ async def open_house(
     recordings = folder / "recordings"
     recordings.mkdir()
     tokens = Tokens(new_key(), clock)
-    segment_words = PostgresSegmentWords(address.url)
+    segment_words, outbox = PostgresSegmentWords(address.url), PostgresOutbox(address.url)
     services = open_services(
         front=open_front_desk(world.desk, passwords, TotpCodes(), authority, tokens),
         tokens=tokens,
@@ -224,6 +227,8 @@ async def open_house(
         recordings=LocalStore(recordings),
         master_key=world.master,
         segment_words=segment_words,
+        outbox=outbox,
+        notifiers=notifiers,
         published=ObjectTiles(str(folder / "ledger"), create=True),
         ledger_key=str(LEDGER_KEY.verifier),
         scim_secret=scim_secret,
@@ -255,6 +260,7 @@ async def open_house(
         await replays.close()
         await waiting.close()
         await segment_words.close()
+        await outbox.close()
 
 
 def trust(authority: Authority) -> ssl.SSLContext:

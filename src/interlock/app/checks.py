@@ -17,6 +17,7 @@ import httpx2
 from cryptography import x509
 
 from interlock.app.check_ledger import check_ledger
+from interlock.app.check_notifiers import check_notifiers
 from interlock.app.check_upstreams import check_upstream
 from interlock.app.compiled import REMEDY, SLOWER, find_uncompiled
 from interlock.app.data_folder import DataFolder, weaknesses
@@ -146,6 +147,7 @@ def _check_running(folder: DataFolder, plan: Plan | None) -> Iterator[Finding]:
         if name != CONSOLE:
             yield _check_listener(name, address)
     yield asyncio.run(_check_state(folder.root))
+    yield from asyncio.run(check_notifiers(folder, plan.configuration.notify))
     yield asyncio.run(check_ledger(folder, plan.configuration.witnesses))
 
 

@@ -19,6 +19,7 @@ from interlock.app.delivering import open_delivery
 from interlock.app.installation import Adapters
 from interlock.app.keeping import Keeper, keeping
 from interlock.app.key_service import open_log_key, open_master_key, open_transit
+from interlock.app.notifying import notifying, open_channels
 from interlock.app.plan import Plan
 from interlock.app.publishing import publishing
 from interlock.app.signalling import telling_receivers
@@ -52,6 +53,7 @@ from interlock.services.provision import DIRECTORY
 from interlock.services.start_policy import start_policy
 from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
+from interlock.store.outbox import PostgresOutbox
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
@@ -77,7 +79,7 @@ async def run_control(
     """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
     clock = SystemClock()
     await migrate(address.owner_url)
-    async with _state(address) as (state, replays, waiting, words):
+    async with _state(address) as (state, replays, waiting, words, outbox):
         desk = Desk(state, clock, plan.configuration, adapters.read_policy)
         await _make_current(desk, plan)
         # Where to listen and where the state is belongs to this machine; everything else to the active policy.
@@ -96,6 +98,7 @@ async def run_control(
         log_key = await open_log_key(plan.folder, plan.configuration.openbao, transit)
         outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
         delivery, attestor = await open_delivery(plan, desk, credentials, adapters.forges)
+        channels = await open_channels(plan.configuration.notify, adapters.notifiers, credentials, issuer_of(plan))
         services = open_services(
             front=front,
             tokens=tokens,
@@ -107,6 +110,7 @@ async def run_control(
             recordings=LocalStore(plan.folder.recordings),
             master_key=open_master_key(plan.folder, plan.configuration.openbao, transit),
             segment_words=words,
+            outbox=outbox,
             published=published,
             ledger_key=str(log_key.verifier),
             outflow=outflow,
@@ -114,6 +118,7 @@ async def run_control(
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
             delivery=delivery,
             attest_key=attestor.public_pem,
+            notifiers={name: channel.notifier for name, channel in channels.items()},
         )
         try:
             async with (
@@ -123,6 +128,7 @@ async def run_control(
                 feeding_sinks(
                     state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder, outflow
                 ),
+                notifying(desk, outbox, channels, address.url),
                 telling_receivers(
                     state, plan.configuration.receivers, issuer_of(plan), tokens, credentials, plan.folder
                 ),
@@ -189,7 +195,9 @@ def issuer_of(plan: Plan) -> str:
 @asynccontextmanager
 async def _state(
     address: StateAddress,
-) -> AsyncIterator[tuple[PostgresState, PostgresReplayCache, PostgresWaitingRoom, PostgresSegmentWords]]:
+) -> AsyncIterator[
+    tuple[PostgresState, PostgresReplayCache, PostgresWaitingRoom, PostgresSegmentWords, PostgresOutbox]
+]:
     async with AsyncExitStack() as held:
         state = PostgresState(address.url)
         held.push_async_callback(state.close)
@@ -199,7 +207,9 @@ async def _state(
         held.push_async_callback(waiting.close)
         words = PostgresSegmentWords(address.url)
         held.push_async_callback(words.close)
-        yield state, replays, waiting, words
+        outbox = PostgresOutbox(address.url)
+        held.push_async_callback(outbox.close)
+        yield state, replays, waiting, words, outbox
 
 
 async def _make_current(desk: Desk, plan: Plan) -> None:

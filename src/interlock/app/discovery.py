@@ -16,12 +16,14 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import interlock.forges
+import interlock.notify
 import interlock.protocols
 import interlock.sinks
 import interlock.vaults
 from interlock.errors import Failure
 from interlock.policy.configuration import CONSOLE
 from interlock.ports.forge import ForgeAdapter
+from interlock.ports.notify import NotifierAdapter
 from interlock.ports.protocol import ProtocolAdapter
 from interlock.ports.sink import SinkAdapter
 from interlock.ports.vault import Vault
@@ -81,6 +83,22 @@ def find_sinks() -> Mapping[str, SinkAdapter]:
         _check_methods(sink, ("open",), origin, "SINK")
         _refuse_second("sink", name, origins, origin)
         found[name] = sink
+    return MappingProxyType(found)
+
+
+def find_notifiers() -> Mapping[str, NotifierAdapter]:
+    """Every kind of notifier by its name."""
+    found: dict[str, NotifierAdapter] = {}
+    origins: dict[str, str] = {}
+    for module in _modules(interlock.notify, (), "notifier", packages=False):
+        notifier = _export(module, "NOTIFIER")
+        origin = _origin(module)
+        name = _name(notifier, "name", origin)
+        if not isinstance(getattr(notifier, "reaches", None), str):
+            raise Failure(f"The NOTIFIER in {origin} does not say whom it reaches.", "See interlock/ports/notify.py.")
+        _check_methods(notifier, ("open",), origin, "NOTIFIER")
+        _refuse_second("notifier", name, origins, origin)
+        found[name] = notifier
     return MappingProxyType(found)
 
 

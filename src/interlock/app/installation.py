@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interlock.app.data_folder import DataFolder, default_data_folder, open_data_folder
-from interlock.app.discovery import find_forges, find_protocols, find_sinks, find_vaults
+from interlock.app.discovery import find_forges, find_notifiers, find_protocols, find_sinks, find_vaults
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Failure
 from interlock.identity.keys import write_private
@@ -17,6 +17,7 @@ from interlock.policy.configuration import Configuration
 from interlock.policy.load import load_configuration, load_configuration_file
 from interlock.policy.read_resources import SettingsCheck
 from interlock.ports.forge import ForgeAdapter
+from interlock.ports.notify import NotifierAdapter
 from interlock.ports.protocol import ProtocolAdapter
 from interlock.ports.sink import SinkAdapter
 from interlock.ports.vault import Vault
@@ -32,6 +33,7 @@ class Adapters:
     vaults: Mapping[str, Vault] = field(default_factory=find_vaults)
     sinks: Mapping[str, SinkAdapter] = field(default_factory=find_sinks)
     forges: Mapping[str, ForgeAdapter] = field(default_factory=find_forges)
+    notifiers: Mapping[str, NotifierAdapter] = field(default_factory=find_notifiers)
 
     def load(self, path: Path) -> Configuration:
         """The configuration in a file. Raises ConfigurationError with every mistake in it."""

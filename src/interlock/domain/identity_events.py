@@ -18,6 +18,28 @@ class IdentityLinked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChatLinked(Event):
+    """An account in a chat was linked to a person, who said a one-time code there and proved presence here."""
+
+    kind: ClassVar[str] = "chat.linked"
+    person: str
+    notifier: str
+    subject: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatUnlinked(Event):
+    """An account in a chat is no longer a person's; what is pressed there counts as nobody's."""
+
+    kind: ClassVar[str] = "chat.unlinked"
+    person: str
+    notifier: str
+    subject: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentIssued(Event):
     """A one-time code was made with which a person can set a password and a TOTP secret."""
 

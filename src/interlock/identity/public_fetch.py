@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from interlock.domain.addresses import Address, is_public
 from interlock.errors import Refusal
 
 LIMIT_BYTES = 16 * 1024
 TIMEOUT_S = 5.0
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -30,21 +30,6 @@ async def resolve(host: str, port: int) -> list[str]:
     """Every address of a name, as this machine's resolver says."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return sorted({str(item[4][0]) for item in found})
-
-
-def is_public(address: Address) -> bool:
-    """Whether the whole world means the same machine by it. An IPv6 form of an IPv4 address counts as that one."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is not None:
-            return is_public(inner)
-        if address in _TRANSLATED or address.teredo is not None:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""NAT64 (RFC 6052): behind it may be any IPv4 address, a private one too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _CLASSES = {
     "identity": _ACCOUNT,
     "enrolment": _ACCOUNT,
     "passkey": _ACCOUNT,
+    "chat": _ACCOUNT,
     "password": _ACCOUNT,
 }
 _ACTIVITIES: Mapping[int, Mapping[str, int]] = {

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from interlock.domain.detections import Detection
+from interlock.domain.notices import NoticeKind
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource
 from interlock.domain.retention import Retention
@@ -246,6 +247,31 @@ class SinkSource:
     enforced: bool = False
 
 
+PAGE = "page"
+"""The notifier that is always there: the console's page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """How people are told that something waits for them. ``secret`` is where its password, key or token is kept.
+
+    ``older_secret`` is the key before, by which is signed as well; ``signing_secret`` is what the other side signs
+    with. ``sender`` is the address from which mail comes; ``inside``: it may stand in our own network;
+    ``show``: fields up to this class, by those of events; ``on``: of what is told.
+    """
+
+    name: str
+    kind: str
+    to: str = ""
+    secret: str | None = None
+    older_secret: str | None = None
+    signing_secret: str | None = None
+    sender: str = ""
+    inside: bool = False
+    show: Sensitivity = Sensitivity.SENSITIVE
+    on: frozenset[NoticeKind] = frozenset(NoticeKind)
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that ``interlock.yaml`` and the Cedar files beside it say.
@@ -280,6 +306,7 @@ class Configuration:
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     receivers: Mapping[str, Receiver] = field(default_factory=dict)
     sinks: Mapping[str, SinkSource] = field(default_factory=dict)
+    notify: Mapping[str, Notifier] = field(default_factory=dict)
     detections: Mapping[str, Detection] = field(default_factory=dict)
     forges: Mapping[str, ForgeSource] = field(default_factory=dict)
     repositories: Mapping[str, Repository] = field(default_factory=dict)

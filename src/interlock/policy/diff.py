@@ -41,6 +41,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("forge", old.forges, new.forges),
         *_whole("repository", old.repositories, new.repositories),
         *_whole("sink", old.sinks, new.sinks),
+        *_whole("notifier", old.notify, new.notify),
         *_whole("detection", old.detections, new.detections),
         *_witness_changes(old, new),
         *_cedar_changes(old.cedar, new.cedar),

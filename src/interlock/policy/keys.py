@@ -29,6 +29,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "passwords",
         "recovery",
         "sinks",
+        "notify",
         "recordings",
         "retention",
         "detections",
@@ -82,6 +83,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "retention": ("approvals", "classes"),
     "retention.classes.NAME": ("on", "keep"),
     "sinks.NAME": ("kind", "to", "secret", "show", "enforced"),
+    "notify.NAME": ("kind", "to", "secret", "older_secret", "signing_secret", "from", "inside", "show", "on"),
     "detections.NAME": (
         "detect",
         "do",

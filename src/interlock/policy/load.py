@@ -17,6 +17,7 @@ from interlock.policy.mistakes import Mistakes
 from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
+from interlock.policy.read_notify import read_notify
 from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_policy import read_policy_approvals
@@ -86,6 +87,7 @@ def load_configuration(
     state = read_state(draft)
     witnesses = read_witnesses(draft)
     sinks = read_sinks(draft, schemes)
+    notify = read_notify(draft, schemes)
     detections = read_detections(draft)
     own_recordings = read_own_recordings(draft)
     recording_readers = read_recording_readers(draft, groups)
@@ -122,6 +124,7 @@ def load_configuration(
         passwords=passwords,
         recovery=recovery,
         sinks=sinks,
+        notify=notify,
         detections=detections,
         forges=forges,
         repositories=repositories,

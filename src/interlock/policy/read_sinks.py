@@ -20,7 +20,7 @@ def read_sinks(draft: Draft, schemes: Collection[str]) -> dict[str, SinkSource]:
         kept = None
         if secret is not None:
             kept = read_secret(draft, secret, section.at("secret"), f"secret of {section.where}", schemes)
-        show = _show(section)
+        show = read_show(section)
         enforced = section.get("enforced")
         must = enforced is not None and read_flag(
             draft, enforced, section.at("enforced"), f"enforced of {section.where}"
@@ -35,7 +35,7 @@ def _text(section: Section, key: str, right: str) -> str | None:
     return None if node is None else read_text(section.draft, node, section.at(key), f"{key} of {section.where}")
 
 
-def _show(section: Section) -> Sensitivity:
+def read_show(section: Section) -> Sensitivity:
     node = section.get("show")
     if node is None:
         return Sensitivity.SENSITIVE

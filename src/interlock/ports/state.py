@@ -17,6 +17,7 @@ from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.event import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.proposals import Proposal
@@ -56,6 +57,7 @@ Entity = (
     | UpstreamAccount
     | LegalHold
     | Proposal
+    | ChatLink
 )
 
 
@@ -166,6 +168,10 @@ class Reading(Protocol):
     async def recording_keys_to_erase(self, *, limit: int = 100) -> Sequence[RecordingKey]: ...
     async def legal_hold(self, hold_id: str) -> LegalHold | None: ...
     async def legal_holds(self) -> Sequence[LegalHold]: ...
+    async def chat_link(self, notifier: str, subject: str) -> ChatLink | None: ...
+    async def chat_links(self, person: str) -> Sequence[ChatLink]:
+        """Those that are not over, the oldest first."""
+
     async def artifacts(self, chain: str, *, limit: int = 20) -> Sequence[str]: ...
     async def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]: ...
     async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]: ...

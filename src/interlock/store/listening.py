@@ -76,8 +76,13 @@ class Bell:
                 return
             with as_failures():
                 connection = await connect(self._url)
-                connection.add_termination_listener(lambda *_: self._lose())
-                await connection.add_listener(CHANNEL, lambda *_: self._ring())
+                try:
+                    connection.add_termination_listener(lambda *_: self._lose())
+                    await connection.add_listener(CHANNEL, lambda *_: self._ring())
+                except BaseException:
+                    # a follower that is stopped right here would leave it open, with nobody to close it
+                    connection.terminate()
+                    raise
             self._connection = connection
 
     def _ring(self) -> None:

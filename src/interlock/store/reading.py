@@ -27,6 +27,7 @@ from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.proposals import Proposal
@@ -396,6 +397,15 @@ class PostgresReading:
 
     async def legal_hold(self, hold_id: str) -> LegalHold | None:
         return await self._one(LegalHold, id=hold_id)
+
+    async def chat_link(self, notifier: str, subject: str) -> ChatLink | None:
+        return await self._one(ChatLink, notifier=notifier, subject=subject)
+
+    async def chat_links(self, person: str) -> Sequence[ChatLink]:
+        """Those that are not over, the oldest first."""
+        table = tables.chat_links
+        mine = select(table).where(table.c.person == person, table.c.ended_at.is_(None))
+        return await self._all(ChatLink, mine.order_by(table.c.linked_at, table.c.subject))
 
     async def legal_holds(self) -> Sequence[LegalHold]:
         """All that were ever placed, the oldest first."""

@@ -14,6 +14,7 @@ from interlock.domain.delivery import Evidence
 from interlock.domain.detections import Alarm
 from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
 from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
 from interlock.domain.proposals import Proposal
@@ -142,6 +143,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(UpstreamAccount, tables.accounts),
     Form(LegalHold, tables.legal_holds),
     Form(Proposal, tables.proposals),
+    Form(ChatLink, tables.chat_links),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

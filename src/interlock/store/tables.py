@@ -467,6 +467,18 @@ proposals = Table(
     Column("cedar", JSON, nullable=False),
 )
 
+chat_links = Table(
+    "chat_links",
+    metadata,
+    _key("notifier"),
+    _key("subject"),
+    _refers("person", "people.name"),
+    _text("shown"),
+    _time("linked_at"),
+    _maybe_time("ended_at"),
+    Index(None, "person"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -496,6 +508,7 @@ STATE_TABLES = (
     accounts,
     legal_holds,
     proposals,
+    chat_links,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 
@@ -542,6 +555,32 @@ waiting = Table(
 
 watch_memory = Table("watch_memory", metadata, _key("name"), Column("content", JSON, nullable=False))
 """How far the watch has read, and what it makes of it. Not state: it follows from the ledger."""
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _key("notifier"),
+    _key("person"),
+    _text("request"),
+    Column("content", JSON, nullable=False),
+    _names("tell"),
+    _text("revises"),
+    _time("put_at"),
+    _maybe_time("due_at"),
+    _number("tries"),
+    _text("why"),
+    _maybe_time("done_at"),
+    _text("receipt"),
+    Index("ix_letters_waiting", "notifier", "due_at", postgresql_where=text("done_at IS NULL")),
+    Index("ix_letters_person", "person", "position", postgresql_where=text("due_at IS NULL")),
+    Index("ix_letters_request", "request", postgresql_where=text("receipt <> ''")),
+    Index(None, "put_at"),
+)
+"""What is to be told to whom, outside and on the pages. Not state: nothing rests on it."""
+
+letters_upto = Table("letters_upto", metadata, _key("name"), _number("position"))
+"""Up to which ledger position what is to be told is in ``letters``."""
 
 segment_words = Table(
     "segment_words",

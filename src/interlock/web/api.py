@@ -24,6 +24,7 @@ from interlock.web.routers import (
     gateways,
     grants,
     ledger,
+    notify,
     oauth_authorize,
     oauth_metadata,
     oauth_token,
@@ -70,6 +71,7 @@ OPEN_ROUTERS = (
     scim.router,
     signals.router,
     forges.router,
+    notify.router,
     admission.router,
 )
 """What anybody may call: the authorization server, which finds out by itself who it talks to, and the pages."""

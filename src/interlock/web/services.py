@@ -12,6 +12,7 @@ from interlock.identity.tokens import Tokens
 from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
 from interlock.ports.master_key import MasterKey
+from interlock.ports.notify import OpenNotifier, Outbox
 from interlock.ports.segment_words import SegmentWords
 from interlock.services.credentials import Credentials
 from interlock.services.delivery import Delivery
@@ -44,6 +45,7 @@ class Services:
     recordings: ObjectStore
     master_key: MasterKey
     segment_words: SegmentWords
+    outbox: Outbox
     published: Source
     ledger_key: str
     scim_secret: str
@@ -56,6 +58,7 @@ class Services:
     streams: OpenStreams = field(default_factory=OpenStreams)
     repositories: Delivery | None = None
     attest_key: str = ""
+    notifiers: Mapping[str, OpenNotifier] = field(default_factory=dict)
 
     @property
     def delivery(self) -> Delivery:
@@ -88,6 +91,7 @@ def open_services(
     recordings: ObjectStore,
     master_key: MasterKey,
     segment_words: SegmentWords,
+    outbox: Outbox,
     published: Source,
     ledger_key: str,
     scim_secret: str = "",
@@ -97,6 +101,7 @@ def open_services(
     outflow: Outflow | None = None,
     delivery: Delivery | None = None,
     attest_key: str = "",
+    notifiers: Mapping[str, OpenNotifier] | None = None,
 ) -> Services:
     """The services of one API, with the parts that are its own."""
     return Services(
@@ -108,6 +113,7 @@ def open_services(
         recordings=recordings,
         master_key=master_key,
         segment_words=segment_words,
+        outbox=outbox,
         published=published,
         ledger_key=ledger_key,
         scim_secret=scim_secret,
@@ -118,4 +124,5 @@ def open_services(
         outflow=outflow or Outflow(),
         repositories=delivery,
         attest_key=attest_key,
+        notifiers=dict(notifiers or {}),
     )

@@ -3,21 +3,28 @@
 import re
 from dataclasses import dataclass
 from html import unescape
+from typing import Protocol
 
 import httpx2
 
 from interlock.identity.keys import new_key
-from tests.web.console.premises import Premises
-from tests.web.house import trust
+from tests.web.house import House, trust
 
 COOKIE = "__Host-interlock"
+
+
+class Served(Protocol):
+    """What a console is served from."""
+
+    @property
+    def house(self) -> House: ...
 
 
 @dataclass
 class Client:
     """``cookie`` is the session's number, empty when there is none."""
 
-    premises: Premises
+    premises: Served
     http: httpx2.AsyncClient
     cookie: str = ""
     attributes: str = ""
@@ -51,14 +58,16 @@ class Client:
         return await self.http.request(method, self.origin + path, headers=sent, data=form, follow_redirects=False)
 
 
-def http_of(premises: Premises) -> httpx2.AsyncClient:
+def http_of(premises: Served) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(verify=trust(premises.house.authority), trust_env=False)
 
 
-async def enter(premises: Premises, http: httpx2.AsyncClient, person: str, *, planted: str = "") -> Client:
+async def enter(premises: Served, http: httpx2.AsyncClient, person: str, *, planted: str = "") -> Client:
     """Signed in with a key of its own; ``planted`` is the number that the browser had before."""
     client = await premises.house.signed_in(person, key=new_key(), present=True)
     headers = {"cookie": f"{COOKIE}={planted}"} if planted else {}
+    # another person's browser is another browser
+    http.cookies.clear()
     answer = await http.post(f"{premises.house.server}/console/session", auth=client.auth, headers=headers)
     given = re.match(rf"{COOKIE}=([^;]+); (.*)", answer.headers["set-cookie"])
     if given is None:

@@ -19,6 +19,8 @@ def _reads(stage: Stage) -> dict[str, tuple[frozenset[str], int]]:
     return {
         "/": (ALL, 0),
         "/you": (ALL, 0),
+        "/notices": (ALL, 0),
+        "/notices/count": (ALL, 0),
         "/ask": (ALL, 0),
         "/ask?resource=orders": (ALL, 0),
         "/ask?resource=nothing": (frozenset(), 404),
@@ -70,6 +72,12 @@ def _writes(stage: Stage) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
         f"/live/{stage.live}/cut": (why, frozenset({DEV, LEAD, SECOND, OPS, DBA})),
         f"/recordings/{stage.closed}": ({}, frozenset({DEV, LEAD, SECOND})),
         f"/grants/{stage.grant}/end": (why, frozenset({DEV, LEAD, SECOND, OPS, DBA})),
+        # no chat is configured here; tests/web/test_chats.py has one
+        "/notices/chats/slack/begin": ({}, frozenset()),
+        "/notices/chats/slack/ceremony": ({"digest": "x"}, frozenset()),
+        "/notices/chats/slack/confirm": ({"digest": "x", "totp": "0"}, frozenset()),
+        "/notices/chats/slack/unlink": ({}, frozenset()),
+        "/notices/seen": ({"upto": "0"}, ALL),
         "/connect": ({"resource": "orders"}, frozenset()),
         "/ask": ({"resource": "orders", "role": "writer", "window": "99d", "reason": "x"}, frozenset()),
         f"/people/{DEV}/offboard": (why, frozenset({LEAD, SECOND})),

@@ -71,7 +71,7 @@ async def approve(request_id: InPath, request: Request, services: ServicesOf, ac
     try:
         signed_at = None
         if "credential" in form:
-            shown = _shown(form)
+            shown = shown_credential(form)
             digest = needed(form, "digest")
             signed_at = await prove_for_request(
                 services.passkeys, login_id=visitor.login.id, digest=digest, shown=shown
@@ -180,7 +180,8 @@ async def _again(request: Request, services: Services, visitor: Visitor, request
     return await _show_one(request, services, visitor, view, refusal)
 
 
-def _shown(form: dict[str, str]) -> Shown:
+def shown_credential(form: dict[str, str]) -> Shown:
+    """What a passkey answered, as the page's script sends it."""
     try:
         credential = json.loads(form["credential"])
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,1 @@
+"""How people are told outside of the pages: one file a kind of notifier, each exporting ``NOTIFIER``."""
