@@ -1,5 +1,7 @@
 """A contractor's leaving and a contract's life, typed as people type them, with a live session in between."""
 
+import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -55,6 +57,32 @@ def company() -> Iterator[Company]:
     ):
         names = ("admin@example.com", "lead@example.com", "second@example.com", "dev@acme.example")
         yield Company(stack, *(stack.member(name) for name in names))
+
+
+def test_somebody_is_invited_confirmed_and_comes_in(company: Company) -> None:
+    stack = company.stack
+    given = stack.run(company.second, "contract", "invite", "acme-shop", "new@acme.example", "--json", totp=True)
+    link = json.loads(given.stdout)["link"]
+    new = Member("new@acme.example", stack.folder / "homes" / "new", "correct horse battery")
+    waiting = stack.run(new, "arrive", link, "--wait", "0", "--server", stack.server, "--json", check=False)
+    assert waiting.returncode == 1
+    error = json.loads(waiting.stdout)["error"]
+    assert error["code"] == "not-confirmed"
+    (words,) = re.findall(r"[A-Z2-7]{4}-[A-Z2-7]{4}", error["remedy"])
+    thief = Member("new@acme.example", stack.folder / "homes" / "thief", "correct horse battery")
+    tried = stack.run(thief, "arrive", link, "--wait", "0", "--server", stack.server, "--json", check=False)
+    assert json.loads(tried.stdout)["error"]["code"] == "other-key"
+    (invitation,) = stack.ask(company.lead, "contract", "invitations")
+    assert invitation["foreign_at"] is not None
+    assert "astray" in stack.run(company.lead, "contract", "invitations").stdout
+    stack.run(company.lead, "contract", "admit", invitation["id"], "--words", words, totp=True)
+    came = stack.ask(new, "arrive", link, "--server", stack.server)
+    new.totp_secret = came["totp_secret"]
+    stack.sign_in(new)
+    assert stack.ask(new, "whoami")["vendor"] == "acme"
+    stack.grant(new, "shop", "reader", [company.lead])
+    ended = stack.ask(company.lead, "offboard", "new@acme.example")
+    assert {one["what"] for one in ended["ended"]} >= {"person", "grant", "login"}
 
 
 def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(company: Company) -> None:

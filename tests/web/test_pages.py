@@ -8,7 +8,7 @@ import pytest
 
 from interlock.errors import Refusal
 from interlock.identity.oauth_clients import OWN_ID
-from tests.services.world import DBA, DEV
+from tests.services.world import DBA, DEV, LEAD, OPS
 from tests.support.chromium import Browser, Page, chromium, key_of
 from tests.web.house import PASSWORD, House, trust
 from tests.web.oauth_client import Client, fields_in
@@ -108,6 +108,30 @@ async def test_a_client_gets_its_code_through_the_page(house: House, browser: Br
         await page.until("location.href.startsWith('https://client.example/') || document.title === 'client.example'")
     assert await house.world.events("delegation.given") == []
     assert fields_in(went.headers["location"])["request"]
+
+
+async def test_who_is_invited_comes_in_through_the_page(house: House, browser: Browser) -> None:
+    colleague, sponsor = await house.signed_in(OPS, present=True), await house.signed_in(LEAD, present=True)
+    given = await colleague.post("/v1/contracts/acme-orders/invite", {"person": "new@acme"})
+    assert "code_hash" not in given
+    page = await browser.page()
+    await page.go(given["link"])
+    await page.shows("invitation")
+    assert await page.text("invited") == "new@acme"
+    words = await page.text("words")
+    # The link is bound to this browser's key: another browser, or a thief's script, learns nothing.
+    with pytest.raises(Refusal) as caught:
+        await house.client().post("/v1/arrivals/look", {"code": given["code"]})
+    assert caught.value.code == "other-key"
+    await sponsor.post(f"/v1/invitations/{given['id']}/confirm", {"words": words})
+    await page.until("!document.getElementById('to-come').hidden")
+    await page.fill(**{"new-password": PASSWORD})
+    await page.run("document.querySelector('#invitation button').click()")
+    await page.shows("arrived")
+    house.secrets["new@acme"] = await page.text("new-secret")
+    # Nothing of the link stays in the address.
+    assert await page.run("location.hash") == ""
+    assert (await (await house.signed_in("new@acme", present=True)).get("/v1/whoami"))["vendor"] == "acme"
 
 
 async def test_a_passkey_whose_counter_goes_back_was_copied_and_ends(house: House, browser: Browser) -> None:

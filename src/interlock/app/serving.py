@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from interlock.app.children import READY_FD, report_failed, report_ready
+from interlock.app.collector import settle_collector
 from interlock.app.control import run_control
 from interlock.app.data_folder import DataFolder, locked
 from interlock.app.gateway_worker import run_worker
@@ -48,7 +49,12 @@ def serve_gateway(folder: DataFolder, worker: int, control: str | None) -> None:
     """Run one gateway worker until SIGTERM or SIGINT. ``control`` is the control plane's address, else the plan's."""
     with _told():
         adapters = Adapters()
-        run_worker(kept_plan(folder, adapters), adapters, worker, control=control, ready=report_ready)
+        run_worker(kept_plan(folder, adapters), adapters, worker, control=control, ready=_ready)
+
+
+def _ready() -> None:
+    settle_collector()
+    report_ready()
 
 
 async def _control(plan: Plan, adapters: Adapters, *, own: bool) -> None:
@@ -56,7 +62,7 @@ async def _control(plan: Plan, adapters: Adapters, *, own: bool) -> None:
         if own:
             plan.keep()
             keep_state_address(plan.folder, address)
-        await run_control(plan, adapters, address, asked=asked, ready=report_ready)
+        await run_control(plan, adapters, address, asked=asked, ready=_ready)
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ GROUPS = {
     "sessions": ("sessions", "watch", "replay", "cut"),
     "recordings": ("recordings",),
     "people": ("people", "contracts", "contract"),
+    "inviting": ("arrive",),
     "recovery": ("recover",),
     "offboarding": ("offboard", "offboarding", "verify-report"),
     "agents": ("agents", "agent"),

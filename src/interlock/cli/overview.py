@@ -39,6 +39,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "contract": "one contract: confirm, take, extend, end",
         "offboard": "end a person's access now, all of it",
         "offboarding": "what ended when a person left, and what still remains",
+        "arrive": "come in with the link of an invitation",
         "recover": "give one half of the code that lets a person in again",
         "agents": "the programs that act for me",
         "agent": "one of them: add it, end it",

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from interlock.cli.client import ServerOption, call_of, signed_in
+from interlock.cli.inviting import add_invitations
 from interlock.cli.output import JsonOption, as_time, emit, moment, note, table
 from interlock.cli.shown import harmless
 from interlock.errors import Failure, NotFound, Refusal
 
 contract_app = typer.Typer(
-    help="One contract: confirm, take, extend, end.", no_args_is_help=True, rich_markup_mode=None
+    help="One contract: invite to it, confirm, take, extend, end.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -25,12 +26,13 @@ def add_to(app: typer.Typer) -> None:
     contract_app.command("extend")(extend_contract)
     contract_app.command("agree")(agree_extension)
     contract_app.command("disagree")(disagree_extension)
+    add_invitations(contract_app)
     app.add_typer(contract_app, name="contract")
 
 
 @contract_app.callback()
 def _contract() -> None:
-    """One contract: confirm, take, extend, end."""
+    """One contract: invite to it, confirm, take, extend, end."""
 
 
 def list_people(server: ServerOption = None, json: JsonOption = False) -> None:

@@ -80,6 +80,73 @@ class PersonRecovered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonInvited(Event):
+    """An employee gave a link by which a person of a contract may come in, once its sponsor has confirmed them."""
+
+    kind: ClassVar[str] = "invitation.given"
+    invitation: str
+    contract: str
+    person: str
+    by: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationOpened(Event):
+    """The link of an invitation was used for the first time; no other key than this one goes on with it."""
+
+    kind: ClassVar[str] = "invitation.opened"
+    invitation: str
+    person: str
+    key: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationTried(Event):
+    """Another key than the first one tried the link of an invitation, and was refused: the link went astray."""
+
+    kind: ClassVar[str] = "invitation.tried"
+    invitation: str
+    person: str
+    key: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationConfirmed(Event):
+    """The contract's sponsor confirmed that the key of an invitation is the person's."""
+
+    kind: ClassVar[str] = "invitation.confirmed"
+    invitation: str
+    contract: str
+    person: str
+    by: str
+    key: str
+    present_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationUsed(Event):
+    """A person who was invited and confirmed set a password and a TOTP secret."""
+
+    kind: ClassVar[str] = "invitation.used"
+    invitation: str
+    person: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationEnded(Event):
+    """The link of an invitation opens nothing any more."""
+
+    kind: ClassVar[str] = "invitation.ended"
+    invitation: str
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordEnded(Event):
     """A person's local password and TOTP secret no longer work."""
 

@@ -103,3 +103,34 @@ class Extension:
 
     def open(self, at: datetime) -> bool:
         return self.decided_at is None and at < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link by which a person of a contract comes in: another than the sponsor gives it, the sponsor confirms.
+
+    ``code_hash`` is SHA-256 (hex) of the link's 128 random bits. ``key`` is the thumbprint of the first key that
+    used the link, and the only one that can go on with it. ``foreign_at`` is when another key first tried.
+    ``made`` says that the person was not known before: the confirmation is how they came to be.
+    """
+
+    id: str
+    code_hash: str = field(repr=False)
+    contract: str
+    person: str
+    invited_by: str
+    invited_at: datetime
+    expires_at: datetime
+    key: str | None = None
+    opened_at: datetime | None = None
+    address: str = ""
+    foreign_at: datetime | None = None
+    confirmed_by: str | None = None
+    confirmed_at: datetime | None = None
+    made: bool = False
+    used_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    def open(self, at: datetime) -> bool:
+        """Whether it can still be gone on with."""
+        return self.used_at is None and self.ended_at is None and at < self.expires_at

@@ -19,7 +19,7 @@ from interlock.domain.event import Event
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Invitation, Person, Vendor
 from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
@@ -58,6 +58,7 @@ Entity = (
     | LegalHold
     | Proposal
     | ChatLink
+    | Invitation
 )
 
 
@@ -141,6 +142,11 @@ class Reading(Protocol):
     async def passkey(self, passkey_id: str) -> Passkey | None: ...
     async def passkeys(self, person: str) -> Sequence[Passkey]: ...
     async def extension(self, contract: str) -> Extension | None: ...
+    async def invitation(self, invitation_id: str) -> Invitation | None: ...
+    async def invitation_of(self, code_hash: str) -> Invitation | None: ...
+    async def invitations(self, *, person: str | None = None) -> Sequence[Invitation]:
+        """The newest first."""
+
     async def provisioned_one(self, resource_id: str) -> Provisioned | None: ...
     async def provisioned(self, kind: str, *, deleted: bool = False) -> Sequence[Provisioned]: ...
     async def duties(self, chain: str, artifact: str) -> Sequence[Duty]: ...

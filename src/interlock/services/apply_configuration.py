@@ -5,8 +5,8 @@ Holds to:
 
 * idempotent, also for two control planes that start at once: what is there already is not written again
 * nothing that was ended is revived: a person or contract stays ended, whatever the file says; it is reported
-* who or what is gone from the file, and is no user of the directory, is ended, like an offboarding or the end of a
-  contract, with all that rests on it
+* who or what is gone from the file, is no user of the directory and did not come by an invitation, is ended, like an
+  offboarding or the end of a contract, with all that rests on it
 * a change of vendor, contract, role or resource ends the grants that could not be given that way any more, and a role
   that lends more than it did ends the grants of it: nobody said yes to what it lends now
 * the activation of a changed policy is an event with its digest; the whole of it is one unit of work, or nothing is
@@ -126,6 +126,8 @@ async def _people(work: UnitOfWork, configuration: Configuration, endings: Endin
         work.record(kind(person=name, vendor=person.vendor, groups=groups))
         changed = True
     elsewhere = {user.person for user in await work.provisioned(USER)} if configuration.scim is not None else set()
+    # Whom a sponsor let in by an invitation is no part of the file either, and ends with `offboard` or the contract.
+    elsewhere |= {invitation.person for invitation in await work.invitations() if invitation.made}
     for name in sorted(known.keys() - configuration.people.keys() - elsewhere):
         await endings.person(known[name])
     return changed

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "d": 8, "s": 13, "t": 13, "e": 13, "h": 8}
+_LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "d": 8, "s": 13, "t": 13, "e": 13, "h": 8, "i": 8}
 
 
-def new_id(kind: Literal["r", "g", "l", "d", "s", "t", "e", "h"]) -> str:
-    """``r`` request, ``g`` grant, ``l`` login, ``d`` delegation, ``h`` legal hold: 40 random bits, unique by the
-    state's own key.
+def new_id(kind: Literal["r", "g", "l", "d", "s", "t", "e", "h", "i"]) -> str:
+    """``r`` request, ``g`` grant, ``l`` login, ``d`` delegation, ``h`` legal hold, ``i`` invitation: 40 random bits,
+    unique by the state's own key.
 
     ``s`` session, ``t`` duty, ``e`` evidence: 65.
     """

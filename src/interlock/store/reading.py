@@ -29,7 +29,7 @@ from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Invitation, Person, Vendor
 from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
@@ -40,6 +40,7 @@ from interlock.errors import Misuse
 from interlock.ledger.canonical import canonical
 from interlock.ports.state import Entity, LedgerEntry
 from interlock.store import tables
+from interlock.store.chronicle import Page
 from interlock.store.failures import as_failures
 from interlock.store.known_people import KnownPeople
 from interlock.store.rows import form_of, form_of_table, keepable
@@ -272,6 +273,20 @@ class PostgresReading:
         query = select(table).where(_is_person(table, person), table.c.ended_at.is_(None)).order_by(table.c.added_at)
         return await self._all(Passkey, query)
 
+    async def invitation(self, invitation_id: str) -> Invitation | None:
+        return await self._one(Invitation, id=invitation_id)
+
+    async def invitation_of(self, code_hash: str) -> Invitation | None:
+        return await self._one(Invitation, code_hash=code_hash)
+
+    async def invitations(self, *, person: str | None = None) -> Sequence[Invitation]:
+        """The newest first."""
+        table = tables.invitations
+        query = select(table).order_by(table.c.invited_at.desc(), table.c.id)
+        if person is not None:
+            query = query.where(_is_person(table, person))
+        return await self._all(Invitation, query)
+
     async def extension(self, contract: str) -> Extension | None:
         return await self._one(Extension, contract=contract)
 
@@ -442,24 +457,30 @@ class PostgresReading:
         rows = await self._rows(select(func.max(tables.ledger.c.position)))
         return rows[0][0] or 0
 
-    async def changed(self, after: int, *, limit: int) -> tuple[int, Sequence[Entity]]:
+    async def changed(self, after: int, *, limit: int) -> Page:
         """What changed after a position, as it now is, and the position up to which that is all.
 
         ``limit`` bounds how many keys are looked at; a unit of work is never divided.
         """
         table = tables.changes
-        page = select(table.c.position).where(table.c.position > after).order_by(table.c.position)
-        full = await self._rows(page.offset(limit - 1).limit(1))
-        upto = full[0][0] if full else max(await self.ledger_head(), after)
-        touched = select(table.c.entity, table.c.key).distinct()
-        touched = touched.where(table.c.position > after, table.c.position <= upto)
-        keys: dict[str, list[tuple[str, ...]]] = {}
-        for name, key in await self._rows(touched):
-            keys.setdefault(name, []).append(tuple(key))
-        entities: list[Entity] = []
-        for name in sorted(keys):
-            entities += await self._by_keys(name, keys[name])
-        return upto, entities
+        rows = select(table.c.entity, table.c.key, table.c.position).where(table.c.position > after)
+        touched = await self._rows(rows.order_by(table.c.position).limit(limit))
+        full = len(touched) == limit
+        if full:
+            upto = touched[-1].position
+            touched = await self._rows(rows.where(table.c.position <= upto))
+        else:
+            upto = max(await self.ledger_head(), after)
+        last: dict[str, dict[tuple[str, ...], int]] = {}
+        for name, key, position in touched:
+            place = last.setdefault(name, {})
+            place[tuple(key)] = max(position, place.get(tuple(key), 0))
+        entities: list[tuple[int, Entity]] = []
+        for name in sorted(last):
+            form = form_of_table(name)
+            found = await self._by_keys(name, tuple(last[name]))
+            entities += [(last[name][form.key_of(entity)], entity) for entity in found]
+        return Page(upto, entities, full)
 
     async def _by_keys(self, name: str, keys: Sequence[tuple[str, ...]]) -> Sequence[Entity]:
         form = form_of_table(name)

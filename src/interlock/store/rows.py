@@ -16,7 +16,7 @@ from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Invitation, Person, Vendor
 from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
@@ -144,6 +144,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(LegalHold, tables.legal_holds),
     Form(Proposal, tables.proposals),
     Form(ChatLink, tables.chat_links),
+    Form(Invitation, tables.invitations),
 )
 _BY_TYPE: Mapping[type, Form[Any]] = {form.entity: form for form in _FORMS}
 _BY_TABLE: Mapping[str, Form[Any]] = {form.table.name: form for form in _FORMS}

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from interlock.errors import Misuse
 from interlock.ports.clock import Clock, SystemClock
 from interlock.ports.state import Entity, Reading, UnitOfWork
+from interlock.store.chronicle import Chronicle, Page
 from interlock.store.connecting import open_engine
 from interlock.store.failures import as_failures
 from interlock.store.known_people import KnownPeople
@@ -32,11 +33,13 @@ class PostgresState:
         self._engine = open_engine(url, connections=connections)
         self._clock = clock or SystemClock()
         self._bell = Bell(url)
+        self._chronicle = Chronicle(self._bell, self._page, self._head)
         self._known = KnownPeople()
         self._closed = False
 
     async def close(self) -> None:
         self._closed = True
+        await self._chronicle.close()
         await self._bell.close()
         await self._engine.dispose()
 
@@ -48,21 +51,16 @@ class PostgresState:
             raise Misuse("a change has an actor")
         return self._changing(actor)
 
-    async def changes(self, after: int) -> AsyncGenerator[tuple[int, Sequence[Entity]]]:
-        async with self._bell.hearing() as heard:
-            first = True
-            while True:
-                # INVARIANT: the bell is cleared before the read, so that a commit during the read rings it again.
-                heard.clear()
-                async with self._reading() as reading:
-                    upto, entities = await reading.changed(after, limit=_KEYS_AT_ONCE)
-                if first or upto > after:
-                    first, more = False, upto > after
-                    after = upto
-                    yield upto, entities
-                    if more:
-                        continue
-                await heard.wait()
+    def changes(self, after: int) -> AsyncGenerator[tuple[int, Sequence[Entity]]]:
+        return self._chronicle.follow(after)
+
+    async def _page(self, after: int) -> Page:
+        async with self._reading() as reading:
+            return await reading.changed(after, limit=_KEYS_AT_ONCE)
+
+    async def _head(self) -> int:
+        async with self._reading() as reading:
+            return await reading.ledger_head()
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[PostgresReading]:

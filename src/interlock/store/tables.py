@@ -479,6 +479,29 @@ chat_links = Table(
     Index(None, "person"),
 )
 
+invitations = Table(
+    "invitations",
+    metadata,
+    _key("id"),
+    _text("code_hash"),
+    _refers("contract", "contracts.name"),
+    _text("person"),
+    _refers("invited_by", "people.name"),
+    _time("invited_at"),
+    _time("expires_at"),
+    _maybe_text("key"),
+    _maybe_time("opened_at"),
+    _text("address"),
+    _maybe_time("foreign_at"),
+    _refers("confirmed_by", "people.name", nullable=True),
+    _maybe_time("confirmed_at"),
+    Column("made", Boolean, nullable=False),
+    _maybe_time("used_at"),
+    _maybe_time("ended_at"),
+    Index(None, "code_hash", unique=True),
+    Index(None, "person"),
+)
+
 STATE_TABLES = (
     vendors,
     people,
@@ -509,6 +532,7 @@ STATE_TABLES = (
     legal_holds,
     proposals,
     chat_links,
+    invitations,
 )
 """Every table whose rows are state: none of them changes without a ledger entry in the same transaction."""
 

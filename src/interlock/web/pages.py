@@ -31,6 +31,11 @@ async def device_page() -> Response:
     return _file("sign-in.html")
 
 
+@router.get("/invitation", response_class=Response, responses=content("text/html", 200))
+async def invitation_page() -> Response:
+    return _file("sign-in.html")
+
+
 @router.get("/sign-in/page.js", response_class=Response, responses=content("text/javascript", 200))
 async def script() -> Response:
     return _file("sign-in.js")

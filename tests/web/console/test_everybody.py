@@ -86,6 +86,10 @@ def _writes(stage: Stage) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
         "/people/contracts/acme-orders/end": (why, frozenset({LEAD, SECOND})),
         "/people/contracts/acme-orders/extend": ({"until": "2030-01-01", "reason": "x"}, frozenset({LEAD})),
         "/people/contracts/acme-orders/answer": ({"agree": "yes", "until_s": "1893456000"}, frozenset()),
+        "/people/contracts/acme-orders/uninvite": ({"invitation": "i-00000000"}, frozenset()),
+        # Without a one-time code nothing is looked at: a try would count as a failed one.
+        "/people/contracts/acme-orders/invite": ({"person": "new@acme"}, ALL),
+        "/people/contracts/acme-orders/admit": ({"invitation": "i-00000000", "words": "x"}, ALL),
         "/duties/prove": ({}, ADMINISTRATOR),
     }
 

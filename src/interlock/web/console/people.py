@@ -11,14 +11,19 @@ from interlock.domain.people import Contract, Extension
 from interlock.errors import NotFound, Refusal
 from interlock.services.contract_life import ask_extension, confirm_contract, decide_extension, take_contract
 from interlock.services.end_contract import end_contract
+from interlock.services.invite import confirm_invited, end_invitation, invite, list_invitations
 from interlock.services.list_people import list_contracts, list_extensions, list_people
 from interlock.services.offboard_person import offboard_person
 from interlock.services.offboarding_report import report_offboarding
 from interlock.services.show_person import show_person
+from interlock.services.step_up import step_up
 from interlock.web.authentication import ServicesOf
+from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
 from interlock.web.console.page import Acting, PageRoute, Visiting, now_of, page, to
 from interlock.web.models import InPath, InQuery
 from interlock.web.oauth import bad_request, needed
+from interlock.web.routers.entrance import address_of
+from interlock.web.services import Services
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -78,6 +83,7 @@ async def contract(name: InPath, request: Request, services: ServicesOf, visitor
     covered = [p for p in await list_people(services.desk, person=visitor.name) if one.covers(p)]
     asked = [e for e in await list_extensions(services.desk, person=visitor.name) if e.contract == name]
     extension: Extension | None = asked[0] if asked else None
+    invited = [i for i in await list_invitations(services.desk, person=visitor.name) if i.contract == name]
     now = now_of(request)
     return page(
         request,
@@ -90,7 +96,44 @@ async def contract(name: InPath, request: Request, services: ServicesOf, visitor
         line=_time_line([one], now),
         covered=covered,
         extension=extension,
+        invited=invited,
     )
+
+
+@router.post("/people/contracts/{name}/invite")
+async def give_link(name: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    """The link is on the page that answers, once, and nowhere else."""
+    visitor, form = act
+    number = await _present(request, services, visitor, form)
+    invited = await invite(services.front, login_id=visitor.login.id, contract=name, person=needed(form, "person"))
+    link = f"{services.oauth.issuer}/invitation#{invited.text}"
+    context: dict[str, Any] = {
+        "title": "An invitation",
+        "place": "people",
+        "invitation": invited.invitation,
+        "link": link,
+    }
+    response = page(request, visitor, "invited.html", **context)
+    give_cookie(response, number)
+    return response
+
+
+@router.post("/people/contracts/{name}/admit")
+async def admit(name: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    visitor, form = act
+    number = await _present(request, services, visitor, form)
+    words, invitation = needed(form, "words")[:64], needed(form, "invitation")
+    response = to(f"/people/contracts/{name}")
+    await confirm_invited(services.desk, login_id=visitor.login.id, invitation_id=invitation, words=words)
+    give_cookie(response, number)
+    return response
+
+
+async def _present(request: Request, services: Services, visitor: Visitor, form: dict[str, str]) -> str:
+    """A cookie alone brings nobody in: the form carries a one-time code. The session's new number."""
+    code = needed(form, "totp").replace(" ", "")[:16]
+    await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
+    return await open_session(services, visitor.login, visitor.number)
 
 
 @router.post("/people/contracts/{name}/{what}")
@@ -102,6 +145,9 @@ async def act_on(name: InPath, what: InPath, services: ServicesOf, act: Acting) 
             await confirm_contract(desk, by=visitor.name, name=name)
         case "take":
             await take_contract(desk, by=visitor.name, name=name)
+        case "uninvite":
+            reason = form.get("reason", "") or "not needed"
+            await end_invitation(desk, by=visitor.name, invitation_id=needed(form, "invitation"), reason=reason)
         case "end":
             await end_contract(desk, by=visitor.name, contract_name=name, reason=form.get("reason", ""))
         case "extend":

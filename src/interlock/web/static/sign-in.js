@@ -84,7 +84,8 @@ export async function call(method, path, body, credentials = "omit") {
 }
 
 function show(id) {
-  for (const part of ["sign-in", "device", "consent", "approve", "account", "done"]) at(part).hidden = part !== id;
+  const parts = ["sign-in", "device", "invitation", "arrived", "consent", "approve", "account", "done"];
+  for (const part of parts) at(part).hidden = part !== id;
 }
 
 function told(sentence) {
@@ -98,8 +99,38 @@ async function attempt(work) {
     await work();
   } catch (problem) {
     at("problem").textContent = problem.message;
-    if (!(await recall("login"))) show("sign-in");
+    if (!(await recall("login")) && !invited) show("sign-in");
   }
+}
+
+// --- an invitation: its code stands behind the #, which no browser sends; the first key that shows it is bound to it
+
+const invited = location.pathname === "/invitation" ? location.hash.slice(1) : "";
+const EVERY_MS = 3000;
+
+async function lookAtInvitation() {
+  await keep("login", null);
+  const said = await call("POST", "/v1/arrivals/look", { code: invited });
+  at("invited").textContent = said.person;
+  at("invited-vendor").textContent = said.vendor;
+  at("invited-contract").textContent = said.contract;
+  at("inviter").textContent = said.invited_by;
+  at("invited-sponsor").textContent = said.sponsor;
+  at("words").textContent = said.words;
+  at("to-confirm").hidden = said.confirmed;
+  at("to-come").hidden = !said.confirmed || !said.with_password;
+  if (said.confirmed && !said.with_password) return told(`You are confirmed, ${said.person}. Sign in at /sign-in.`);
+  show("invitation");
+  if (!said.confirmed) setTimeout(() => attempt(lookAtInvitation), EVERY_MS);
+}
+
+async function comeIn() {
+  const said = await call("POST", "/v1/arrivals", { code: invited, password: at("new-password").value });
+  at("new-password").value = "";
+  at("new-secret").textContent = said.totp_secret;
+  at("new-uri").href = said.totp_uri;
+  history.replaceState(null, "", "/sign-in");
+  show("arrived");
 }
 
 // --- signing in
@@ -272,6 +303,7 @@ async function start() {
   const fields = new URLSearchParams(location.search);
   if (fields.get("left")) await keep("login", null);
   if (location.pathname === "/sign-in" && fields.get("state")) return finish(fields);
+  if (invited) return lookAtInvitation();
   await next();
   return showProviders();
 }
@@ -294,6 +326,10 @@ at("device").addEventListener("submit", (event) => {
   event.preventDefault();
   asked = at("code").value;
   attempt(look);
+});
+at("invitation").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(comeIn);
 });
 press("with-passkey", withPasskey);
 press("add-passkey", addPasskey);
