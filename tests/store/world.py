@@ -9,7 +9,7 @@ from interlock.domain.duties import Duty
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestKind
 from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Passkey
-from interlock.domain.people import Contract, Extension, Identity, Person, Vendor
+from interlock.domain.people import Contract, Extension, Identity, Invitation, Person, Vendor
 from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
@@ -77,6 +77,9 @@ DELEGATION = Delegation(
 PASSKEY = Passkey("aWQ", DEV.name, "a2V5", 7, "laptop", NOW)
 PROVISIONED = Provisioned("1f", "User", DEV.name, {"userName": DEV.name}, 1, NOW, LATER, person=DEV.name)
 EXTENSION = Extension(CONTRACT.name, LATER, LEAD.name, "thumb", "more to do", NOW, LATER)
+INVITATION = Invitation(
+    "i-00000001", "c0de", CONTRACT.name, "new@acme.example", LEAD.name, NOW, LATER, "thumb", NOW, "::1", made=True
+)
 EVIDENCE = Evidence(
     id="e-0000000000001",
     chain="release",
@@ -121,6 +124,7 @@ WORLD: tuple[Entity, ...] = (
     PROPOSAL,
     CLIENT,
     EXTENSION,
+    INVITATION,
     PROVISIONED,
     ACTIVITY,
     PASSWORD,
