@@ -44,6 +44,7 @@ async def _read_back(reading: Reading) -> set[object]:
         await reading.delegation(world.DELEGATION.id),
         await reading.passkey(world.PASSKEY.id),
         await reading.extension(world.CONTRACT.name),
+        await reading.invitation(world.INVITATION.id),
         await reading.alarm(world.ALARM.detection, world.ALARM.position),
         await reading.last_segment(world.SEGMENT.session),
         *await reading.segments(world.SEGMENT.session),

@@ -56,6 +56,7 @@ _PUBLIC = (
     "how",
     "hold",
     "identity_kind",
+    "invitation",
     "key",
     "left",
     "login",
