@@ -95,7 +95,7 @@ async def confirm_link(
             check_presence(login, now, desk.configuration.timing.presence)
         claim = await claim_for(waiting, person=person, notifier=notifier)
         if claim is None:
-            raise Refusal("no-claim", "No account waits to be confirmed, or its time is over.", "Begin again.")
+            raise no_claim()
         if claim.digest != digest:
             raise Refusal("stale-digest", "Another account said your code than the one you were shown.", "Look again.")
         known = await work.chat_link(notifier, claim.subject)
@@ -109,6 +109,10 @@ async def confirm_link(
         work.record(ChatLinked(person=person, notifier=notifier, subject=claim.subject, shown=claim.shown))
     await waiting.take(_claim_of(notifier, person))
     return link
+
+
+def no_claim() -> Refusal:
+    return Refusal("no-claim", "No account waits to be confirmed, or its time is over.", "Begin again.")
 
 
 async def unlink(desk: Desk, *, by: str, notifier: str) -> None:

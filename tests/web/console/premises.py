@@ -17,8 +17,10 @@ from interlock.domain.actions import Action, Need
 from interlock.domain.grants import Grant, Login
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.keys import new_key, thumbprint
+from interlock.notify.slack import NOTIFIER as SLACK
 from interlock.policy.configuration import Configuration
 from interlock.ports.control import HoldOpening, SessionEnd, SessionStart
+from interlock.ports.notify import NotifierSettings
 from interlock.ports.protocol import Impact, PartImpact
 from interlock.services.hold_statement import hold_statement
 from interlock.services.report_sessions import report_sessions
@@ -209,9 +211,12 @@ class Premises:
 async def open_premises(
     state: PostgresState, address: StateAddress, folder: Path, *, text: str | None = None
 ) -> AsyncIterator[Premises]:
-    async with open_house(state, address, folder, configuration=load(folder, text)) as house:
+    settings = NotifierSettings("slack", secret="xoxb-nobody", signing_secret="nobody's")
+    notifiers = {"slack": SLACK.open(settings)}
+    async with open_house(state, address, folder, configuration=load(folder, text), notifiers=notifiers) as house:
         await house.gateway()
         yield Premises(house)
+    await notifiers["slack"].close()
 
 
 def at(start: datetime, seconds: float) -> str:

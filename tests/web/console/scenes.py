@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from interlock.domain.notices import Kept, Letter, Notice, NoticeKind
+from interlock.ports.notify import Press
+from interlock.services.link_chat import begin_link, claim_link
 from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises, records_of
 
 
@@ -48,9 +51,27 @@ async def set_up(premises: Premises) -> Stage:
         await client.post("/v1/duties/take", named)
         await client.post("/v1/duties/done", {**named, "content": content})
     house.clock.at = datetime.now(UTC).replace(microsecond=0)
+    await _tell(premises)
     text = "DELETE FROM orders\nWHERE status = 'closed'\n  AND updated_at < $1; -- all of them"
     held = await premises.hold(live, DEV, text, parameters=("2026-01-01", None))
     return Stage(str(asked["id"]), held, live, session, grant.id)
+
+
+async def _tell(premises: Premises) -> None:
+    """What is kept for SECOND to know, and an account in a chat that said their code."""
+    services, now = premises.house.services, premises.house.clock.now()
+    who = (("who", SECOND), ("resource", "orders"), ("role", "reader"))
+    told = [
+        Notice(1, now, NoticeKind.ANSWERED, "Your request was denied", (*who, ("reason", "not today")), "/requests"),
+        Notice(2, now, NoticeKind.ENDING, "A grant of yours ends soon", (*who, ("end", "2026-11-28 12:15 UTC")), "/"),
+    ]
+    letters = [(Letter("page", SECOND, notice), now) for notice in told]
+    await services.outbox.put(letters, upto=1, now=now)
+    for letter, _ in letters:
+        await services.outbox.settle(letter, Kept(), now=now)
+    code = await begin_link(services.desk, services.oauth.waiting, person=SECOND, notifier="slack")
+    press = Press("link", "T024BE7LD U2147483697", "second", words=code)
+    await claim_link(services.desk, services.oauth.waiting, notifier="slack", press=press)
 
 
 def scenes(stage: Stage) -> list[Scene]:
@@ -76,6 +97,7 @@ def scenes(stage: Stage) -> list[Scene]:
         Scene("policy", SECOND, "/policy"),
         Scene("ledger", SECOND, "/ledger"),
         Scene("entry", SECOND, "/ledger/1"),
+        Scene("notices", SECOND, "/notices"),
         Scene("you", SECOND, "/you"),
         Scene("nothing", DEV, "/no-such-page"),
     ]

@@ -72,10 +72,10 @@ def _writes(stage: Stage) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
         f"/live/{stage.live}/cut": (why, frozenset({DEV, LEAD, SECOND, OPS, DBA})),
         f"/recordings/{stage.closed}": ({}, frozenset({DEV, LEAD, SECOND})),
         f"/grants/{stage.grant}/end": (why, frozenset({DEV, LEAD, SECOND, OPS, DBA})),
-        # no chat is configured here; tests/web/test_chats.py has one
-        "/notices/chats/slack/begin": ({}, frozenset()),
+        "/notices/chats/slack/begin": ({}, ALL),
+        "/notices/chats/mail/begin": ({}, frozenset()),
         "/notices/chats/slack/ceremony": ({"digest": "x"}, frozenset()),
-        "/notices/chats/slack/confirm": ({"digest": "x", "totp": "0"}, frozenset()),
+        "/notices/chats/slack/confirm": ({"digest": "x", "totp": "0"}, ADMINISTRATOR),
         "/notices/chats/slack/unlink": ({}, frozenset()),
         "/notices/seen": ({"upto": "0"}, ALL),
         "/connect": ({"resource": "orders"}, frozenset()),

@@ -6,9 +6,12 @@ from urllib.parse import quote
 
 from interlock.domain.actions import Action, Need
 from interlock.domain.identity_events import PasskeyAdded
+from interlock.domain.notices import Kept, Letter, Notice, NoticeKind
 from interlock.domain.oauth import Passkey
 from interlock.ports.control import SessionStart
+from interlock.ports.notify import Press
 from interlock.ports.protocol import Impact, PartImpact
+from interlock.services.link_chat import begin_link, claim_link
 from interlock.services.report_sessions import report_sessions
 from tests.web.console.client import Client, enter, http_of
 from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises, at
@@ -90,6 +93,14 @@ async def _stored(premises: Premises, payload: str) -> dict[str, str]:
         {"type": anything},
         {"type": "close", "why": anything},
     ]  # fmt: skip
+    fields = tuple((label, anything) for label in ("who", "resource", "role", "reason"))
+    position = abs(hash(payload)) % 10**9
+    letter = Letter("page", SECOND, Notice(position, now, NoticeKind.BROKEN, "Told", fields, "/requests"))
+    outbox, waiting = premises.house.services.outbox, premises.house.services.oauth.waiting
+    await outbox.put([(letter, now)], upto=1, now=now)
+    await outbox.settle(letter, Kept(), now=now)
+    code = await begin_link(desk, waiting, person=SECOND, notifier="slack")
+    await claim_link(desk, waiting, notifier="slack", press=Press("link", anything, anything, words=code))
     await premises.close(session, [{"n": n, "at": at(now, n), **r} for n, r in enumerate(records)], why=anything)
     return {"held": held, "asked": str(asked["id"]), "session": session}
 
@@ -109,6 +120,8 @@ async def _look(second: Client, stored: dict[str, str]) -> None:
     paths = [
         "/",
         "/you",
+        "/notices",
+        "/notices/count",
         "/requests?scope=all",
         f"/requests/{stored['held']}",
         f"/decide/{stored['held']}",

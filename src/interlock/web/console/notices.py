@@ -10,7 +10,7 @@ from interlock.domain.notices import ChatLink
 from interlock.domain.people import Contract, Extension
 from interlock.errors import NotFound, Refusal
 from interlock.ports.notify import ChatNotifier
-from interlock.services.link_chat import Claim, begin_link, claim_for, confirm_link, list_links, unlink
+from interlock.services.link_chat import Claim, begin_link, claim_for, confirm_link, list_links, no_claim, unlink
 from interlock.services.list_people import list_contracts, list_extensions
 from interlock.services.list_requests import RequestView, Scope, list_requests
 from interlock.services.passkeys import begin_presence, list_passkeys, prove_for_request
@@ -85,6 +85,9 @@ async def confirm(notifier: InPath, request: Request, services: ServicesOf, act:
     _check_chat(services, notifier)
     digest, number, signed_at = needed(form, "digest"), visitor.number, None
     try:
+        if await claim_for(services.oauth.waiting, person=visitor.name, notifier=notifier) is None:
+            # before a code is used up for nothing
+            raise no_claim()
         if "credential" in form:
             shown = shown_credential(form)
             signed_at = await prove_for_request(
