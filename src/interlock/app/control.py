@@ -16,11 +16,12 @@ from obstore.store import LocalStore
 
 from interlock.app.accounts import keepers_of, keeping_accounts, open_account_secrets
 from interlock.app.delivering import open_delivery
+from interlock.app.front import open_front, open_tokens
 from interlock.app.installation import Adapters
 from interlock.app.keeping import Keeper, keeping
 from interlock.app.key_service import open_log_key, open_master_key, open_transit
 from interlock.app.notifying import notifying, open_channels
-from interlock.app.plan import Plan
+from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.app.publishing import publishing
 from interlock.app.signalling import telling_receivers
 from interlock.app.sinking import feeding_sinks
@@ -35,10 +36,7 @@ from interlock.identity.key_ring import read_ring
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
-from interlock.identity.passwords import Argon2Passwords
 from interlock.identity.public_fetch import PublicFetch
-from interlock.identity.tokens import Tokens
-from interlock.identity.totp import TotpCodes
 from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.policy.configuration import CONSOLE, Address
 from interlock.ports.clock import Clock, SystemClock
@@ -46,7 +44,6 @@ from interlock.ports.state import ReplayCache, WaitingRoom
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.expire import expire
-from interlock.services.front_desk import FrontDesk, open_front_desk
 from interlock.services.join_gateway import join_gateway
 from interlock.services.outflow import Outflow
 from interlock.services.provision import DIRECTORY
@@ -62,9 +59,6 @@ from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
 from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
-
-GATEWAY_NAME = "local"
-"""The gateway whose workers run beside the control plane."""
 
 SHORTEST_SECRET = 32
 _SWEEP_S = 2.0
@@ -141,17 +135,6 @@ async def run_control(
                 await transit.close()
             for forge in delivery.forges.values() if delivery is not None else ():
                 await forge.close()
-
-
-def open_front(desk: Desk, authority: Authority, tokens: Tokens) -> tuple[FrontDesk, Argon2Passwords]:
-    """The front desk with the adapters of this version. Close the second when done."""
-    passwords = Argon2Passwords()
-    return open_front_desk(desk, passwords, TotpCodes(), authority, tokens), passwords
-
-
-def open_tokens(plan: Plan, clock: Clock) -> Tokens:
-    ring = read_ring(plan.folder.keys, clock.now())
-    return Tokens(ring.signing, clock, ring.older)
 
 
 async def _providers(plan: Plan, credentials: Credentials) -> dict[str, OidcProvider]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from interlock.app.control import open_front, open_tokens
+from interlock.app.front import open_front, open_tokens
 from interlock.app.installation import Adapters, running_state
 from interlock.app.plan import kept_plan
 from interlock.identity.authority import Authority

@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from interlock.app.control import GATEWAY_NAME
 from interlock.app.control_link import ControlLink
 from interlock.app.installation import Adapters
 from interlock.app.listen import reachable_host
-from interlock.app.plan import Plan
+from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.errors import Failure
 from interlock.gateway import worker
 from interlock.gateway.settings import Listen, ServerIdentity, WorkerSettings

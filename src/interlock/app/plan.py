@@ -17,6 +17,9 @@ from interlock.errors import Failure
 from interlock.identity.keys import write_private
 from interlock.policy.configuration import Address, Configuration
 
+GATEWAY_NAME = "local"
+"""The gateway whose workers run beside the control plane."""
+
 STATE_URL = "INTERLOCK_STATE_URL"
 STATE_OWNER_URL = "INTERLOCK_STATE_OWNER_URL"
 """How the control plane's process is told where the state is; taken out of its environment at once."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from interlock.app.children import READY_FD, report_failed, report_ready
 from interlock.app.collector import settle_collector
-from interlock.app.control import run_control
 from interlock.app.data_folder import DataFolder, locked
 from interlock.app.gateway_worker import run_worker
 from interlock.app.installation import Adapters, external_state, keep_state_address
@@ -62,6 +61,9 @@ async def _control(plan: Plan, adapters: Adapters, *, own: bool) -> None:
         if own:
             plan.keep()
             keep_state_address(plan.folder, address)
+        # The web's parts take seconds to load and 70 MB to keep: a gateway's worker does without.
+        from interlock.app.control import run_control
+
         await run_control(plan, adapters, address, asked=asked, ready=_ready)
 
 
