@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlock.domain.delivery import Evidence, Known, Verdict
+from interlock.domain.delivery_events import GateDecided
 from interlock.git.reader import GitRepositories
 from interlock.identity.envelopes import SigningAttestor
 from interlock.identity.keys import new_key
@@ -26,6 +27,7 @@ from interlock.services.desk import SYSTEM, Desk
 from interlock.services.evidence import keep
 from interlock.services.evidence_statements import duty_statement
 from interlock.services.gate import ask_gate
+from interlock.services.gate_memory import GateMemory
 from interlock.services.ids import new_id
 from interlock.store.home import embedded_address, embedded_state
 from interlock.store.migrate import migrate
@@ -33,9 +35,10 @@ from interlock.store.state import PostgresState
 
 MERGES, EACH, FILES = 50, 3, 2_000
 DEV, REVIEWER, TESTER, DEPLOYER = "dev@example.com", "rev@example.com", "test@example.com", "ops@example.com"
+OTHERS = tuple(f"ops{number}@example.com" for number in range(50))
 _CI = "jobs:\n  test:\n    steps:\n      - run: ./scripts/test.sh\n"
 _CONFIGURATION = """
-people: {{{dev}: {{}}, {rev}: {{}}, {test}: {{}}, {ops}: {{}}}}
+people: {{{dev}: {{}}, {rev}: {{}}, {test}: {{}}, {ops}: {{}}, {others}}}
 chains: {{release: {{duties: [develop, review, test, deploy], separate: all}}}}
 repositories: {{shop: {{from: {folder}, since: {since}, chain: release, environments: {{production: {{}}}}}}}}
 """
@@ -133,7 +136,13 @@ async def measure(folder: Path, history: int, times: int) -> None:
     since = make_repository(folder / "shop.git", history)
     print(f"repository: {history:,} commits and a change of {MERGES * (EACH + 1)} made in {_since(begun):.1f} s")
     text = _CONFIGURATION.format(
-        folder=folder / "shop.git", since=since, dev=DEV, rev=REVIEWER, test=TESTER, ops=DEPLOYER
+        folder=folder / "shop.git",
+        since=since,
+        dev=DEV,
+        rev=REVIEWER,
+        test=TESTER,
+        ops=DEPLOYER,
+        others=", ".join(f"{name}: {{}}" for name in OTHERS),
     )
     configuration = load_configuration(text, "interlock.yaml")
     server = embedded_state(folder / "postgres")
@@ -158,36 +167,65 @@ async def measure(folder: Path, history: int, times: int) -> None:
 
 
 async def _measure_gates(delivery: Delivery, folder: Path, head: str, times: int) -> None:
-    def asking(of: Delivery) -> Callable[[], Awaitable[Verdict]]:
+    def asking(of: Delivery, person: str = DEPLOYER) -> Callable[[], Awaitable[Verdict]]:
         return lambda: ask_gate(
             of,
             chain="release",
             duty="deploy",
             artifact=f"git:shop@{head}",
             environment="production",
-            person=DEPLOYER,
+            person=person,
         )
 
     anew = []
     for _ in range(5):
         fresh = GitRepositories(folder / "mirrors", delivery.desk.configuration.repositories)
         await fresh.refresh("shop")
-        anew.append(await _timed(asking(replace(delivery, repositories=fresh, decided={}))))
+        anew.append(await _timed(asking(replace(delivery, repositories=fresh, decided={}, memory=GateMemory()))))
     warm = asking(delivery)
     await _timed(warm)
     unchanged = [await _timed(warm) for _ in range(times)]
-    one_by_one = []
-    for _ in range(times):
-        delivery.decided.clear()
-        one_by_one.append(await _timed(warm))
-    delivery.decided.clear()
+    elsewhere, here, people = [], [], []
+    for number in range(times):
+        await _something_happens(delivery)
+        elsewhere.append(await _timed(warm))
+        await _a_commit_is_tested(delivery, head if number % 2 else f"{number:040x}")
+        here.append(await _timed(warm))
+        await _somebody_changes(delivery, number)
+        people.append(await _timed(warm))
     begun = time.perf_counter()
-    together = await asyncio.gather(*(_timed(warm) for _ in range(50)))
-    all_s = _since(begun)
+    same = await asyncio.gather(*(_timed(asking(delivery, DEPLOYER)) for _ in range(50)))
+    same_s = _since(begun)
+    begun = time.perf_counter()
+    apart = await asyncio.gather(*(_timed(asking(delivery, name)) for name in OTHERS))
+    apart_s = _since(begun)
     print(f"re-evaluation from the repository: median {statistics.median(anew):.0f} ms, at most {max(anew):.0f} ms")
-    print(f"one decision, when something happened since the last: {_shown(one_by_one)}")
-    print(f"one decision, when nothing did: {_shown(unchanged)}")
-    print(f"50 at once: all answered in {all_s:.2f} s, {_shown(list(together))}")
+    print(f"one decision, when nothing happened since the last: {_shown(unchanged)}")
+    print(f"one decision, when something else did (a refused request): {_shown(elsewhere)}")
+    print(f"one decision, when evidence was given meanwhile: {_shown(here)}")
+    print(f"one decision, when a person changed meanwhile: {_shown(people)}")
+    print(f"50 at once, of one question: all answered in {same_s:.2f} s, {_shown(list(same))}")
+    print(f"50 at once, of 50 persons: all answered in {apart_s:.2f} s, {_shown(list(apart))}")
+
+
+async def _something_happens(delivery: Delivery) -> None:
+    async with delivery.desk.state.changing(SYSTEM) as work:
+        work.record(GateDecided(chain="x", duty="x", artifact="x", environment="", person="", answer="deny", why="x"))
+
+
+async def _a_commit_is_tested(delivery: Delivery, commit: str) -> None:
+    one = _evidence(delivery, "test", commit, "", TESTER, Known.CLI, ())
+    async with delivery.desk.deciding(SYSTEM) as work:
+        await keep(work, replace(one, envelope=delivery.attestor.attest(duty_statement(one))))
+
+
+async def _somebody_changes(delivery: Delivery, number: int) -> None:
+    async with delivery.desk.deciding(SYSTEM) as work:
+        person = await work.person(OTHERS[number % len(OTHERS)])
+        if person is None:
+            raise SystemExit("There is nobody of that name.")
+        await work.save(replace(person, groups=frozenset({f"group{number}"})))
+        work.record(GateDecided(chain="x", duty="x", artifact="x", environment="", person="", answer="deny", why="x"))
 
 
 def _shown(took_ms: list[float]) -> str:

@@ -62,6 +62,10 @@ Entity = (
 )
 
 
+Mark = tuple[int, bytes] | None
+"""A place in the ledger and the link there; None before any. The same two only ever follow on the same history."""
+
+
 class Contended(Failure):
     """Another change stood in the way (a deadlock, a lock not had in time). Nothing was written: try again."""
 
@@ -157,6 +161,13 @@ class Reading(Protocol):
 
         Without ``sealed`` the envelopes are left out, which nobody needs who only counts.
         """
+
+    async def evidence_since(self, mark: tuple[int, bytes]) -> Sequence[Evidence] | None:
+        """The evidence that was given or voided after ``mark``, as it now is, without envelopes; None when the ledger
+        does not go through ``mark``, or when there is too much."""
+
+    async def last_changes(self, kinds: Sequence[str]) -> Mapping[str, Mark]:
+        """For each kind of row (a table's name) where its last change stands in the ledger."""
 
     async def evidence_one(self, evidence_id: str) -> Evidence | None: ...
     async def evidence_of_start(self, repository: str, start: str) -> Sequence[Evidence]:

@@ -15,6 +15,7 @@ from interlock.ports.forge import OpenForge
 from interlock.ports.repositories import Repositories
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk
+from interlock.services.gate_memory import GateMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,11 @@ class Delivery:
     """What was answered last, so that a gate that is asked again and again writes its answer down once."""
 
     asking: dict[object, asyncio.Lock] = field(default_factory=dict)
-    decided: dict[object, tuple[tuple[int, str], Verdict, datetime]] = field(default_factory=dict)
+    decided: dict[object, tuple[object, Verdict, datetime]] = field(default_factory=dict)
     """The last verdict of each question, with the places in the ledger and on the branch at which it was found, and
     until when nothing changes by itself."""
+
+    memory: GateMemory = field(default_factory=GateMemory)
 
     def repository(self, name: str) -> Repository:
         found = self.desk.configuration.repositories.get(name)
@@ -81,6 +84,7 @@ class Persons:
     forge_name: str
     forge: OpenForge | None
     _known: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """May be shared by all readings in which no identity has changed in between."""
 
     async def identity(self, kind: str, subject: str) -> str | None:
         key = (kind, subject)

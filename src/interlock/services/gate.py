@@ -31,6 +31,7 @@ from interlock.services.delivery import Delivery, Persons, revision_of
 from interlock.services.desk import SYSTEM
 from interlock.services.gate_authors import SHORT, by_commit, find_authors
 from interlock.services.gate_judging import Judge, Run
+from interlock.services.gate_memory import Marks, read_marks
 from interlock.services.proof_model import duties_of
 
 _REMEMBERED = 10_000
@@ -93,26 +94,31 @@ async def ask_gate(
     # Who asks the same at the same time waits for the one answer.
     lock = delivery.asking.setdefault(asked.key, asyncio.Lock())
     async with lock, delivery.desk.state.reading() as reading:
-        place = (await reading.ledger_head(), await delivery.repositories.head(repository.name))
+        marks = await read_marks(reading)
+        place = (marks, await delivery.repositories.head(repository.name))
         last = delivery.decided.get(asked.key)
         now = delivery.desk.clock.now()
         if last is not None and last[0] == place and last[1].at <= now < last[2]:
             return replace(last[1], at=now)
         await delivery.desk.check_policy(reading)
-        verdict = await _decide(delivery, reading, asked, tree)
+        edge = await _next_edge(delivery, reading, marks, now)
+        verdict = await _decide(delivery, reading, marks, asked, tree, edge)
         if len(delivery.decided) >= _REMEMBERED:
             delivery.decided.clear()
-        delivery.decided[asked.key] = (place, verdict, await _holds_until(reading, verdict.at))
+        delivery.decided[asked.key] = (place, verdict, edge or now + timedelta(hours=1))
         return verdict
 
 
-async def _holds_until(reading: Reading, now: datetime) -> datetime:
+async def _next_edge(delivery: Delivery, reading: Reading, marks: Marks, now: datetime) -> datetime | None:
     """Whatever could change a verdict has its entry in the ledger, but for the passing of time over a contract."""
-    edges = [edge for contract in await reading.contracts() for edge in (contract.start, contract.end)]
-    return min((edge for edge in edges if edge > now), default=now + timedelta(hours=1))
+    contracts = await delivery.memory.keep("contracts", marks["contracts"], reading.contracts)
+    edges = [edge for contract in contracts for edge in (contract.start, contract.end)]
+    return min((edge for edge in edges if edge > now), default=None)
 
 
-async def _decide(delivery: Delivery, reading: Reading, asked: Asked, tree: str) -> Verdict:
+async def _decide(
+    delivery: Delivery, reading: Reading, marks: Marks, asked: Asked, tree: str, edge: datetime | None
+) -> Verdict:
     repositories, repository, commit = delivery.repositories, asked.repository, asked.revision.commit
     lands = await repositories.on_branch(repository.name, commit)
     last = asked.duty == asked.chain.duties[-1] and not asked.merging
@@ -127,7 +133,7 @@ async def _decide(delivery: Delivery, reading: Reading, asked: Asked, tree: str)
         )
         return _verdict(delivery, asked, "", tree, problems)
     if last:
-        base = await _deployed(reading, asked)
+        base = await _deployed(delivery, reading, marks, asked)
         change = await repositories.change(repository.name, base, commit)
         if not change.whole and commit != base:
             problems.append(await _not_whole(delivery, asked, base))
@@ -136,13 +142,16 @@ async def _decide(delivery: Delivery, reading: Reading, asked: Asked, tree: str)
         base = await repositories.base_of(repository.name, commit)
         change = await repositories.change(repository.name, base, commit, one_step=not lands)
     shas = {commit}.union(*({step.sha, step.head, *(one.sha for one in step.commits)} for step in change.steps))
-    evidence = [one for one in await reading.evidence(repository.name, shas, sealed=False) if _concerns(one, asked)]
+    about = (change.base, commit, len(shas))
+    found = await delivery.memory.evidence(reading, marks["evidence"], repository.name, shas, about)
+    evidence = [one for one in found if _concerns(one, asked)]
     forge = delivery.forges.get(repository.forge)
-    persons = Persons(reading, repository.forge, forge)
+    identities = await delivery.memory.keep(("identities", repository.forge), marks["identities"], _nobody_yet)
+    persons = Persons(reading, repository.forge, forge, identities)
     known = await _index(delivery, asked, evidence)
     runs = [await _run(delivery, asked, persons, step, known) for step in change.steps]
     judge = Judge(
-        standing=await _standing(delivery, reading, asked.chain),
+        standing=await _standing(delivery, reading, marks, asked.chain, edge),
         duty=asked.duty,
         reviews=repository.reviews,
         ci_duty=repository.ci_duty,
@@ -178,9 +187,10 @@ def _verdict(
     )
 
 
-async def _deployed(reading: Reading, asked: Asked) -> str:
+async def _deployed(delivery: Delivery, reading: Reading, marks: Marks, asked: Asked) -> str:
     """What the environment runs, as far as was said here; else the commit from which the chain holds."""
-    last = await reading.last_evidence(asked.repository.name, asked.chain.duties[-1], asked.environment)
+    where = (asked.repository.name, asked.chain.duties[-1], asked.environment)
+    last = await delivery.memory.keep(("deployed", *where), marks["evidence"], lambda: reading.last_evidence(*where))
     return asked.repository.since if last is None else last.commit
 
 
@@ -321,16 +331,30 @@ async def _groups(reading: Reading) -> dict[str, set[str]]:
     return found
 
 
-async def _standing(delivery: Delivery, reading: Reading, chain: Chain) -> Standing:
+async def _nobody_yet() -> dict[tuple[str, str], str | None]:
+    return {}
+
+
+async def _standing(
+    delivery: Delivery, reading: Reading, marks: Marks, chain: Chain, edge: datetime | None
+) -> Standing:
     """Everybody there ever was, so that those who left are still told apart; only those may carry who are here now."""
-    now = delivery.desk.clock.now()
-    contracts = await reading.contracts()
-    people = {person.name: person for person in await reading.people()}
-    members = {
-        name: Member(p.vendor, p.active and (p.is_employee or any(c.covers(p) and c.running(now) for c in contracts)))
-        for name, p in people.items()
-    }
-    return Standing(duties_of(chain), members, {name: person.groups for name, person in people.items()})
+
+    async def read() -> Standing:
+        now = delivery.desk.clock.now()
+        contracts = await reading.contracts()
+        people = {person.name: person for person in await reading.people()}
+        members = {
+            name: Member(
+                p.vendor, p.active and (p.is_employee or any(c.covers(p) and c.running(now) for c in contracts))
+            )
+            for name, p in people.items()
+        }
+        return Standing(duties_of(chain), members, {name: person.groups for name, person in people.items()})
+
+    # No contract begins or ends before ``edge``, the next such moment.
+    same = (marks["people"], marks["contracts"], delivery.desk.configuration.digest, edge)
+    return await delivery.memory.keep(("standing", chain.name), same, read)
 
 
 async def record_answer(delivery: Delivery, verdict: Verdict) -> None:

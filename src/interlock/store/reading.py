@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    any_,
     cast,
     false,
     func,
@@ -38,7 +39,7 @@ from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, Gat
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse
 from interlock.ledger.canonical import canonical
-from interlock.ports.state import Entity, LedgerEntry
+from interlock.ports.state import Entity, LedgerEntry, Mark
 from interlock.store import tables
 from interlock.store.chronicle import Page
 from interlock.store.failures import as_failures
@@ -46,6 +47,13 @@ from interlock.store.known_people import KnownPeople
 from interlock.store.rows import form_of, form_of_table, keepable
 
 E = TypeVar("E", bound=Entity)
+MOST_SINCE = 1000
+"""So much new evidence is read by itself; when there is more, everything is read."""
+
+_UNSEALED = tuple(
+    literal("").label("envelope") if one is tables.evidence.c.envelope else one for one in tables.evidence.c
+)
+
 AnyRow = Row[*tuple[Any, ...]]
 
 
@@ -327,10 +335,36 @@ class PostgresReading:
         """What was done on any of ``commits``, or brought one of them, in the order of its time; the voided too."""
         table, wanted = tables.evidence, list(commits)
         brought = table.c.commits.bool_op("&&")(cast(wanted, ARRAY(Text)))
-        about = or_(table.c.commit.in_(wanted), table.c.landed.in_(wanted), brought)
-        columns = [literal("").label("envelope") if not sealed and one is table.c.envelope else one for one in table.c]
-        query = select(*columns).where(table.c.repository == repository, about)
+        those = any_(cast(wanted, ARRAY(Text)))
+        about = or_(table.c.commit == those, table.c.landed == those, brought)
+        query = select(*(table.c if sealed else _UNSEALED)).where(table.c.repository == repository, about)
         return await self._all(Evidence, query.order_by(table.c.at, table.c.id))
+
+    async def evidence_since(self, mark: tuple[int, bytes]) -> Sequence[Evidence] | None:
+        """What was given or voided after ``mark``; None when the ledger does not go through it, or it is too much."""
+        ledger, changes, table = tables.ledger, tables.changes, tables.evidence
+        position, link = mark
+        through = select(literal(1)).where(ledger.c.position == position, ledger.c.link == link).exists()
+        keys = select(changes.c.key[1].label("id")).where(
+            changes.c.entity == table.name, changes.c.position > position, through
+        )
+        one = keys.distinct().limit(MOST_SINCE + 1).subquery()
+        found = await self._all(Evidence, select(*_UNSEALED).select_from(table).join(one, one.c.id == table.c.id))
+        # The last change of all came after the mark: nothing at all means that this is another history.
+        return found if 0 < len(found) <= MOST_SINCE else None
+
+    async def last_changes(self, kinds: Sequence[str]) -> Mapping[str, Mark]:
+        """One look for all of them: an index gives each."""
+        changes, ledger = tables.changes, tables.ledger
+        kind = func.unnest(cast(list(kinds), ARRAY(Text))).table_valued("name").render_derived()
+        last = select(changes.c.position).where(changes.c.entity == kind.c.name)
+        place = last.order_by(changes.c.position.desc()).limit(1).scalar_subquery()
+        query = select(kind.c.name, ledger.c.position, ledger.c.link).select_from(kind)
+        query = query.join(ledger, ledger.c.position == place)
+        found: dict[str, Mark] = dict.fromkeys(kinds)
+        for row in await self._rows(query):
+            found[row[0]] = (row[1], bytes(row[2]))
+        return found
 
     async def evidence_one(self, evidence_id: str) -> Evidence | None:
         return await self._one(Evidence, id=evidence_id)
