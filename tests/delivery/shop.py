@@ -10,17 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from interlock.domain.delivery import Verdict
 from interlock.domain.people import Identity, Person
-from interlock.domain.roles import ApprovalRule
+from interlock.domain.roles import ApprovalRule, BreakGlass
 from interlock.forges.gitea import GiteaForge
 from interlock.forges.github import GitHubForge
 from interlock.forges.gitlab import GitLabForge
 from interlock.git.reader import GitRepositories
 from interlock.identity.envelopes import SigningAttestor, seal
 from interlock.identity.keys import new_key, public_jwk, thumbprint
-from interlock.policy.configuration import Chain, Configuration, Separation, SeparationKind
+from interlock.policy.configuration import Chain, Configuration, Separation, SeparationKind, Workload
 from interlock.policy.repositories import Checks, Environment, ForgeSource, Repository
 from interlock.ports.forge import ForgeSettings, OpenForge
 from interlock.services.delivery import Delivery
+from interlock.services.emergency_deployment import look_again
 from interlock.services.evidence import Wanted, describe_duty, give_evidence
 from interlock.services.forge_news import Heard, hear_news
 from interlock.services.gate import ask_gate
@@ -31,6 +32,12 @@ from tests.support.repositories import Origin
 
 DUTIES = ("develop", "review", "build-review", "test", "deploy")
 PEOPLE = (DEV, MATE, RIVAL, LEAD, DBA, DBA2, OPS, BOTH, ADMIN)
+GLASS = BreakGlass(
+    longest=timedelta(minutes=30),
+    by=ApprovalRule(1, people=frozenset({OPS, BOTH, ADMIN})),
+    tell=ApprovalRule(1, people=frozenset({LEAD})),
+    review=ApprovalRule(2, "dba"),
+)
 CI = ".github/workflows/ci.yml"
 FILES: Mapping[str, str] = {
     "app.py": "print(1)\n",
@@ -87,11 +94,11 @@ class Shop:
             builders=changes.pop("builders", {}),
             checks=Checks("test", frozenset({"ci"}), "runner[bot]") if changes.pop("checks", False) else None,
             environments={
-                "production": Environment("production", "orders", "reader"),
+                "production": Environment("production", "orders", "reader", changes.pop("lend", None)),
                 "staging": Environment("staging"),
             },
         )
-        configuration = _configuration(repository, by, people)
+        configuration = _configuration(repository, by, people, changes.pop("workloads", {}))
         await world.apply(configuration)
         opened = OPENERS[forge.kind](
             ForgeSettings("hub", forge.api, SECRET, "token", frozenset({"robot", "agent-of-dba"}))
@@ -99,6 +106,7 @@ class Shop:
         attestor = SigningAttestor(new_key())
         mirrors = GitRepositories(folder / "mirrors", configuration.repositories)
         delivery = Delivery(world.desk, mirrors, attestor, {"hub": opened})
+        world.look_again = lambda request: look_again(delivery, request)
         return cls(world, origin, forge, delivery, first, attestor)
 
     async def close(self) -> None:
@@ -191,9 +199,10 @@ class Shop:
 
 
 def _configuration(
-    repository: Repository, by: Mapping[str, ApprovalRule], people: Mapping[str, Person]
+    repository: Repository, by: Mapping[str, ApprovalRule], people: Mapping[str, Person], jobs: Mapping[str, Workload]
 ) -> Configuration:
     base = company()
+    reader = replace(base.roles["reader"], break_glass=GLASS)
     chain = Chain("release", DUTIES, (Separation(SeparationKind.SEPARATE, DUTIES),), takers=by)
     identities = [Identity("email", mail(person), person) for person in PEOPLE]
     identities += [Identity("hub", login(person), person) for person in PEOPLE]
@@ -208,6 +217,8 @@ def _configuration(
         forges={"hub": ForgeSource("hub", "github", "http://127.0.0.1:1", "env:HOOK")},
         repositories={"shop": repository},
         people={**base.people, **people},
+        roles={**base.roles, "reader": reader},
+        workloads=jobs,
     )
     return replace(configuration)
 

@@ -1,16 +1,7 @@
 """The gate on a real repository: what opens it, what keeps it shut, and what it says."""
 
-from dataclasses import replace
-from datetime import timedelta
-
-from interlock.domain.grants import Request
-from interlock.domain.roles import ApprovalRule, BreakGlass
-from interlock.services.break_glass import break_glass
-from interlock.services.lend_for_deployment import lend_for_deployment
 from tests.delivery.shop import Shop, login, mail
 from tests.services.world import DBA, DBA2, DEV, LEAD, OPS, refused
-
-HALF_AN_HOUR = timedelta(minutes=30)
 
 
 async def test_a_change_goes_from_a_contractors_commit_to_production(shop: Shop) -> None:
@@ -79,47 +70,3 @@ async def test_evidence_is_signed_and_stored_with_its_statement(shop: Shop) -> N
     await shop.change()
     for event in await shop.world.events("evidence.given"):
         assert '"payloadType":"application/vnd.in-toto+json"' in event["envelope"]
-
-
-async def test_what_a_deployment_is_done_with_is_lent_through_the_gate_alone(shop: Shop) -> None:
-    sha = await shop.change()
-    login_of_ops, login_of_dba2 = await shop.world.sign_in(OPS), await shop.world.sign_in(DBA2)
-    with refused("needs-gate"):
-        await shop.world.ask("reader", person=OPS, login=login_of_ops)
-    glass = BreakGlass(
-        longest=HALF_AN_HOUR, by=ApprovalRule(1, "ops"), tell=ApprovalRule(1, "dba"), review=ApprovalRule(2, "dba")
-    )
-    world = shop.world
-    active = world.desk.configuration
-    glassy = replace(active.roles["reader"], break_glass=glass)
-    await world.apply(replace(active, roles={**active.roles, "reader": glassy}))
-    with refused("needs-gate"):
-        await break_glass(
-            world.desk,
-            login_id=login_of_ops.id,
-            resource="orders",
-            role="reader",
-            duration=HALF_AN_HOUR,
-            reason="it burns",
-        )
-    with refused("separated"):
-        await _lend(shop, login_of_dba2.id, sha)
-    head = await shop.write(DEV, onto=sha)
-    with refused("not-on-branch"):
-        await _lend(shop, login_of_ops.id, head)
-    request = await _lend(shop, login_of_ops.id, sha)
-    assert request.content["deploys"] == f"git:shop@{sha}"
-    grant = (await shop.world.approve(DBA, request)).grant
-    assert grant is not None
-    assert grant.key == login_of_ops.key
-
-
-async def _lend(shop: Shop, login_id: str, sha: str) -> Request:
-    return await lend_for_deployment(
-        shop.delivery,
-        login_id=login_id,
-        chain="release",
-        artifact=f"git:shop@{sha}",
-        environment="production",
-        duration=HALF_AN_HOUR,
-    )

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -146,11 +146,12 @@ class World:
     clock: FixedClock = field(default_factory=FixedClock)
     configuration: Configuration = field(default_factory=company)
     master: TemporaryMasterKey = field(default_factory=TemporaryMasterKey)
+    look_again: Callable[[Request], Awaitable[None]] | None = None
     _keys: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def desk(self) -> Desk:
-        return Desk(self.state, self.clock, self.configuration)
+        return Desk(self.state, self.clock, self.configuration, look_again=self.look_again)
 
     async def apply(self, configuration: Configuration | None = None) -> Applied:
         self.configuration = configuration or self.configuration

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from interlock.app.plan import Plan
+from interlock.domain.grants import Request
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure
 from interlock.git.reader import GitRepositories
@@ -13,6 +14,7 @@ from interlock.ports.forge import ForgeAdapter, ForgeSettings, OpenForge
 from interlock.services.credentials import Credentials
 from interlock.services.delivery import Delivery
 from interlock.services.desk import Desk
+from interlock.services.emergency_deployment import look_again
 
 SHORTEST_SECRET = 16
 
@@ -32,7 +34,13 @@ async def open_delivery(
         forges[name] = _adapter(source, adapters).open(settings)
         tokens |= {one.name: settings.token for one in repositories.values() if one.forge == name and settings.token}
     mirrors = GitRepositories(plan.folder.repositories, repositories, tokens)
-    return Delivery(desk, mirrors, attestor, forges), attestor
+    delivery = Delivery(desk, mirrors, attestor, forges)
+
+    async def again(request: Request) -> None:
+        await look_again(delivery, request)
+
+    desk.look_again = again
+    return delivery, attestor
 
 
 def _adapter(source: ForgeSource, adapters: Mapping[str, ForgeAdapter]) -> ForgeAdapter:

@@ -12,11 +12,11 @@ from interlock.app.psql import find_psql
 from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.home import Home
 from interlock.cli.output import JsonOption, emit, moment, note
-from interlock.cli.pg_service import Service, service_of, write_home_file
+from interlock.cli.pg_service import service_of, write_home_file
 from interlock.cli.shown import counted
 from interlock.cli.signing_in import services_of
 from interlock.domain.signin import MOST_CONNECTIONS
-from interlock.errors import Failure, NotFound
+from interlock.errors import Failure, NotFound, Refusal
 
 _KEPT = frozenset({"PGOPTIONS", "PGTZ", "PGDATESTYLE", "PGCLIENTENCODING", "PGAPPNAME", "PGCONNECT_TIMEOUT"})
 """The user's own settings of libpq that say nothing about where and as whom to connect."""
@@ -42,6 +42,8 @@ def connect(
         raise typer.BadParameter("--connections goes with --print")
     name, _, database = resource.partition("/")
     with signed_in(server) as client:
+        if client.home.login().get("workload"):
+            _connect_job(client.home, name, database, arguments or [])
         if print_:
             _print_password(client, name, database, connections)
             return
@@ -54,7 +56,18 @@ def connect(
             f"Point yours to {_where(found)}, with the password from: interlock connect {name} --print",
         )
     write_home_file(home, services)
-    _become_psql(home, service, f"{name}/{database}" if database else "", arguments or [])
+    _become_psql(home, service.name, f"{name}/{database}" if database else "", arguments or [])
+
+
+def _connect_job(home: Home, name: str, database: str, arguments: Sequence[str]) -> None:
+    """A job connects with what a gate has lent it, and with nothing else."""
+    if not home.services.exists() or f"[{name}]" not in home.services.read_text(encoding="utf-8").splitlines():
+        raise Refusal(
+            "no-grant",
+            f"Nothing on {name} was lent to this job.",
+            "Ask the gate: interlock gate CHAIN DUTY --artifact git:REPOSITORY@HASH --environment NAME --lend 30m",
+        )
+    _become_psql(home, name, f"{name}/{database}" if database else "", arguments)
 
 
 def _find(client: Client, name: str) -> Mapping[str, Any]:
@@ -65,11 +78,11 @@ def _find(client: Client, name: str) -> Mapping[str, Any]:
     raise NotFound(f"There is no resource named {name}.", "See `interlock resources`.")
 
 
-def _become_psql(home: Home, service: Service, database: str, arguments: Sequence[str]) -> None:
+def _become_psql(home: Home, service: str, database: str, arguments: Sequence[str]) -> None:
     psql = find_psql()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG") or name in _KEPT}
     # Everything that signs in stands in files that only this account reads, nothing on the command line.
-    environment |= {"PGSERVICEFILE": str(home.services), "PGSERVICE": service.name}
+    environment |= {"PGSERVICEFILE": str(home.services), "PGSERVICE": service}
     # What the service file says wins over the environment, so another database is named as psql's own argument.
     other = ["--dbname", f"dbname={_quoted(database)}"] if database else []
     sys.stdout.flush()

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from interlock.cli.client import ServerOption, signed_in
+from interlock.cli.lending import ask_in_emergency, lent_words, take_what_is_lent, wanted_of
 from interlock.cli.output import JsonOption, emit, note, waiting
 from interlock.cli.shown import harmless
 from interlock.domain.durations import parse_duration
@@ -48,6 +49,11 @@ def gate(
     lend: Annotated[
         str | None, typer.Option("--lend", metavar="TIME", help="When it is open, ask for the environment's role: 30m.")
     ] = None,
+    emergency: Annotated[
+        bool,
+        typer.Option("--emergency", help="Deploy past the gate (with --lend, --reason): another confirms it."),
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="With --emergency: why it cannot wait.")] = "",
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -65,6 +71,9 @@ def gate(
     }
     with signed_in(server) as client:
         duration = None if lend is None else _duration(lend)
+        if emergency:
+            ask_in_emergency(client, wanted_of(chain, artifact, environment, duration), reason, wait=wait)
+            return
         verdict = client.post("/v1/gate", body)
         if wait and not verdict["open"]:
             _tell_missing(verdict)
@@ -74,13 +83,14 @@ def gate(
                     time.sleep(_BETWEEN_S)
                     verdict = client.post("/v1/gate", body)
         if duration is not None and verdict["open"]:
-            wanted = {"chain": chain, "artifact": artifact, "environment": environment, "duration_s": duration}
-            verdict["request"] = client.post("/v1/gate/lend", wanted)
+            verdict["request"] = take_what_is_lent(client, wanted_of(chain, artifact, environment, duration), wait=wait)
     if write_bundle is not None and verdict["open"]:
         _write(write_bundle, verdict.pop("bundle"))
     emit(verdict, lambda console: _show(console, verdict))
     if not verdict["open"]:
         _tell_missing(verdict)
+        raise typer.Exit(1)
+    if (verdict.get("request") or {}).get("state") in ("denied", "expired", "withdrawn"):
         raise typer.Exit(1)
 
 
@@ -98,8 +108,7 @@ def _show(console: Console, verdict: dict[str, Any]) -> None:
         for duty, who in verdict["carried"].items():
             console.print(f"  {duty}: {', '.join(who)}", markup=False, soft_wrap=True)
         if request := verdict.get("request"):
-            asked = f"Asked for {request['role']} on {request['resource']}: {request['id']}."
-            console.print(harmless(asked), markup=False, soft_wrap=True)
+            console.print(harmless(lent_words(request)), markup=False, soft_wrap=True)
     else:
         console.print(f"Shut: {verdict['duty']} of {verdict['artifact']}{where}.", markup=False, soft_wrap=True)
 

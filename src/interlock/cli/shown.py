@@ -75,8 +75,21 @@ def show_request(console: Console, view: Mapping[str, Any]) -> None:
         _pair(console, "For", seconds(content.get("duration_s") or view.get("duration")))
         _pair(console, "Reason", view.get("reason"))
         _pair(console, "Key", content.get("key"))
+        _show_deployment(console, content)
     _pair(console, "Artifact", view.get("artifact"))
     _show_standing(console, view)
+
+
+def _show_deployment(console: Console, content: Mapping[str, Any]) -> None:
+    """What it deploys; in an emergency what the gate lacks, and who wrote it."""
+    if content.get("deploys"):
+        _pair(console, "Deploys", f"{content['deploys']} to {content.get('environment')}")
+    if content.get("workload"):
+        _pair(console, "Job of", content["workload"])
+    if content.get("emergency") or content.get("confirmed_by"):
+        _pair(console, "Past the gate", " ".join(map(str, content.get("gate_lacks") or ())))
+        _pair(console, "No say have", ", ".join(map(str, content.get("involved") or ())))
+        _pair(console, "Confirmed by", content.get("confirmed_by"))
 
 
 def _lends(lends: Mapping[str, Any]) -> str:
@@ -125,6 +138,7 @@ def _show_review(console: Console, view: Mapping[str, Any], content: Mapping[str
     _pair(console, "For", seconds(content.get("duration_s")))
     _pair(console, "Reason", view.get("reason"))
     _pair(console, "Told", ", ".join(content.get("told") or ()))
+    _show_deployment(console, content)
     console.print("What was done: interlock sessions, and interlock replay ID. An approval closes the review.")
 
 

@@ -107,7 +107,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A person signed in with one key until ``ends_at``; the certificate and tokens rest on it."""
+    """A person signed in with one key until ``ends_at``; the certificate and tokens rest on it.
+
+    ``workload`` names the workload whose job it is, with the job's own key; no token of a person rests on such a one.
+    ``rule`` is the digest of what the configuration then said of the workload: it ends when that changes.
+    """
 
     id: str
     person: str
@@ -116,6 +120,8 @@ class Login:
     ends_at: datetime
     present_at: datetime | None
     ended_at: datetime | None = None
+    workload: str = ""
+    rule: str = ""
 
     def active(self, at: datetime) -> bool:
         return self.ended_at is None and self.signed_in_at <= at < self.ends_at

@@ -39,6 +39,7 @@ class PolicyActivated(Event):
 class GlassBroken(Event):
     """A person took a role at once, without anybody's approval, as the policy lets them in an emergency.
 
+    With ``confirmed_by`` it was a deployment past a shut gate, of ``deploys``, which that second person confirmed.
     ``told`` are to know of it; ``request`` is the review that others must close before the person may do so again."""
 
     kind: ClassVar[str] = "glass.broken"
@@ -51,3 +52,5 @@ class GlassBroken(Event):
     told: tuple[str, ...]
     ends_at: datetime
     present_at: datetime | None = None
+    confirmed_by: str = ""
+    deploys: str = ""

@@ -157,7 +157,9 @@ class PasswordEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginStarted(Event):
-    """A person signed in with a key; the certificate and the tokens are bound to it."""
+    """A person signed in with a key; the certificate and the tokens are bound to it.
+
+    With ``workload`` it is that of a job, which was lent something for a deployment, and counts as ``person``."""
 
     kind: ClassVar[str] = "login.started"
     login: str
@@ -166,6 +168,7 @@ class LoginStarted(Event):
     ends_at: datetime
     present_at: datetime | None
     address: str
+    workload: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ _PUBLIC = (
     "answer",
     "approval",
     "artifact",
+    "deploys",
     "base",
     "blocked_until",
     "build_digest",
@@ -115,6 +116,7 @@ _SENSITIVE = (
     "sponsor",
     "subject",
     "told",
+    "confirmed_by",
 )
 _SECRET = ("content",)
 

@@ -40,6 +40,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("workload", old.workloads, new.workloads),
         *_whole("forge", old.forges, new.forges),
         *_whole("repository", old.repositories, new.repositories),
+        *_lent_by_gates(old, new),
         *_whole("sink", old.sinks, new.sinks),
         *_whole("notifier", old.notify, new.notify),
         *_whole("detection", old.detections, new.detections),
@@ -274,6 +275,26 @@ def _claim_changes(old: Configuration, new: Configuration) -> Iterator[str]:
             was, now = getattr(before, key), getattr(after, key)
             if was != now:
                 yield f"The chain {name} claims {'more' if now > was else 'fewer'} {what}: {now}{_was(str(was))}."
+
+
+def _lent_by_gates(old: Configuration, new: Configuration) -> Iterator[str]:
+    """Where a gate alone lends a role, and for how long."""
+
+    def lent(of: Configuration) -> dict[tuple[str, str], str]:
+        return {
+            (name, environment.name): f"{environment.role} on {environment.resource} for "
+            f"{format_duration(environment.lend)}"
+            for name, repository in of.repositories.items()
+            for environment in repository.environments.values()
+            if environment.lend is not None
+        }
+
+    before, after = lent(old), lent(new)
+    for name, where in sorted(before.keys() | after.keys()):
+        if before.get((name, where)) != after.get((name, where)):
+            what = after.get((name, where))
+            said = f"lends {what}, with no approval but the chain's" if what else "lends nothing by itself any more"
+            yield f"The gate of {name} to {where} {said}."
 
 
 def _guard_changes(old: Configuration, new: Configuration) -> Iterator[str]:

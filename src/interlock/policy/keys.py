@@ -114,7 +114,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "repositories.NAME.ci": ("duty", "files"),
     "repositories.NAME.checks": ("duty", "names", "by"),
     "repositories.NAME.builders.NAME": ("key", "owner"),
-    "repositories.NAME.environments.NAME": ("resource", "role"),
+    "repositories.NAME.environments.NAME": ("resource", "role", "lend"),
     "policy": ("approvals",),
     "cases": ("cases",),
     "cases[]": ("name", "person", "roles", "resource", "statement", "action", "part", "expect", "present", "at"),

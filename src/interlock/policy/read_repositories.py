@@ -3,14 +3,15 @@
 import base64
 import re
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from interlock.policy.configuration import Chain
+from interlock.policy.configuration import Chain, SeparationKind
 from interlock.policy.draft import Draft, Path, Section, dangling, named_entries, shown
 from interlock.policy.nodes import Table
 from interlock.policy.repositories import Builder, Checks, Environment, ForgeSource, Repository
-from interlock.policy.scalars import is_name, read_list, read_name, read_secret, read_text
+from interlock.policy.scalars import is_name, read_duration, read_list, read_name, read_secret, read_text
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"(?!-)(?!.*(\.\.|//|@\{|\.lock$|/$|\.$))[A-Za-z0-9._/+@-]{1,200}")
@@ -122,7 +123,7 @@ def _read_repository(
         ci_files,
         _read_checks(section, chain),
         _read_builders(section),
-        _read_environments(section),
+        _read_environments(section, chain),
     )
 
 
@@ -183,7 +184,7 @@ def _is_base64(text: str) -> bool:
         return False
 
 
-def _read_environments(section: Section) -> dict[str, Environment]:
+def _read_environments(section: Section, chain: Chain) -> dict[str, Environment]:
     found = {}
     for name, inner in _named(section, "environments"):
         resource, role = _optional(inner, "resource", ""), _optional(inner, "role", "")
@@ -193,8 +194,27 @@ def _read_environments(section: Section) -> dict[str, Environment]:
             dangling(inner.draft, inner.at("resource"), "resource", resource, inner.draft.declared("resources"))
         if role:
             dangling(inner.draft, inner.at("role"), "role", role, inner.draft.declared("roles"))
-        found[name] = Environment(name, resource, role)
+        found[name] = Environment(name, resource, role, _read_lend(inner, role, chain))
     return found
+
+
+def _read_lend(inner: Section, role: str, chain: Chain) -> timedelta | None:
+    """What is lent with no approval but the chain's: so that keeps apart who writes, who reviews and who deploys."""
+    node = inner.get("lend")
+    if node is None:
+        return None
+    if not role:
+        inner.draft.add(inner.at("lend"), f"{inner.where} lends nothing", "name resource and role as well")
+    apart = (chain.duties[0], chain.duties[1], chain.duties[-1])
+    kept = any(s.kind is SeparationKind.SEPARATE and set(apart) <= set(s.names) for s in chain.separations)
+    if not kept:
+        inner.draft.add(
+            inner.at("lend"),
+            f"{inner.where} lends its role by the chain {chain.name} alone, which does not keep apart who carry "
+            f"{', '.join(apart)}",
+            f"write under chains.{chain.name} separate: all, or leave lend out",
+        )
+    return read_duration(inner.draft, node, inner.at("lend"), f"lend of {inner.where}")
 
 
 def _named(section: Section, key: str) -> list[tuple[str, Section]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,16 @@ class Builder:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where a repository is deployed to; ``role`` on ``resource`` is lent through the gate alone."""
+    """Where a repository is deployed to; ``role`` on ``resource`` is lent through the gate alone.
+
+    ``lend``: for so long at most it is lent as soon as the gate is open, with no approval but those of the chain; None:
+    the role's own approvals are needed besides.
+    """
 
     name: str
     resource: str = ""
     role: str = ""
+    lend: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from interlock.services.desk import SYSTEM, Desk
 from interlock.services.endings import MANY, Ended, Endings
 from interlock.services.lends import why_wider
 from interlock.services.resting import why_grant_fell
+from interlock.services.workloads import rule_of_login
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,10 @@ async def _end_what_fell(configuration: Configuration, work: UnitOfWork, endings
         if why is not None:
             await endings.because(why).grant(grant)
     await endings.because("no running contract covers the person").stranded_logins()
+    for login in await work.logins(active_at=endings.at):
+        workload = configuration.workloads.get(login.workload)
+        if login.workload and (workload is None or rule_of_login(workload) != login.rule):
+            await endings.because(f"the workload {login.workload} is no longer what it was").login(login)
 
 
 async def _not_revived(work: UnitOfWork, configuration: Configuration) -> tuple[str, ...]:

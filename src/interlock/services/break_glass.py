@@ -15,21 +15,21 @@ Holds to:
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from interlock.domain.approving import Ask
 from interlock.domain.codec import to_plain
-from interlock.domain.grants import Grant, Login, Request, RequestKind, RequestState
+from interlock.domain.grants import Grant, Login, Request, RequestKind
 from interlock.domain.guard_events import GlassBroken
-from interlock.domain.people import Contract, Person
+from interlock.domain.people import Contract
 from interlock.domain.requesting import Wish, explain_shortage
-from interlock.domain.roles import ApprovalRule, BreakGlass
+from interlock.domain.roles import BreakGlass
 from interlock.errors import Misuse, Refusal
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
-from interlock.services.endings import MANY
 from interlock.services.give_approval import lend
+from interlock.services.glass_reviews import NEVER, described_by, refuse_open_review
 from interlock.services.lends import lends_of
 from interlock.services.logins import active_login, check_presence
 from interlock.services.open_request import (
@@ -41,9 +41,6 @@ from interlock.services.open_request import (
 )
 from interlock.services.requests import digest_of, opened, told_of
 from interlock.services.separating import refuse_separated
-
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""When a review expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ async def break_glass(
         refuse_past_gate(desk, resource, role)
         await refuse_hopeless(desk, work, wish, now, emergency=True)
         await refuse_separated(desk, work, person, role, artifact, now)
-        await _refuse_open_review(work, person)
+        await refuse_open_review(work, person.name)
         present_at = check_presence(login, now, desk.configuration.timing.presence)
         glass = desk.configuration.roles[role].break_glass
         if glass is None:
@@ -97,17 +94,6 @@ async def break_glass(
             )
         )
     return Broken(grant, review)
-
-
-async def _refuse_open_review(work: UnitOfWork, person: Person) -> None:
-    for request in await work.requests(person=person.name, limit=MANY):
-        if request.kind is RequestKind.REVIEW and request.state is not RequestState.APPROVED:
-            raise Refusal(
-                "review-open",
-                f"{person.name} broke the glass on {request.opened_at:%Y-%m-%d %H:%M} UTC, and the review {request.id} "
-                "of that is not closed.",
-                f"Who may close it: interlock show {request.id}. Until then ask as usual: interlock request",
-            )
 
 
 async def _compose(
@@ -138,7 +124,7 @@ async def _compose(
         "key": login.key,
         "contract": contract.name if contract is not None else None,
         "lends": lends_of(desk.configuration.roles[wish.role]),
-        "told": sorted(p.name for p in people if p.active and p.name != wish.person and _described(glass.tell, p)),
+        "told": sorted(p.name for p in people if p.active and p.name != wish.person and described_by(glass.tell, p)),
         "rules": to_plain((glass.review,)),
     }
     return Request(
@@ -156,8 +142,3 @@ async def _compose(
         expires_at=NEVER,
         duration=wish.duration,
     )
-
-
-def _described(rule: ApprovalRule, person: Person) -> bool:
-    in_group = rule.group is None or rule.group in person.groups
-    return in_group and (not rule.people or person.name in rule.people)

@@ -8,10 +8,11 @@ people; what machines do often (passwords for connections, session reports) take
 INVARIANT: the time is read after the lock was taken. A moment read before a wait would be too early at every edge.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from interlock.domain.grants import Request
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import ConfigurationError, Failure
 from interlock.policy.configuration import Configuration
@@ -35,6 +36,9 @@ class Desk:
     clock: Clock
     configuration: Configuration
     read_policy: Callable[[PolicyText], Configuration] | None = None
+    look_again: Callable[[Request], Awaitable[None]] | None = None
+    """Whether a request for a deployment may still be approved: its gate is asked anew. Raises Refusal. None where no
+    repository is known: then no such request is approved."""
 
     @asynccontextmanager
     async def deciding(self, actor: str) -> AsyncIterator[UnitOfWork]:

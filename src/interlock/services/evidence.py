@@ -22,6 +22,7 @@ from interlock.domain.duties import Revision
 from interlock.errors import NotFound, Refusal
 from interlock.ports.state import UnitOfWork
 from interlock.services.delivery import Delivery, revision_of
+from interlock.services.deployment_ends import end_what_rested
 from interlock.services.ending_rights import acting_person
 from interlock.services.evidence_statements import PROVENANCE, duty_statement
 from interlock.services.gate import ask_gate
@@ -209,6 +210,8 @@ async def void(work: UnitOfWork, evidence: Evidence, why: str, at: datetime) -> 
             why=why,
         )
     )
+    what = f"{evidence.duty} of {evidence.commit[:SHORT]} by {evidence.person}"
+    await end_what_rested(work, evidence.id, what, at)
 
 
 async def list_evidence(delivery: Delivery, *, person: str, artifact: str) -> list[Evidence]:

@@ -7,7 +7,7 @@ person for each duty so that every separation holds; when there is none, what st
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from interlock.domain.delivery import Evidence, Missing, Step
@@ -19,6 +19,9 @@ from interlock.services.gate_authors import SHORT, Authors
 _TRIED = 5000
 NOBODY: Mapping[str, frozenset[str]] = MappingProxyType({})
 _SHOWN = 5
+
+
+Broken = tuple[Separated, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Judge:
     ci_duty: str
     actor: str | None
     shared: Mapping[str, Sequence[Evidence]]
+    _tried: dict[object, Broken | None] = field(default_factory=dict)
+    """What was found of the same persons in the same duties: the steps of a change are often alike."""
 
     def judge(self, runs: Sequence[Run]) -> Judged:
         missing: list[Missing] = []
@@ -197,9 +202,13 @@ class Judge:
             "separated", f"No way was found to name a person for each duty of {run.step.sha[:SHORT]}."
         )
 
-    def _broken(
-        self, chain: Duties, persons: Mapping[str, frozenset[str]]
-    ) -> tuple[Separated, str, str, str, str] | None:
+    def _broken(self, chain: Duties, persons: Mapping[str, frozenset[str]]) -> Broken | None:
+        key = (chain.duties, frozenset(persons.items()))
+        if key not in self._tried:
+            self._tried[key] = self._find_broken(chain, persons)
+        return self._tried[key]
+
+    def _find_broken(self, chain: Duties, persons: Mapping[str, frozenset[str]]) -> Broken | None:
         """The first separation that does not hold, with the two duties and persons that break it."""
         people, groups = self.standing.people, self.standing.groups
         for separation in chain.separations:
@@ -220,9 +229,7 @@ class Judge:
                         return separation, one, p, other, q
         return None
 
-    def _separated(
-        self, run: Run, broken: tuple[Separated, str, str, str, str], persons: Mapping[str, frozenset[str]]
-    ) -> Missing:
+    def _separated(self, run: Run, broken: Broken, persons: Mapping[str, frozenset[str]]) -> Missing:
         separation, one, p, other, q = broken
         authors = frozenset(run.authors.persons)
         rule = describe(separation)

@@ -14,6 +14,7 @@ Holds to, in this order:
 7. a grant starts in this same unit of work: its window is now plus the time asked for, or the contract's end if that is
    sooner, written once; a statement's request becomes ``approved`` and waits for its gateway to use it, once; a
    recording is deleted, or a hold lifted, in this same unit of work (``retention``)
+8. what is asked for a deployment: its gate is asked anew at each yes (``Desk.look_again``)
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from interlock.services import retention
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.endings import Endings
+from interlock.services.glass_reviews import begin_emergency
 from interlock.services.holding import refuse_dead_session
 from interlock.services.ids import new_id
 from interlock.services.judging import Case, open_case, refuse
@@ -58,6 +60,8 @@ async def give_approval(
     """
     async with desk.state.reading() as reading:
         actor = (await active_login(reading, login_id, desk.clock.now())).person
+        asked = await reading.request(request_id)
+    await _look_again(desk, asked)
     async with desk.deciding(actor) as work:
         now = desk.clock.now()
         login = await active_login(work, login_id, now)
@@ -73,6 +77,17 @@ async def give_approval(
         if not tally.complete:
             return Approved(request, tally)
         return await _activate(desk, work, case, tally, login)
+
+
+async def _look_again(desk: Desk, request: Request | None) -> None:
+    """A deployment's gate is asked anew. What is taken back between this and the yes ends the request by itself."""
+    if request is None or request.kind is not RequestKind.GRANT or request.state is not RequestState.OPEN:
+        return
+    if not request.content.get("deploys"):
+        return
+    if desk.look_again is None:
+        raise Refusal("no-gate", "There is no repository here, whose gate could be asked.", "See `repositories`.")
+    await desk.look_again(request)
 
 
 async def _presence(desk: Desk, work: UnitOfWork, login: Login, request: Request) -> datetime:
@@ -125,7 +140,7 @@ async def _refuse_judge(desk: Desk, work: UnitOfWork, case: Case, login: Login, 
 async def _refuse_early_review(work: UnitOfWork, request: Request, now: datetime) -> None:
     """What is still going on has not been looked at."""
     for grant in await work.grants(active_at=now, person=request.person):
-        if grant.request == request.id:
+        if grant.request in (request.id, request.content.get("request")):
             raise Refusal(
                 "not-over",
                 f"{request.person} still has {grant.role} on {grant.resource}, until {grant.ends_at:%H:%M:%S} UTC.",
@@ -149,6 +164,8 @@ async def _activate(desk: Desk, work: UnitOfWork, case: Case, tally: Tally, logi
     grant = None
     if request.kind is RequestKind.GRANT:
         grant = await _start_grant(desk, work, request, now)
+        if _is_emergency(request):
+            await begin_emergency(desk, work, request, grant, login.person)
     elif request.kind in retention.KINDS:
         await retention.carry_out(desk, work, request, now, login.person)
     elif request.kind is RequestKind.STATEMENT:
@@ -165,8 +182,14 @@ async def _start_grant(desk: Desk, work: UnitOfWork, request: Request, now: date
     if contract is not None:
         ends_at = min(ends_at, contract.end)
     # What keeps duties and roles apart was asked of this very moment with the approval that is the last.
-    await refuse_hopeless(desk, work, Wish(request.person, request.resource, request.role, ends_at - now), now)
+    wish = Wish(request.person, request.resource, request.role, ends_at - now)
+    await refuse_hopeless(desk, work, wish, now, emergency=_is_emergency(request))
     return await lend(work, request, now, ends_at, contract)
+
+
+def _is_emergency(request: Request) -> bool:
+    """Whether it deploys past a shut gate (``services.emergency_deployment``)."""
+    return bool(request.content.get("emergency"))
 
 
 async def lend(

@@ -5,7 +5,7 @@ now. A policy that became stricter since counts; one that became looser does not
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from interlock.domain.approving import (
@@ -22,7 +22,7 @@ from interlock.domain.approving import (
 from interlock.domain.grants import Approval, Request, RequestKind
 from interlock.domain.people import Contract, Person
 from interlock.domain.requesting import explain_shortage
-from interlock.domain.roles import ApprovalRule, Role
+from interlock.domain.roles import ApprovalRule, BreakGlass, Role
 from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration
 from interlock.ports.state import Reading
@@ -46,6 +46,8 @@ class Case:
         """Whether a yes of ``person`` could count, under the rules of the opening and under those of now."""
         if person.name in recorded_in(self.request):
             return No("own-recording", f"{person.name} was recorded there, and has no say in what becomes of it.")
+        if person.name in involved_in(self.request):
+            return No("part-of-it", f"{person.name} had a part in what this is about, and has no say in it.")
         for rules in (self.request.rules, self.rules_now):
             answer = may_approve_any(self.ask, person, rules, self.contracts, self.at)
             if isinstance(answer, No):
@@ -103,6 +105,17 @@ def recorded_in(request: Request) -> frozenset[str]:
     return frozenset(map(str, recorded)) if isinstance(recorded, list) else frozenset()
 
 
+def involved_in(request: Request) -> frozenset[str]:
+    """Who wrote what an emergency deployment brings, and, in its review, who confirmed it."""
+    named = request.content.get("involved")
+    return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
+
+
+def confirming(glass: BreakGlass) -> ApprovalRule:
+    """Who confirms an emergency deployment: another of those who may break the glass."""
+    return replace(glass.by, count=1)
+
+
 def roles_of(request: Request) -> frozenset[str]:
     """The roles that a request is about: one for a grant, those that ask for the hold for a statement."""
     if request.kind is RequestKind.POLICY:
@@ -139,6 +152,9 @@ def _rules_now(configuration: Configuration, request: Request, people: Iterable[
         return ()
     if request.kind is RequestKind.STATEMENT:
         return rules_for_hold(known)
+    if request.content.get("emergency"):
+        glass = known[0].break_glass
+        return () if glass is None else (confirming(glass),)
     return known[0].lending.approvals
 
 

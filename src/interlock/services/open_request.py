@@ -10,6 +10,7 @@ Holds to:
 * it stays open for ``timing.request`` and not a moment longer
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from interlock.domain.codec import to_plain
@@ -39,13 +40,13 @@ async def open_request(
     role: str,
     duration: timedelta,
     reason: str,
-    deploys: str = "",
+    deploys: Mapping[str, object] | None = None,
     artifact: str = "",
 ) -> Request:
     """The open request. Raises Refusal with the code of the first reason against it, and the sentences of all.
 
-    ``deploys``: the commit for which an open gate was found, and without which the role of an environment is not asked
-    for (``services.lend_for_deployment``).
+    ``deploys``: the deployment for which an open gate was found, as the request's content has it; without it the role
+    of an environment is not asked for (``services.lend_for_deployment``).
     """
     reason, artifact = check_asked(reason, artifact, duration)
     async with desk.state.reading() as reading:
@@ -60,9 +61,33 @@ async def open_request(
         await refuse_hopeless(desk, work, wish, now)
         await refuse_separated(desk, work, person, role, artifact, now)
         await _refuse_crowd(work, wish, login, artifact, now)
-        request = await _compose(desk, work, wish, login, reason, artifact, now, deploys)
+        request = await _compose(desk, work, wish, login, reason, artifact, now, deploys or {})
         await work.save(request)
         work.record(opened(request))
+    return request
+
+
+async def ask_for(
+    desk: Desk,
+    work: UnitOfWork,
+    *,
+    login: Login,
+    resource: str,
+    role: str,
+    duration: timedelta,
+    reason: str,
+    now: datetime,
+    more: Mapping[str, object],
+) -> Request:
+    """A request for what a gate lends by itself, kept: everything but approvals stands in its way as in any other's."""
+    reason, _ = check_asked(reason, "", duration)
+    person = await acting_person(work, login.person)
+    wish = Wish(login.person, resource, role, duration)
+    await refuse_hopeless(desk, work, wish, now)
+    await refuse_separated(desk, work, person, role, "", now)
+    request = await _compose(desk, work, wish, login, reason, "", now, more)
+    await work.save(request)
+    work.record(opened(request))
     return request
 
 
@@ -145,7 +170,7 @@ async def _compose(
     reason: str,
     artifact: str,
     now: datetime,
-    deploys: str = "",
+    more: Mapping[str, object],
 ) -> Request:
     contract = await contract_of(work, wish.person, wish.role, now)
     rules = desk.configuration.roles[wish.role].lending.approvals
@@ -160,9 +185,8 @@ async def _compose(
         "lends": lends_of(desk.configuration.roles[wish.role]),
         "rules": to_plain(rules),
         **({"artifact": artifact} if artifact else {}),
+        **more,
     }
-    if deploys:
-        content["deploys"] = deploys
     return Request(
         id=await unused_request_id(work),
         kind=RequestKind.GRANT,

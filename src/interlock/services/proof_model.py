@@ -32,7 +32,7 @@ from interlock.proof.model import (
     Takeover,
 )
 from interlock.proof.verdicts import Claim, Counted
-from interlock.services.judging import rules_for_policy
+from interlock.services.judging import confirming, rules_for_policy
 from interlock.services.recover import HELPERS
 
 GUARDED = (Action.ALTER, Action.DESTROY, Action.GRANT)
@@ -113,6 +113,7 @@ def _lends(
     decider = Decider(state.configuration, remember=0)
     held = _held(state)
     given = _given(state)
+    gates = _gates(state, people)
     for name, role in sorted(state.configuration.roles.items()):
         common = _lend(role, people, lasting)
         breakers = _breakers(role, people, common.contractors)
@@ -122,11 +123,15 @@ def _lends(
             if not actions & {WIDEST, *(action.value for action in looked_at)}:
                 continue
             key = (name, resource.name)
-            # Who may break the glass of a role has it whenever they like, alone.
-            have = frozenset((*held.get(key, ()), *breakers))
+            # Who may break the glass of a role has it whenever they like, alone; where a gate lends it, two of them do,
+            # and where the gate lends it by itself, whoever may deploy has it as soon as an honest change is there.
+            alone = () if key in gates else breakers
+            have = frozenset((*held.get(key, ()), *alone, *gates.get(key, ())))
             lend = replace(common, resources=(resource.name,), actions=actions)
+            if key in gates and breakers and role.break_glass is not None:
+                yield replace(lend, rules=(_rule(confirming(role.break_glass), {}),))
             if have or key in given:
-                glass = breakers - frozenset(held.get(key, ()))
+                glass = frozenset(alone) - frozenset(held.get(key, ()))
                 yield replace(lend, held=have, given=given.get(key, {}), glass=glass)
             else:
                 apart.setdefault(actions, []).append(resource.name)
@@ -173,6 +178,26 @@ def _sponsors(contract: Contract, people: Mapping[str, Person]) -> Iterable[str]
     if contract.sponsor in people:
         return (contract.sponsor,)
     return (name for name, person in people.items() if person.is_employee)
+
+
+def _gates(state: LiveState, people: Mapping[str, Person]) -> dict[tuple[str, str], frozenset[str]]:
+    """The roles, with their resources, that gates lend, and to whom by themselves."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for repository in state.configuration.repositories.values():
+        chain = state.configuration.chains[repository.chain]
+        takers = chain.takers.get(chain.duties[-1])
+        for environment in repository.environments.values():
+            if environment.role:
+                able = () if environment.lend is None else (n for n, p in people.items() if _takes(takers, p))
+                key = (environment.role, environment.resource)
+                found[key] = found.get(key, frozenset()) | frozenset(able)
+    return found
+
+
+def _takes(rule: ApprovalRule | None, person: Person) -> bool:
+    if rule is None:
+        return True
+    return (rule.group is None or rule.group in person.groups) and (not rule.people or person.name in rule.people)
 
 
 def _breakers(role: Role, people: Mapping[str, Person], contractors: frozenset[str]) -> frozenset[str]:

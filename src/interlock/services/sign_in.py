@@ -139,9 +139,11 @@ async def start_login(
     present_at: datetime | None,
     address: str,
     now: datetime,
+    workload: str = "",
+    rule: str = "",
 ) -> Login:
     """A login, however the person proved who they are. Raises Refusal (``key-taken``)."""
-    await _refuse_shared_key(work, person=person, key=key)
+    await _refuse_shared_key(work, person=person, key=key, workload=workload)
     login = Login(
         id=await _unused_login_id(work),
         person=person,
@@ -149,6 +151,8 @@ async def start_login(
         signed_in_at=now,
         ends_at=ends_at,
         present_at=present_at,
+        workload=workload,
+        rule=rule,
     )
     await work.save(login)
     work.record(
@@ -159,6 +163,7 @@ async def start_login(
             ends_at=login.ends_at,
             present_at=login.present_at,
             address=address,
+            workload=workload,
         )
     )
     return login
@@ -178,8 +183,9 @@ async def person_who_may(reading: Reading, name: str, contracts: Sequence[Contra
     return person
 
 
-async def _refuse_shared_key(reading: Reading, *, person: str, key: str) -> None:
-    if any(login.person != person for login in await reading.logins(key=key)):
+async def _refuse_shared_key(reading: Reading, *, person: str, key: str, workload: str = "") -> None:
+    """A key is one person's, or the jobs' of one workload, and never both."""
+    if any((login.person, login.workload) != (person, workload) for login in await reading.logins(key=key)):
         raise Refusal(
             "key-taken",
             "Somebody else has signed in with this very key: one key is one person's.",

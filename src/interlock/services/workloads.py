@@ -7,12 +7,14 @@ Holds to:
 * a key is one's own: a job is not let in with a key with which a person has signed in, or which is an agent's
 * what it is given lasts as long as its provider's token, an hour at most, and ends when the configuration no longer has
   the workload as it was, or when the owner leaves
-* it opens what concerns duties and gates, and nothing else: no grant, no approval, no end of anything
+* it opens what concerns duties and gates, with what a gate lends for a deployment, and nothing else: no
+  approval, no other grant, no end of anything
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from interlock.domain.codec import to_plain
 from interlock.domain.identity_events import WorkloadAdmitted
 from interlock.domain.people import Person
 from interlock.errors import Refusal
@@ -21,6 +23,7 @@ from interlock.ports.state import Reading
 from interlock.services.desk import Desk
 from interlock.services.endings import may_be_signed_in
 from interlock.services.logins import active_login
+from interlock.services.requests import digest_of
 
 LONGEST = timedelta(hours=1)
 
@@ -50,7 +53,8 @@ async def admit_workload(
     async with desk.deciding(f"workload:{workload.name}") as work:
         now = desk.clock.now()
         await owner_of(desk, work, workload.name)
-        if await work.logins(key=key) or await work.oauth_client(f"agent-{key}") is not None:
+        others = [one for one in await work.logins(key=key) if one.workload != workload.name]
+        if others or await work.oauth_client(f"agent-{key}") is not None:
             raise Refusal("key-taken", "This key is a person's or an agent's.", "Make a key for this job alone.")
         # A token is read with two minutes of difference between clocks; what it gives is never over already.
         ends_at = min(max(token_ends_at, now + timedelta(minutes=1)), now + LONGEST)
@@ -65,6 +69,11 @@ async def admit_workload(
             )
         )
     return ends_at
+
+
+def rule_of_login(workload: Workload) -> str:
+    """What a login of one of its jobs rests on: everything that the configuration says of it."""
+    return digest_of(to_plain(workload))
 
 
 async def owner_of(desk: Desk, reading: Reading, name: str) -> Person:

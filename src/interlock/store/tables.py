@@ -171,6 +171,8 @@ logins = Table(
     _time("ends_at"),
     _maybe_time("present_at"),
     _maybe_time("ended_at"),
+    _text("workload"),
+    _text("rule"),
     Index(None, "ends_at"),
     Index(None, "person", "ends_at"),
     Index(None, "key"),
