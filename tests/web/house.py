@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from obstore.store import LocalStore
 
+from interlock.app.check_upstreams import try_upstream
+from interlock.app.installation import Adapters
 from interlock.domain.people import Contract
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.authority import Authority, make_request
@@ -194,13 +197,20 @@ async def open_house(
     scim_secret: str = "",
     providers: Mapping[str, OidcProvider] | None = None,
     notifiers: Mapping[str, OpenNotifier] | None = None,
+    adapters: Adapters | None = None,
 ) -> AsyncIterator[House]:
-    """Everything built as ``app`` builds it, served on a free loopback port."""
+    """Everything built as ``app`` builds it, served on a free loopback port.
+
+    With ``adapters`` another policy can be read, and a resource be tried.
+    """
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
     clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
     world = World(state, clock, configuration or company(contracts=contracts_of_now()))
     await apply_configuration(world.desk)
     authority = Authority.open(folder / "keys", clock.now())
+    desk = world.desk
+    desk.read_policy = None if adapters is None else adapters.read_policy
+    credentials = Credentials({}, {} if adapters is None else adapters.vaults)
     files = authority.ensure_server(folder / "keys", [], clock.now())
     passwords, replays = Argon2Passwords(), PostgresReplayCache(address.url, clock=clock)
     waiting = PostgresWaitingRoom(address.url, clock=clock)
@@ -212,7 +222,7 @@ async def open_house(
     tokens = Tokens(new_key(), clock)
     segment_words, outbox = PostgresSegmentWords(address.url), PostgresOutbox(address.url)
     services = open_services(
-        front=open_front_desk(world.desk, passwords, TotpCodes(), authority, tokens),
+        front=open_front_desk(desk, passwords, TotpCodes(), authority, tokens),
         tokens=tokens,
         proofs=ProofChecker(Nonces(load_or_create_nonce_secret(folder / "keys" / "nonce.key"), clock), replays, clock),
         oauth=AuthorizationServer(
@@ -223,7 +233,7 @@ async def open_house(
             Passkeys(issuer),
             WorkloadTokens(issuer),
         ),
-        credentials=Credentials({}, {}),
+        credentials=credentials,
         recordings=LocalStore(recordings),
         master_key=world.master,
         segment_words=segment_words,
@@ -235,6 +245,7 @@ async def open_house(
         providers=providers,
         hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
         listeners={"postgres": Address("::", 15432)},
+        try_upstream=partial(try_upstream, credentials=credentials),
     )
     config = uvicorn.Config(
         build_api(services),

@@ -6,10 +6,11 @@ import ssl
 
 import asyncpg
 
-from interlock.app.finding import Finding, bad, doubtful, good
+from interlock.app.finding import Finding, Verdict, bad, doubtful, good
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import InterlockError
+from interlock.ports.upstream import Tried
 from interlock.protocols.postgres.settings import choose_tls
 from interlock.services.credentials import Credentials
 
@@ -30,6 +31,12 @@ async def check_upstream(resource: Resource, credentials: Credentials) -> Findin
     except OSError as error:
         return _unreachable(name, resource, error)
     return good(name, f"{resource.name} answers at {resource.host}:{resource.port}.")
+
+
+async def try_upstream(resource: Resource, credentials: Credentials) -> Tried:
+    """The same for the page that sets an installation up."""
+    found = await check_upstream(resource, credentials)
+    return Tried(found.verdict is not Verdict.BAD, found.sentence, found.remedy, found.verdict is Verdict.DOUBTFUL)
 
 
 async def _sign_in_to_postgres(name: str, resource: Resource, credential: UpstreamCredential) -> Finding:

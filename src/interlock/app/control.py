@@ -10,11 +10,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from obstore.store import LocalStore
 
 from interlock.app.accounts import keepers_of, keeping_accounts, open_account_secrets
+from interlock.app.check_upstreams import try_upstream
 from interlock.app.delivering import open_delivery
 from interlock.app.front import open_front, open_tokens
 from interlock.app.installation import Adapters
@@ -113,6 +115,7 @@ async def run_control(
             delivery=delivery,
             attest_key=attestor.public_pem,
             notifiers={name: channel.notifier for name, channel in channels.items()},
+            try_upstream=partial(try_upstream, credentials=credentials),
         )
         try:
             async with (

@@ -93,6 +93,7 @@ _PUBLIC = (
     "what",
     "why",
     "workload",
+    "works",
 )
 _SENSITIVE = (
     "account",

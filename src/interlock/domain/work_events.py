@@ -31,6 +31,16 @@ class PasswordUsed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTried(Event):
+    """A person had the control plane connect to a resource with its credential, to see whether it ``works``."""
+
+    kind: ClassVar[str] = "connection.tried"
+    by: str
+    resource: str
+    works: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOpened(Event):
     """A session through a gateway began, on these grants."""
 

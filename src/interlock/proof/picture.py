@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 _WIDTH = 940
 _ROW = 64
 _TOP = 64
+_UNTITLED = 14
 _MARGIN = 24
 _LEFT, _MIDDLE, _RIGHT = 24, 390, 716
 _PERSON_W, _RIGHT_W, _GOAL_W = 210, 190, 200
@@ -20,7 +21,12 @@ _SHOWN = 4
 _CHIP_H = 30
 _CHIP_LETTERS = 24
 _COLOURS = {"refuted": "#b3261e", "proven": "#1b6e3c", "unknown": "#8a6100", "": "#28456b"}
+_MARKER = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    '<path d="M0 0L8 4L0 8z" fill="#55616e"/></marker></defs>'
+)
 _STYLE = (
+    ".panel{fill:#ffffff;stroke:#d5dbe2}"
     "text{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;font-size:13px;fill:#1d2630}"
     ".title{font-size:16px;font-weight:600}.small{font-size:11px;fill:#55616e}"
     ".person{fill:#e8effa;stroke:#28456b}.right{fill:#fff6df;stroke:#8a6100}.goal{fill:#fbe9e7;stroke:#b3261e}"
@@ -44,6 +50,11 @@ class Panel:
     rights: list[tuple[str, str]] = field(default_factory=list)
     edges: list[tuple[int, int, str]] = field(default_factory=list)
     rows: list[tuple[str, Sequence[str]]] = field(default_factory=list)
+
+    @property
+    def head(self) -> int:
+        """The room that the title takes."""
+        return _TOP if self.title else _UNTITLED
 
 
 def panels_of_proof(verdicts: Iterable[Mapping[str, Any]], sentence: Mapping[int, str]) -> list[Panel]:
@@ -142,33 +153,44 @@ def draw(panels: Sequence[Panel]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top}" width="{_WIDTH}" height="{top}">'
         f"<style>{_STYLE}</style>"
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0L8 4L0 8z" fill="#55616e"/></marker></defs>'
+        f"{_MARKER}"
         f'<rect width="{_WIDTH}" height="{top}" fill="#ffffff"/>'
     )
     return head + "".join(parts) + "</svg>\n"
+
+
+def draw_alone(panel: Panel, name: str) -> str:
+    """One panel as a piece of a page, whose own style colours its classes. ``name`` is this picture's on its page."""
+    parts, height = _draw_panel(panel, 8)
+    marker = _MARKER.replace('"tip"', f'"tip-{name}"')
+    drawn = "".join(parts).replace("url(#tip)", f"url(#tip-{name})")
+    size = f'viewBox="0 0 {_WIDTH} {height + 16}" width="{_WIDTH}" height="{height + 16}"'
+    return f'<svg class="proof" {size} aria-hidden="true">{marker}{drawn}</svg>'
 
 
 def _draw_panel(panel: Panel, top: int) -> tuple[list[str], int]:
     rows = max(len(panel.persons), len(panel.rights), 1 if panel.goal and panel.persons else 0)
     chips = [_chip_rows(names) for _, names in panel.rows]
     cuts = sum(len(lines) * (_CHIP_H + 6) + 10 for lines in chips)
-    height = _TOP + rows * _ROW + cuts + (24 if panel.note else 0)
+    height = panel.head + rows * _ROW + cuts + (24 if panel.note else 0)
     colour = _COLOURS.get(panel.outcome, _COLOURS[""])
     parts = [
-        f'<rect x="8" y="{top}" width="{_WIDTH - 16}" height="{height}" rx="10" fill="#ffffff" stroke="#d5dbe2"/>',
+        f'<rect class="panel" x="8" y="{top}" width="{_WIDTH - 16}" height="{height}" rx="10"/>',
         f'<rect x="8" y="{top}" width="6" height="{height}" rx="3" fill="{colour}"/>',
-        _text(_LEFT, top + 32, panel.title, "title", 88),
+        *([_text(_LEFT, top + 32, panel.title, "title", 88)] if panel.title else []),
     ]
-    places = [[_middle(top, number, len(column), rows) for number in range(len(column))] for column in _columns(panel)]
+    places = [
+        [_middle(top + panel.head, number, len(column), rows) for number in range(len(column))]
+        for column in _columns(panel)
+    ]
     if panel.persons:
-        parts += _edges(panel, places, _middle(top, 0, 1, rows))
+        parts += _edges(panel, places, _middle(top + panel.head, 0, 1, rows))
         parts += [
             _box(_LEFT, y, _PERSON_W, "person", *person) for person, y in zip(panel.persons, places[0], strict=True)
         ]
         parts += [_box(_MIDDLE, y, _RIGHT_W, "right", *right) for right, y in zip(panel.rights, places[1], strict=True)]
-        parts.append(_box(_RIGHT, _middle(top, 0, 1, rows), _GOAL_W, "goal", panel.goal, ""))
-    y = top + _TOP + rows * _ROW
+        parts.append(_box(_RIGHT, _middle(top + panel.head, 0, 1, rows), _GOAL_W, "goal", panel.goal, ""))
+    y = top + panel.head + rows * _ROW
     for (word, _), lines in zip(panel.rows, chips, strict=True):
         parts += _draw_cut(word, lines, y)
         y += len(lines) * (_CHIP_H + 6) + 10
@@ -181,9 +203,9 @@ def _columns(panel: Panel) -> tuple[Sequence[object], Sequence[object]]:
     return panel.persons, panel.rights
 
 
-def _middle(top: int, number: int, count: int, rows: int) -> float:
+def _middle(top: float, number: int, count: int, rows: int) -> float:
     """The height of a box that is ``number`` of ``count``, spread over the panel's rows."""
-    return top + _TOP + (number + 0.5) * rows * _ROW / count - 10
+    return top + (number + 0.5) * rows * _ROW / count - 10
 
 
 def _edges(panel: Panel, places: Sequence[Sequence[float]], goal: float) -> list[str]:

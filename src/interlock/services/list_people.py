@@ -71,8 +71,18 @@ async def check_ledger_reader(desk: Desk, *, person: str) -> None:
         check_may_read_ledger(await acting_person(reading, person))
 
 
-async def search_ledger(desk: Desk, *, person: str, text: str, limit: int = 200) -> Sequence[LedgerEntry]:
-    """The newest entries that hold ``text``, in their order. Raises Refusal (``not-yours``)."""
+async def search_ledger(
+    desk: Desk,
+    *,
+    person: str,
+    text: str = "",
+    limit: int = 200,
+    before: int | None = None,
+    kind: str = "",
+    actor: str = "",
+) -> Sequence[LedgerEntry]:
+    """The newest entries that hold ``text``, in their order; only those before the position ``before``, of that kind,
+    by that actor. Raises Refusal (``not-yours``)."""
     async with desk.state.reading() as reading:
         check_may_read_ledger(await acting_person(reading, person))
-        return await reading.ledger_search(text, limit=limit)
+        return await reading.ledger_search(text, limit=limit, before=before, kind=kind, actor=actor)

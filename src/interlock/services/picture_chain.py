@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from interlock.domain.duties import Duty
 from interlock.domain.people import Person
-from interlock.errors import NotFound
+from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain
 from interlock.ports.state import Reading
 from interlock.proof.carrying import Standing, describe
@@ -81,6 +81,76 @@ async def picture_artifact(desk: Desk, *, person: str, chain: str, artifact: str
         voided=tuple(past for past in history if not past.carried),
         matrix=_matrix(standing, known, who) if reader.is_employee else (),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A person before a duty of a chain: whether they may carry it at all, over how many of the latest artifacts they
+    do, and over which of those a separation does not hold, with the rule."""
+
+    may: bool
+    carried: int
+    violations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """``rows`` are some persons, those with violations first and then those who carry something; ``more`` are not
+    shown. ``looked`` artifacts were looked at."""
+
+    chain: Chain
+    rows: tuple[tuple[str, tuple[Mark, ...]], ...]
+    more: int
+    looked: int
+
+    @property
+    def violations(self) -> int:
+        return sum(len(mark.violations) for _, marks in self.rows for mark in marks)
+
+
+async def separation_matrix(desk: Desk, *, person: str, chain: str) -> Matrix:
+    """For employees. Raises Refusal (``not-yours``), and NotFound for a chain that is not there."""
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        if not reader.is_employee:
+            raise Refusal("not-yours", f"{person} may not see who could carry what.", "Ask your sponsor.")
+        known = desk.configuration.chains.get(chain)
+        if known is None:
+            raise NotFound(f"There is no chain {chain}.", "See the page Duties.")
+        artifacts = await reading.artifacts(chain)
+        histories = [[past for past in await reading.duties(chain, name) if past.carried] for name in artifacts]
+        standing = await standing_of(reading, known, desk.clock.now())
+    carried: dict[tuple[str, str], int] = {}
+    broken: dict[tuple[str, str], list[str]] = {}
+    for history in histories:
+        who = {past.duty: past.person for past in history}
+        for past in history:
+            square = (past.person, past.duty)
+            carried[square] = carried.get(square, 0) + 1
+            others = {duty: name for duty, name in who.items() if duty != past.duty}
+            rule = standing.broken(others, past.duty, past.person)
+            if rule is not None:
+                broken.setdefault(square, []).append(f"{past.artifact}: {describe(rule)}")
+    return _as_matrix(standing, known, carried, broken, len(histories))
+
+
+def _as_matrix(
+    standing: Standing,
+    chain: Chain,
+    carried: dict[tuple[str, str], int],
+    broken: dict[tuple[str, str], list[str]],
+    looked: int,
+) -> Matrix:
+    first = sorted({name for name, _ in broken})
+    names = [*dict.fromkeys([*first, *sorted({name for name, _ in carried}), *sorted(standing.people)])]
+    rows = []
+    for name in names[:_ROWS]:
+        marks = []
+        for duty in chain.duties:
+            may = name in standing.people and standing.may_carry(name, duty)
+            marks.append(Mark(may, carried.get((name, duty), 0), tuple(broken.get((name, duty), ()))))
+        rows.append((name, tuple(marks)))
+    return Matrix(chain, tuple(rows), max(0, len(names) - _ROWS), looked)
 
 
 async def _sees(reading: Reading, reader: Person, chain: Chain, artifact: str) -> bool:

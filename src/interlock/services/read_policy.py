@@ -9,14 +9,25 @@ Holds to:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
+from interlock.domain.grants import RequestState
 from interlock.domain.proposals import Proposal
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Failure, Refusal
 from interlock.services.desk import Desk
-from interlock.services.ending_rights import acting_person
+from interlock.services.ending_rights import acting_person, is_administrator
+from interlock.services.propose_policy import acts_alone
 from interlock.services.reading_rights import check_may_read_policy, check_may_read_request
 from interlock.services.requests import locate, not_found_request
+
+
+class Activates(Enum):
+    """Whether somebody may put a change into effect: after its approvals, or as the first administrator alone."""
+
+    NO = "no"
+    APPROVED = "approved"
+    ALONE = "alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,24 @@ async def read_proposal(desk: Desk, *, person: str, request_id: str) -> Proposal
     if proposal is None or active is None:
         raise not_found_request(request_id)
     return ProposalView(proposal, active, proposal.base == active.digest)
+
+
+async def may_activate(desk: Desk, *, person: str, request_id: str) -> Activates:
+    """Whether ``activate_policy`` could be for this person now; it decides anew."""
+    async with desk.state.reading() as reading:
+        reader = await acting_person(reading, person)
+        request = await locate(reading, request_id)
+        proposal, active = await reading.proposal(request_id), await reading.policy()
+        if proposal is None or active is None or proposal.base != active.digest:
+            return Activates.NO
+        if request.state is RequestState.OPEN:
+            alone = request.person == person and await acts_alone(reading, reader)
+            return Activates.ALONE if alone else Activates.NO
+        if request.state is not RequestState.APPROVED or desk.clock.now() >= request.expires_at:
+            return Activates.NO
+        yeses = {approval.person for approval in await reading.approvals(request_id)}
+        known = person in {request.person, *yeses} or is_administrator(reader)
+        return Activates.APPROVED if known else Activates.NO
 
 
 async def read_policies(desk: Desk, *, person: str) -> Sequence[PolicyText]:

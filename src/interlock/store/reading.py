@@ -475,15 +475,26 @@ class PostgresReading:
         query = select(table).where(table.c.position > after).order_by(table.c.position).limit(limit)
         return [_entry(row) for row in await self._rows(query)]
 
-    async def ledger_search(self, text: str, *, limit: int = 200) -> Sequence[LedgerEntry]:
-        """The newest ``limit`` entries whose body has ``text`` in it (letter case aside), in their order."""
+    async def ledger_search(
+        self, text: str = "", *, limit: int = 200, before: int | None = None, kind: str = "", actor: str = ""
+    ) -> Sequence[LedgerEntry]:
+        """The newest ``limit`` entries, in their order, whose body has ``text`` in it (letter case aside).
+
+        ``before``: only those before that position; ``kind``, ``actor``: only of that kind, by that one.
+        """
         table = tables.ledger
-        if not keepable(text.replace("\0", "")):
+        if not (keepable(text.replace("\0", "")) and keepable(kind) and keepable(actor)):
             return []
-        # as it stands in the body: within quotes, escaped as JSON escapes
-        written = canonical(text).decode()[1:-1]
-        holds = func.convert_from(table.c.body, "UTF8").icontains(written, autoescape=True)
-        query = select(table).where(holds).order_by(table.c.position.desc()).limit(limit)
+        query = select(table).order_by(table.c.position.desc()).limit(limit)
+        if text:
+            # as it stands in the body: within quotes, escaped as JSON escapes
+            written = canonical(text).decode()[1:-1]
+            query = query.where(func.convert_from(table.c.body, "UTF8").icontains(written, autoescape=True))
+        if before is not None:
+            query = query.where(table.c.position < before)
+        for column, wanted in ((table.c.kind, kind), (table.c.actor, actor)):
+            if wanted:
+                query = query.where(column == wanted)
         return [_entry(row) for row in reversed(await self._rows(query))]
 
     async def ledger_head(self) -> int:

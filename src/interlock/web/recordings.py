@@ -17,6 +17,7 @@ from interlock.errors import Failure, Refusal
 from interlock.ports.master_key import MasterKey
 from interlock.services.desk import Desk
 from interlock.services.recording_keys import open_recording_key
+from interlock.web.services import Services
 from interlock.wire.segments import NotASegmentError, open_segment, segment_path
 
 _CHUNK_BYTES = 64 * 1024
@@ -88,6 +89,12 @@ def lines_of(key: bytes, segment: Segment, content: bytes) -> bytes:
             "Look at the gateway that reported it.",
         )
     return lines
+
+
+async def read_segment(services: Services, segment: Segment) -> bytes:
+    """A segment's records, one a line. Raises Failure."""
+    key = await open_recording_key(services.desk, services.master_key, segment.session)
+    return lines_of(key, segment, await fetch_segment(services.recordings, segment))
 
 
 async def _segment_by_segment(store: ObjectStore, key: bytes, segments: Sequence[Segment]) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ from interlock.policy.configuration import Address
 from interlock.ports.master_key import MasterKey
 from interlock.ports.notify import OpenNotifier, Outbox
 from interlock.ports.segment_words import SegmentWords
+from interlock.ports.upstream import TryUpstream
 from interlock.services.credentials import Credentials
 from interlock.services.delivery import Delivery
 from interlock.services.desk import Desk
@@ -59,6 +60,7 @@ class Services:
     repositories: Delivery | None = None
     attest_key: str = ""
     notifiers: Mapping[str, OpenNotifier] = field(default_factory=dict)
+    try_upstream: TryUpstream | None = None
 
     @property
     def delivery(self) -> Delivery:
@@ -102,6 +104,7 @@ def open_services(
     delivery: Delivery | None = None,
     attest_key: str = "",
     notifiers: Mapping[str, OpenNotifier] | None = None,
+    try_upstream: TryUpstream | None = None,
 ) -> Services:
     """The services of one API, with the parts that are its own."""
     return Services(
@@ -125,4 +128,5 @@ def open_services(
         repositories=delivery,
         attest_key=attest_key,
         notifiers=dict(notifiers or {}),
+        try_upstream=try_upstream,
     )

@@ -11,18 +11,22 @@ from typing import Any
 
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from obstore.store import LocalStore
 
 from interlock.app.installation import Adapters
+from interlock.app.keeping import Keeper, index_more
 from interlock.domain.actions import Action, Need
 from interlock.domain.grants import Grant, Login
+from interlock.gateway.sealing import Kept, RecordingStore, keep_records
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.keys import new_key, thumbprint
 from interlock.notify.slack import NOTIFIER as SLACK
 from interlock.policy.configuration import Configuration
-from interlock.ports.control import HoldOpening, SessionEnd, SessionStart
+from interlock.ports.control import HoldOpening, SegmentReport, SessionEnd, SessionStart
 from interlock.ports.notify import NotifierSettings
 from interlock.ports.protocol import Impact, PartImpact
 from interlock.services.hold_statement import hold_statement
+from interlock.services.recording_keys import open_recording_key
 from interlock.services.report_sessions import report_sessions
 from interlock.store.home import StateAddress
 from interlock.store.state import PostgresState
@@ -152,6 +156,22 @@ class Premises:
             self.house.services.desk, self.house.services.master_key, gateway=GATEWAY, starts=(), ends=(end,)
         )
 
+    async def keep(self, session: str, records: Sequence[dict[str, Any]]) -> None:
+        """As ``close``, with a recording in sealed segments as gateways make it now, whose words are indexed."""
+        services, house = self.house.services, self.house
+        key = await open_recording_key(services.desk, services.master_key, session)
+        numbered = [{"session": session, **record, "n": n} for n, record in enumerate(records, 1)]
+        lines = [json.dumps(record, separators=(",", ":")).encode() for record in numbered]
+        kept, stored = keep_records(RecordingStore(str(house.recordings)), session, key, Kept(), lines)
+        end = SessionEnd(session, house.clock.now(), "", 3, kept.head, segments=kept.segments)
+        report = SegmentReport(session, 1, "", stored)
+        await report_sessions(
+            services.desk, services.master_key, gateway=GATEWAY, starts=(), ends=(end,), kept=(report,)
+        )
+        keeper = Keeper(services.desk, services.master_key, LocalStore(house.recordings), services.segment_words)
+        while await index_more(keeper):
+            continue
+
     async def hold(self, session: str, person: str, text: str, *, number: int = 3, **more: Any) -> str:
         given: dict[str, Any] = {
             "parameters": (),
@@ -178,7 +198,14 @@ class Premises:
         return login
 
     async def enter(
-        self, browser: Browser, person: str, path: str = "/", *, passkey: bool = False, **profile: Any
+        self,
+        browser: Browser,
+        person: str,
+        path: str = "/",
+        *,
+        passkey: bool = False,
+        present: bool = False,
+        **profile: Any,
     ) -> Page:
         """A browser in which the person has signed in, and has a passkey if so asked, and stands before ``path``."""
         if person not in self.house.secrets:
@@ -194,7 +221,7 @@ class Premises:
             await page.go(f"{self.origin}{path}")
         else:
             await page.go(f"{self.origin}{path}")
-            await self.sign_in(page, person)
+            await self.sign_in(page, person, present=present)
         await page.shows("theme")  # as the script does when it has begun
         return page
 
@@ -213,7 +240,9 @@ async def open_premises(
 ) -> AsyncIterator[Premises]:
     settings = NotifierSettings("slack", secret="xoxb-nobody", signing_secret="nobody's")
     notifiers = {"slack": SLACK.open(settings)}
-    async with open_house(state, address, folder, configuration=load(folder, text), notifiers=notifiers) as house:
+    async with open_house(
+        state, address, folder, configuration=load(folder, text), notifiers=notifiers, adapters=Adapters()
+    ) as house:
         await house.gateway()
         yield Premises(house)
     await notifiers["slack"].close()
@@ -233,13 +262,13 @@ def records_of(person: str, start: datetime) -> list[dict[str, Any]]:
     update = "UPDATE orders SET status = 'closed' WHERE id <= 5"
     says: list[tuple[float, str, dict[str, Any]]] = [
         (0, "open", opening),
-        (2.1, "statement", {"number": 1, "text": count, "effect": "allow"}),
+        (2.1, "statement", {"number": 1, "text": count, "parameters": [], "effect": "allow"}),
         (2.2, "outcome", {"number": 1, "rows": 1, "tag": "SELECT 1", "took_us": 8200}),
         (14, "statement", {"number": 2, **deletion, "effect": "hold", "reason": "writer holds destroy"}),
         (14.4, "held", {"number": 2, "request": "r-1", "impact": impact}),
         (71, "released", {"number": 2, "effect": "deny", "reason": denied}),
         (71.1, "outcome", {"number": 2, "error": "denied", "took_us": 57_100_000}),
-        (90, "statement", {"number": 3, "text": update, "effect": "allow"}),
+        (90, "statement", {"number": 3, "text": update, "parameters": [], "effect": "allow"}),
         (90.2, "outcome", {"number": 3, "changed": 5, "tag": "UPDATE 5", "took_us": 12_400}),
         (95, "close", {"why": "", "statements": 3}),
     ]

@@ -1,11 +1,13 @@
 """The pages, each with something to see on it: what the pictures are taken of and what is checked for everybody."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from interlock.domain.notices import Kept, Letter, Notice, NoticeKind
 from interlock.ports.notify import Press
 from interlock.services.link_chat import begin_link, claim_link
+from tests.support.chromium import Page
 from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises, records_of
 
 
@@ -27,6 +29,7 @@ class Stage:
     live: str
     closed: str
     grant: str
+    proposed: str
 
 
 async def set_up(premises: Premises) -> Stage:
@@ -37,7 +40,7 @@ async def set_up(premises: Premises) -> Stage:
     old = await premises.lend(DEV, "writer", OPS, LEAD, reason="close the orders of last year")
     session = await premises.connect(old, "s-1111111111111")
     house.clock.advance(timedelta(seconds=96))
-    await premises.close(session, records_of(DEV, house.clock.now() - timedelta(seconds=96)))
+    await premises.keep(session, records_of(DEV, house.clock.now() - timedelta(seconds=96)))
     # Each one-time code takes half a minute; at the end it is now.
     house.clock.at = began - timedelta(minutes=20)
     premises.hands.clear()
@@ -54,7 +57,44 @@ async def set_up(premises: Premises) -> Stage:
     await _tell(premises)
     text = "DELETE FROM orders\nWHERE status = 'closed'\n  AND updated_at < $1; -- all of them"
     held = await premises.hold(live, DEV, text, parameters=("2026-01-01", None))
-    return Stage(str(asked["id"]), held, live, session, grant.id)
+    proposed = await propose(premises, LEAD)
+    return Stage(str(asked["id"]), held, live, session, grant.id, proposed)
+
+
+async def acted(premises: Premises, page: Page) -> AsyncIterator[str]:
+    """Pages that answer a form, one after another in a browser of SECOND's; their names."""
+    await page.go(f"{premises.origin}/duties")
+    await page.tab.click("text=Ask the prover")
+    await page.until("document.querySelector('.verdicts')")
+    yield "verdicts"
+    await page.go(f"{premises.origin}/recordings")
+    await page.tab.fill("#words", "orders")
+    await page.tab.click("text=Search statements")
+    await page.until("document.querySelectorAll('.found .row').length > 1")
+    yield "found"
+    await page.go(f"{premises.origin}/set-up")
+    await page.tab.click("text=Another one >> nth=0")
+    fields = {"name": "stock", "address": "127.0.0.1:1", "database": "stock", "user": "app", "secret": "env:STOCK"}
+    for field, value in fields.items():
+        await page.tab.fill(f"#resource-{field}", value)
+    await page.tab.click("form[action='/set-up/resource'] >> text=Show the YAML")
+    await page.until("document.getElementById('made')")
+    yield "set-up-step"
+    await page.go(f"{premises.origin}/policy/change")
+    text = premises.house.services.desk.configuration.text
+    await page.tab.fill("#yaml", text.replace("dev@acme.example: {vendor: acme}", "dev@acme.example: {vendor: bolt}"))
+    await page.tab.click("text=See what it would come to")
+    await page.until("document.querySelector('.effects')")
+    yield "policy-look"
+
+
+async def propose(premises: Premises, person: str) -> str:
+    """A change of the policy that lets more persons come to something."""
+    client = await premises.hand(person)
+    yaml = premises.house.services.desk.configuration.text
+    changed = yaml.replace("roles: [reader]}", "roles: [reader, writer]}").replace("longest: 8h", "longest: 4h")
+    asked = await client.post("/v1/policy/proposals", {"yaml": changed, "cedar": {}, "reason": "Bolt helps at night"})
+    return str(asked["id"])
 
 
 async def _tell(premises: Premises) -> None:
@@ -94,7 +134,12 @@ def scenes(stage: Stage) -> list[Scene]:
         Scene("person", SECOND, f"/people/{DEV}"),
         Scene("duties", SECOND, "/duties"),
         Scene("artifact", SECOND, "/duties/artifact?chain=release&artifact=change%3A4711"),
+        Scene("matrix", SECOND, "/duties/matrix"),
         Scene("policy", SECOND, "/policy"),
+        Scene("policy-change", SECOND, "/policy/change"),
+        Scene("proposal", SECOND, f"/requests/{stage.proposed}"),
+        Scene("prover", LEAD, f"/requests/{stage.asked}/prover"),
+        Scene("set-up", SECOND, "/set-up"),
         Scene("ledger", SECOND, "/ledger"),
         Scene("entry", SECOND, "/ledger/1"),
         Scene("notices", SECOND, "/notices"),

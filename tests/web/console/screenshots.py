@@ -16,8 +16,8 @@ from interlock.store.migrate import migrate
 from interlock.store.state import PostgresState
 from tests.support.chromium import Browser, Page, chromium, key_of
 from tests.support.databases import server_folder
-from tests.web.console.premises import Premises, open_premises
-from tests.web.console.scenes import scenes, set_up
+from tests.web.console.premises import SECOND, Premises, open_premises
+from tests.web.console.scenes import acted, scenes, set_up
 
 _LOOKS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "light": (1280, 800, "light"),
@@ -39,7 +39,12 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
         if scene.name == "recording":
             await page.tab.click("text=Open it")
             await page.until("document.querySelector('.record')")
+        if scene.name in ("decide-grant", "proposal"):
+            await page.until("document.querySelector('#says, #prover li, #prover .notice')")
         await picture(page, folder, scene.name)
+    if not names:
+        async for name in acted(premises, pages[SECOND]):
+            await picture(pages[SECOND], folder, name)
     page = await browser.page()
     await page.go(f"{premises.origin}/sign-in")
     await page.shows("sign-in")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from tests.support import peers
 from tests.support.chromium import Browser, Page
 from tests.web.console.premises import DEV, LEAD, SECOND, Premises
-from tests.web.console.scenes import scenes, set_up
+from tests.web.console.scenes import acted, scenes, set_up
 
 _RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
 _THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -38,6 +38,10 @@ async def test_no_page_shuts_anybody_out(premises: Premises, browser: Browser) -
         if await page.run("document.documentElement.scrollWidth > innerWidth"):
             wrong.append(f"{scene.name}: wider than a phone")
         await page.tab.set_viewport_size({"width": 1280, "height": 800})
+    async for name in acted(premises, pages[SECOND]):
+        wrong += [f"{name}: {one}" for one in await _violations(pages[SECOND], axe)]
+        if await pages[SECOND].run("document.documentElement.scrollWidth > innerWidth"):
+            wrong.append(f"{name}: wider than the window")
     page = await browser.page()
     await page.go(f"{premises.origin}/sign-in")
     await page.shows("sign-in")
@@ -91,7 +95,7 @@ async def test_a_recording_plays_and_a_moment_has_an_address(premises: Premises,
     await page.tab.click("text=Open it")
     await page.until("document.querySelector('.record.now')")
     assert "Not approved" in await page.tab.inner_text(".record.now")
-    assert await page.run("document.querySelector('.record.now .when').getAttribute('href')") == "?at=71.000#n5"
+    assert await page.run("document.querySelector('.record.now .when').getAttribute('href')") == "?at=71.000#n6"
     await page.tab.select_option("#speed", "16")
     await page.tab.click("#play")
     await page.until("document.querySelector('.record.now').textContent.includes('Closed')")

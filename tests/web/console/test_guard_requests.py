@@ -8,9 +8,11 @@ from interlock.domain.people import Person
 from interlock.services.list_requests import RequestView
 from interlock.services.review_request import Review
 from interlock.web.console.page import _environment
+from interlock.web.console.text_changes import Change
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-_DETAIL = '{% from "_request.html" import detail with context %}{{ detail(visitor, view, review, content, True, now) }}'
+_DETAIL = """{% from "_request.html" import detail with context %}
+{{ detail(visitor, view, review, content, True, now, False, changes) }}"""
 
 
 def _shown(kind: RequestKind, content: dict[str, object]) -> str:
@@ -20,11 +22,12 @@ def _shown(kind: RequestKind, content: dict[str, object]) -> str:
         _environment()
         .from_string(_DETAIL)
         .render(
-            visitor=SimpleNamespace(token="t", name="deputy"),
+            visitor=SimpleNamespace(token="t", name="deputy", is_employee=True),
             view=RequestView(request, (), 1, ("deputy",), may_decide=True),
             review=Review(Person("chief"), (), None, (), False, False),
             content=content,
             now=NOW,
+            changes=[("interlock.yaml", [Change("plus", "+  <i>writer</i>: {}")])],
         )
     )
 
@@ -33,7 +36,7 @@ def test_a_change_of_the_policy_is_shown_in_sentences_and_written_out() -> None:
     text = _shown(RequestKind.POLICY, {"changes": ["The role <b>writer</b> changed."], "base": "aa", "policy": "bb"})
     assert "proposes a change of the policy" in text
     assert "<li>The role &lt;b&gt;writer&lt;/b&gt; changed.</li>" in text
-    assert "interlock policy show r-1 --text" in text
+    assert '<span class="plus">+  &lt;i&gt;writer&lt;/i&gt;: {}</span>' in text
 
 
 def test_a_review_says_that_nobody_approved_it() -> None:

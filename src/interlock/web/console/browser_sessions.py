@@ -43,6 +43,11 @@ class Visitor:
         return self.person.name
 
     @property
+    def is_employee(self) -> bool:
+        """Employees see everybody, and all contracts; others some."""
+        return self.person.is_employee
+
+    @property
     def is_administrator(self) -> bool:
         return is_administrator(self.person)
 

@@ -1,23 +1,28 @@
 """Decide: what waits for this person, one after another; and one request as all see it who may."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from interlock.domain.grants import RequestState
+from interlock.domain.grants import RequestKind, RequestState
 from interlock.errors import NotFound, Refusal
 from interlock.services.deny_request import deny_request
+from interlock.services.effect_of_change import effect_of_proposal
+from interlock.services.effect_of_grant import effect_of_grant
 from interlock.services.give_approval import give_approval
 from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
 from interlock.services.passkeys import Shown, begin_presence, prove_for_request
+from interlock.services.read_policy import Activates, ProposalView, may_activate, read_proposal
 from interlock.services.review_request import review_request
 from interlock.services.step_up import step_up
 from interlock.services.withdraw_request import withdraw_request
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
 from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.console.text_changes import Change, changes_of
 from interlock.web.models import InPath, InQuery, answer
 from interlock.web.oauth import bad_request, needed
 from interlock.web.routers.entrance import address_of
@@ -47,6 +52,20 @@ async def decide_one(request_id: InPath, request: Request, services: ServicesOf,
 async def one(request_id: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
     view = await show_request(services.desk, person=visitor.name, request_id=request_id)
     return await _show_one(request, services, visitor, view)
+
+
+@router.get("/requests/{request_id}/prover")
+async def prover(request_id: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    """What the prover says about it. The page of the request asks for it by itself, since it may take a moment."""
+    view = await show_request(services.desk, person=visitor.name, request_id=request_id)
+    grant = change = None
+    if view.request.kind is RequestKind.GRANT:
+        grant = await effect_of_grant(services.desk, reader=visitor.name, request_id=request_id)
+    else:
+        change = await effect_of_proposal(services.desk, reader=visitor.name, request_id=request_id)
+    title = f"What the prover says about {request_id}"
+    context: dict[str, Any] = {"view": view, "grant": grant, "change": change}
+    return page(request, visitor, "prover.html", title=title, place="decide", **context)
 
 
 @router.get("/requests")
@@ -92,7 +111,7 @@ async def approve(request_id: InPath, request: Request, services: ServicesOf, ac
     except NotFound:
         raise
     except Refusal as refusal:
-        response = await _again(request, services, visitor, request_id, refusal)
+        response = await show_again(request, services, visitor, request_id, refusal)
     else:
         response = to(f"/decide?after={request_id}")
     if number != visitor.number:
@@ -108,7 +127,7 @@ async def deny(request_id: InPath, request: Request, services: ServicesOf, act: 
     except NotFound:
         raise
     except Refusal as refusal:
-        return await _again(request, services, visitor, request_id, refusal)
+        return await show_again(request, services, visitor, request_id, refusal)
     return to(f"/decide?after={request_id}")
 
 
@@ -170,11 +189,36 @@ async def _show_one(
 
 
 async def _detail(services: Services, visitor: Visitor, view: RequestView) -> dict[str, Any]:
-    review = await review_request(services.desk, reader=visitor.name, request_id=view.request.id)
-    return {"review": review, "content": view.request.content, "is_open": view.request.state is RequestState.OPEN}
+    asked = view.request
+    review = await review_request(services.desk, reader=visitor.name, request_id=asked.id)
+    context: dict[str, Any] = {
+        "review": review,
+        "content": asked.content,
+        "is_open": asked.state is RequestState.OPEN,
+        "proves": asked.kind is RequestKind.GRANT and asked.state is RequestState.OPEN,
+        "changes": (),
+        "activates": Activates.NO,
+    }
+    if asked.kind is RequestKind.POLICY:
+        whole = await read_proposal(services.desk, person=visitor.name, request_id=asked.id)
+        context["activates"] = await may_activate(services.desk, person=visitor.name, request_id=asked.id)
+        context["proves"] = whole.current and asked.state in (RequestState.OPEN, RequestState.APPROVED)
+        context["changes"] = _text_changes(whole) if whole.current else ()
+    return context
 
 
-async def _again(request: Request, services: Services, visitor: Visitor, request_id: str, refusal: Refusal) -> Response:
+def _text_changes(whole: ProposalView) -> list[tuple[str, Sequence[Change]]]:
+    """For each file that changes what changes in it; the configuration first."""
+    active, proposed = whole.active, whole.proposal
+    names = sorted({*active.cedar, *proposed.cedar})
+    texts = [("interlock.yaml", active.yaml, proposed.yaml)]
+    texts += [(name, active.cedar.get(name, ""), proposed.cedar.get(name, "")) for name in names]
+    return [(name, changes_of(old, new)) for name, old, new in texts if old != new]
+
+
+async def show_again(
+    request: Request, services: Services, visitor: Visitor, request_id: str, refusal: Refusal
+) -> Response:
     """The same page with the reason."""
     view = await show_request(services.desk, person=visitor.name, request_id=request_id)
     return await _show_one(request, services, visitor, view, refusal)

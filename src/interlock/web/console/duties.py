@@ -1,19 +1,43 @@
 """Duties: chains as pictures, who did what on each artifact and who still could, and what the prover says."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from markupsafe import Markup
 
-from interlock.proof.story import tell
-from interlock.services.picture_chain import list_chains, picture_artifact
+from interlock.domain.codec import to_plain
+from interlock.proof.picture import draw_alone, panels_of_proof
+from interlock.proof.verdicts import Outcome, Verdict
+from interlock.services.picture_chain import list_chains, picture_artifact, separation_matrix
 from interlock.services.prove_state import prove_state
+from interlock.services.risks import list_risks
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.page import Acting, PageRoute, Visiting, page
-from interlock.web.console.verdicts import sentence_of
+from interlock.web.console.verdicts import sentence_of, step_told
 from interlock.web.models import InQuery
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A verdict: its sentence, what its counterexample would type, and its picture where there is one."""
+
+    outcome: Outcome
+    sentence: str
+    steps: list[str]
+    picture: Markup | None
+
+
+def _shown(number: int, verdict: Verdict) -> Shown:
+    (panel,) = panels_of_proof([to_plain(verdict)], {0: ""})
+    drawn = Markup(draw_alone(panel, str(number))) if panel.persons or panel.rows else None  # noqa: S704 -- escaped there
+    refuted = verdict.outcome is not Outcome.PROVEN
+    return Shown(
+        verdict.outcome, sentence_of(verdict), [step_told(step) for step in verdict.steps] if refuted else [], drawn
+    )
 
 
 @router.get("/duties")
@@ -30,13 +54,26 @@ async def artifact(
     return page(request, visitor, "artifact.html", title=f"{chain}: {artifact}", place="duties", chain=known, view=view)
 
 
+@router.get("/duties/matrix")
+async def matrix(request: Request, services: ServicesOf, visitor: Visiting, chain: InQuery = "") -> Response:
+    """Persons against the duties of a chain, and the conflicts of roles, with who breaks which."""
+    risks = await list_risks(services.desk, person=visitor.name)
+    names = sorted(services.desk.configuration.chains)
+    wanted = chain or (names[0] if names else "")
+    found = await separation_matrix(services.desk, person=visitor.name, chain=wanted) if wanted else None
+    context: dict[str, Any] = {"matrix": found, "names": names, "risks": risks}
+    return page(request, visitor, "matrix.html", title="Who carries what", place="duties", **context)
+
+
 @router.post("/duties/prove")
 async def prove(request: Request, services: ServicesOf, act: Acting) -> Response:
     """The verdicts on the state as it is."""
     visitor, _ = act
     proved = await prove_state(services.desk, by=visitor.name)
     found = await list_chains(services.desk, person=visitor.name)
-    said = proved.proof.verdicts
-    verdicts = [(v.outcome, sentence_of(v), tell(v.steps) if v.outcome != "proven" else []) for v in said]
-    context: dict[str, Any] = {"chains": found, "proved": proved, "verdicts": verdicts}
+    verdicts = [_shown(number, verdict) for number, verdict in enumerate(proved.proof.verdicts)]
+    order = [Outcome.REFUTED, Outcome.UNKNOWN, Outcome.PROVEN]
+    verdicts.sort(key=lambda shown: order.index(shown.outcome))
+    stops = [(chain, names) for chain, names in sorted(proved.proof.bottlenecks.items()) if names]
+    context: dict[str, Any] = {"chains": found, "proved": proved, "verdicts": verdicts, "stops": stops}
     return page(request, visitor, "duties.html", title="Duties", place="duties", **context)

@@ -1,6 +1,7 @@
 """Ledger: the stream, filters, an entry with its proof, checkpoints and witnesses."""
 
 import json
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -29,6 +30,8 @@ _LONGEST = 160
 _ON_THE_ENTRY = ("key", "digest", "link")
 """Long and of no use at a glance: on the entry's own page."""
 
+_HASH = re.compile("[0-9a-f]{64}")
+
 _Position = Annotated[int, Path(ge=1, le=_LARGEST)]
 
 
@@ -39,19 +42,25 @@ async def stream(
     visitor: Visiting,
     before: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     q: InQuery = "",
+    kind: InQuery = "",
+    who: InQuery = "",
 ) -> Response:
-    """The newest first; with ``q`` the newest that hold it."""
+    """The newest first; with ``q``, ``kind`` or ``who`` the newest that hold it, are of it, by them."""
     desk = services.desk
     head = await ledger_size(desk, person=visitor.name)
     upto = min(before or head + 1, head + 1)
-    if q:
-        found = list(await search_ledger(desk, person=visitor.name, text=q))
+    if q or kind or who:
+        found = list(
+            await search_ledger(desk, person=visitor.name, text=q, limit=_PAGE, before=upto, kind=kind, actor=who)
+        )
     else:
         first = max(0, upto - 1 - _PAGE)
         count = upto - 1 - first
         found = list(await read_ledger(desk, person=visitor.name, after=first, limit=count)) if count else []
     entries = [(entry, _told(entry)) for entry in reversed(found)]
-    following = found[0].position if found and not q and found[0].position > 1 else 0
+    asked = {name: value for name, value in (("q", q), ("kind", kind), ("who", who)) if value}
+    more = len(found) == _PAGE if asked else bool(found) and found[0].position > 1
+    following = found[0].position if more else 0
     checkpoint = await _checkpoint(services)
     cosigned, lacking = _cosigned(services, checkpoint, now_of(request).timestamp())
     return page(
@@ -61,7 +70,7 @@ async def stream(
         title="Ledger",
         place="ledger",
         entries=entries,
-        q=q,
+        asked=asked,
         following=following,
         head=head,
         before=before,
@@ -89,6 +98,7 @@ async def entry(position: _Position, request: Request, services: ServicesOf, vis
         text=text,
         checkpoint=checkpoint,
         proved=proved,
+        last=position == await ledger_size(services.desk, person=visitor.name),
         key=services.ledger_key,
     )
 
@@ -137,6 +147,10 @@ def _told(entry: LedgerEntry) -> str:
     event = json.loads(entry.body).get("event")
     if not isinstance(event, dict):
         return ""
-    told = {name: value for name, value in event.items() if isinstance(value, str | int) and value != ""}
+    told = {
+        name: value
+        for name, value in event.items()
+        if isinstance(value, str | int) and value != "" and not _HASH.fullmatch(str(value))
+    }
     said = [f"{name} {value}" for name, value in told.items() if name not in _ON_THE_ENTRY and not name.endswith("_at")]
     return " · ".join(said)[:_LONGEST]

@@ -17,6 +17,7 @@ from interlock.web.console import (
     people,
     policy,
     recordings,
+    set_up,
     static_files,
 )
 from interlock.web.console.page import error_page, wants_page
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     duties.router,
     policy.router,
     ledger.router,
+    set_up.router,
     static_files.router,
 )
 

@@ -1,22 +1,27 @@
 """Recordings: the sessions that are over, and one of them as a timeline."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from interlock.errors import NotFound, Refusal
 from interlock.services.list_sessions import list_sessions, read_recording, show_session
+from interlock.services.search_recordings import Found, Hit, Wanted, search_recordings
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
 from interlock.web.console.records import Line, Told, read_record
 from interlock.web.models import InPath, InQuery
-from interlock.web.recordings import open_recording
+from interlock.web.recordings import open_recording, read_segment
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _PAGE = 50
+_LONGEST_WORDS = 400
 _MOST_BYTES = 90_000
 """Of records' text on one page; what follows is on the next."""
 
@@ -40,6 +45,53 @@ async def sessions(
         q=q,
         following=following,
     )
+
+
+@router.post("/recordings/search")
+async def search(request: Request, services: ServicesOf, act: Acting) -> Response:
+    """Statements that hold all the words. The search is in the ledger before it is answered."""
+    visitor, form = act
+    text = form.get("words", "").strip()[:_LONGEST_WORDS]
+    found = problem = None
+    places: dict[str, float] = {}
+    try:
+        found = await search_recordings(
+            services.desk,
+            services.master_key,
+            services.segment_words,
+            partial(read_segment, services),
+            person=visitor.name,
+            wanted=Wanted(text, form.get("person") or None, form.get("resource") or None),
+        )
+        for session_id in {hit.session for hit in found.hits}:
+            activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
+            places[session_id] = activity.opened_at.timestamp()
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        problem = refusal
+    hits = [(hit, at := datetime.fromisoformat(hit.at), _place(at, places[hit.session])) for hit in _hits(found)]
+    return page(
+        request,
+        visitor,
+        "found.html",
+        status=200 if problem is None else 403,
+        title="Statements found",
+        place="recordings",
+        hits=hits,
+        unread=found.unread if found else (),
+        given={name: form.get(name, "") for name in ("words", "person", "resource")},
+        problem=problem,
+    )
+
+
+def _hits(found: Found | None) -> Sequence[Hit]:
+    return () if found is None else found.hits
+
+
+def _place(at: datetime, opened_s: float) -> float:
+    """Where in its recording a moment is, in seconds."""
+    return max(0.0, at.timestamp() - opened_s)
 
 
 @router.get("/recordings/{session_id}")

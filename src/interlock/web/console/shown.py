@@ -117,7 +117,60 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:06.3f}" if hours else f"{minutes}:{rest:06.3f}"
 
 
+def as_is(text: object) -> Markup:
+    """Text in a field that is sent back: its lines stay lines, what would act is written out."""
+    return escape("\n".join(written_out(line.replace("\t", "    ")) for line in str(text).split("\n")))
+
+
+_COMMAND = re.compile(
+    r"(?P<before>(?:They |and )?[Tt]ypes?:? )?"
+    r"(?:`interlock (?P<quoted>[^`]+)`|interlock (?P<bare>[a-z-]+(?: [a-z]*-?\w+)*))"
+)
+_SEE = {
+    "approve": ("Approve it on its page", "/requests/{}"),
+    "connect": ("Connect from Home", "/"),
+    "contracts": ("the page Contracts", "/people/contracts"),
+    "duty": ("the page Duties", "/duties"),
+    "grants": ("the page Home", "/"),
+    "ledger": ("the page Ledger", "/ledger"),
+    "login": ("Sign in again", "/sign-in"),
+    "people": ("the page People", "/people"),
+    "policy": ("the page Policy", "/policy"),
+    "prove": ("the page Duties", "/duties"),
+    "request": ("the page Ask", "/ask"),
+    "requests": ("your requests", "/requests"),
+    "resources": ("the page Ask", "/ask"),
+    "sessions": ("the page Live", "/live"),
+    "show": ("its page", "/requests/{}"),
+    "watch": ("the page Live", "/live"),
+    "withdraw": ("withdraw it there", "/requests/{}"),
+}
+_NUMBER = re.compile(r"r-\w+")
+
+
+def way_on(remedy: object) -> Markup:
+    """What to do next, as a page says it: a command that a page can do instead is a link to that page."""
+    text, out, at = str(remedy), Markup(""), 0
+    for match in _COMMAND.finditer(text):
+        words = (match["quoted"] or match["bare"]).split()
+        known = _SEE.get(words[0])
+        number = next((word for word in words[1:] if _NUMBER.fullmatch(word)), "")
+        if known is None or ("{}" in known[1] and not number):
+            continue
+        out += lines(text[at : match.start()]) + _link(known, number, alone=match["before"] is not None)
+        at = match.end()
+    return out + lines(text[at:])
+
+
+def _link(known: tuple[str, str], number: str, *, alone: bool) -> Markup:
+    words, href = known
+    see = "See " if alone and words.startswith(("the ", "its ", "your ")) else ""
+    return Markup('{}<a href="{}">{}</a>').format(see, href.format(number), words)
+
+
 FILTERS: dict[str, Any] = {
+    "as_is": as_is,
+    "way_on": way_on,
     "lines": lines,
     "sql": sql,
     "moment": moment,

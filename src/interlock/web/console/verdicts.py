@@ -1,7 +1,29 @@
 """A verdict of the prover as a sentence."""
 
+from interlock.proof.steps import Step
+from interlock.proof.story import THE_POLICY
 from interlock.proof.verdicts import Verdict
 from interlock.web.console.records import counted
+
+
+def step_told(step: Step) -> str:
+    """What somebody would do, as the pages say it."""
+    if step.what == "ask":
+        role, _, resource = step.target.partition(" on ")
+        changes = role == THE_POLICY
+        return (
+            f"{step.person} proposes a policy that lets them"
+            if changes
+            else f"{step.person} asks for {role} on {resource}"
+        )
+    told = {
+        "approve": f"says yes to {step.for_whom}",
+        "approve-statement": f"says yes to the held statement of {step.for_whom}",
+        "run": f"does it: {step.target}",
+        "duty": f"carries {step.target}",
+        "join": f"lets {step.for_whom} into {step.target}",
+    }
+    return f"{step.person} {told.get(step.what, step.what)}"
 
 
 def sentence_of(verdict: Verdict) -> str:

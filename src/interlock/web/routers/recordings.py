@@ -1,20 +1,19 @@
 """Recordings: searched, kept, let go."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from interlock.domain.recordings import Segment
 from interlock.errors import Refusal
-from interlock.services.recording_keys import open_recording_key
 from interlock.services.retention import list_due, list_holds, open_deletion, open_lifting, place_hold
 from interlock.services.search_recordings import Wanted, search_recordings
 from interlock.web.authentication import ServicesOf, SignedInPerson
 from interlock.web.models import Body, InPath, InQuery, Name, Text, WithReason, answer
-from interlock.web.recordings import fetch_segment, lines_of
+from interlock.web.recordings import read_segment
 
 router = APIRouter(prefix="/v1/recordings")
 
@@ -41,17 +40,12 @@ async def search(
     since: Annotated[str | None, Query(max_length=40)] = None,
 ) -> JSONResponse:
     """Statements with all the words. The search is in the ledger before its answer is sent."""
-
-    async def read(segment: Segment) -> bytes:
-        key = await open_recording_key(services.desk, services.master_key, segment.session)
-        return lines_of(key, segment, await fetch_segment(services.recordings, segment))
-
     return answer(
         await search_recordings(
             services.desk,
             services.master_key,
             services.segment_words,
-            read,
+            partial(read_segment, services),
             person=caller.name,
             wanted=Wanted(q, person, resource, _moment(since)),
         )
