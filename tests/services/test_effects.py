@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.errors import NotFound
+from interlock.errors import NotFound, Refusal
 from interlock.services.effect_of_change import effect_of_proposal, effect_of_text
 from interlock.services.effect_of_grant import effect_of_grant
 from interlock.store.state import PostgresState
@@ -72,5 +72,5 @@ async def test_fewer_persons_and_a_change_that_breaks_a_claim(world: Guarded) ->
     assert effect.refusal.code == "breaks-claim"
     with refused("not-employee"):
         await effect_of_text(world.desk, person=HAND, yaml=fewer, cedar={})
-    with refused("bad-policy"):
+    with pytest.raises(Refusal, match="resources is not a mapping"):
         await effect_of_text(world.desk, person=CLERK, yaml="resources: 1", cedar={})

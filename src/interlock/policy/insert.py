@@ -40,6 +40,7 @@ def insert_entry(text: str, section: str, name: str, entry: Mapping[str, Any]) -
         comma = "" if inner.startswith("}") else ", "
         lines[line - 1] = f"{head} {{{_flow(name, entry)}{comma}{inner}"
     elif not rest or rest.startswith("#"):
+        lines[line - 1] = f"{head} {rest}".rstrip()
         indent = _indent_under(lines, line)
         block = write_entry("x", name, entry).split("\n")[1:-1]
         lines[line:line] = [f"{indent}{one[2:]}" for one in block]

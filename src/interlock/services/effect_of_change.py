@@ -22,10 +22,9 @@ from interlock.policy.configuration import Configuration
 from interlock.policy.diff import describe_changes
 from interlock.ports.state import Reading
 from interlock.proof.index import Team
-from interlock.proof.model import Goal
+from interlock.proof.model import THE_POLICY, Goal
 from interlock.proof.prove import prove
 from interlock.proof.reach import Reach
-from interlock.proof.story import THE_POLICY
 from interlock.proof.verdicts import Claim, Counted, Verdict
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person

@@ -1,26 +1,29 @@
 """A verdict of the prover as a sentence."""
 
+from interlock.proof.model import THE_POLICY
 from interlock.proof.steps import Step
-from interlock.proof.story import THE_POLICY
 from interlock.proof.verdicts import Verdict
 from interlock.web.console.records import counted
 
 
 def step_told(step: Step) -> str:
     """What somebody would do, as the pages say it."""
-    if step.what == "ask":
-        role, _, resource = step.target.partition(" on ")
-        changes = role == THE_POLICY
-        return (
-            f"{step.person} proposes a policy that lets them"
-            if changes
-            else f"{step.person} asks for {role} on {resource}"
+    subject, _, resource = step.target.partition(" on ")
+    if step.what == "ask" and subject == THE_POLICY:
+        return f"{step.person} proposes a changed policy" + (
+            f" that lends them a role on {resource}" if resource else ""
         )
     told = {
+        "ask": f"asks for {step.target}",
+        "break-glass": f"breaks the glass: {step.target}",
+        "ask-changed": f"asks for the new role on {step.target}",
         "approve": f"says yes to {step.for_whom}",
         "approve-statement": f"says yes to the held statement of {step.for_whom}",
+        "activate": "puts the change into effect",
         "run": f"does it: {step.target}",
         "duty": f"carries {step.target}",
+        "help": f"gives one half of a code that lets {step.target} in again",
+        "come-in": f"comes in as {step.target}",
         "join": f"lets {step.for_whom} into {step.target}",
     }
     return f"{step.person} {told.get(step.what, step.what)}"
