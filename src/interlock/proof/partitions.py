@@ -7,10 +7,13 @@ division that was found; when nobody fits, the part that does not is excluded, a
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
+from math import comb
 
 from pysat.solvers import Solver
 
 from interlock.proof.model import Duties, Separated
+
+_MOST_CLAUSES = 2_000
 
 
 class GivenUp(Exception):
@@ -92,8 +95,7 @@ class Partitions:
             for one, other in combinations(places, 2):
                 self.add([self.same(one, other)])
         elif separation.kind == "at_most" and separation.count is not None:
-            if separation.count < len(places):
-                self.add([-self._count(places, separation.count + 1)[separation.count]])
+            self._at_most(places, separation.count)
         elif separation.kind == "at_least" and separation.count is not None:
             self._at_least(places, separation.count)
         else:
@@ -128,6 +130,16 @@ class Partitions:
         for variable, total in zip(row, counted, strict=False):
             self.add([-variable, total])
         return counted
+
+    def _at_most(self, places: Sequence[int], count: int) -> None:
+        """Of any ``count`` + 1 of the places two are of one person: clauses without a counter, which propagate best."""
+        if count >= len(places):
+            return
+        if comb(len(places), count + 1) > _MOST_CLAUSES:
+            self.add([-self._count(places, count + 1)[count]])
+            return
+        for some in combinations(places, count + 1):
+            self.add([self.same(one, other) for one, other in combinations(some, 2)])
 
     def _at_least(self, places: Sequence[int], count: int) -> None:
         """At most so many of the places are not the first of their person."""

@@ -6,16 +6,21 @@ on the right, or rows of names for cuts.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 from xml.sax.saxutils import escape
+
+from interlock.proof.model import THE_POLICY
 
 _WIDTH = 940
 _ROW = 64
 _TOP = 64
 _UNTITLED = 14
 _MARGIN = 24
-_LEFT, _MIDDLE, _RIGHT = 24, 390, 716
-_PERSON_W, _RIGHT_W, _GOAL_W = 210, 190, 200
+_LEFT, _MIDDLE, _RIGHT = 24, 416, 726
+_PERSON_W, _RIGHT_W, _GOAL_W = 210, 190, 190
+_TITLE_LETTERS, _TITLE_H = 92, 20
+_LABEL_LETTERS = 28
 _BOX_H = 44
 _SHOWN = 4
 _CHIP_H = 30
@@ -54,7 +59,12 @@ class Panel:
     @property
     def head(self) -> int:
         """The room that the title takes."""
-        return _TOP if self.title else _UNTITLED
+        return _TOP + (len(self.lines) - 1) * _TITLE_H if self.title else _UNTITLED
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The title in lines that fit."""
+        return wrap(self.title, _TITLE_LETTERS)
 
 
 def panels_of_proof(verdicts: Iterable[Mapping[str, Any]], sentence: Mapping[int, str]) -> list[Panel]:
@@ -124,9 +134,21 @@ def add_steps(panel: Panel, steps: Sequence[Mapping[str, str]], said: Mapping[st
 
     for step in steps:
         what, target = step["what"], step["target"]
-        if what in ("ask", "approve"):
+        if target.startswith("the role on "):
+            # What a changed policy lends: the yes belongs to that change.
+            target = THE_POLICY
+        if what in ("help", "come-in"):
+            word = "lets in" if what == "help" else "comes in"
+            panel.edges.append((person(step["person"]), right("somebody else", target), word))
+        elif what == "break-glass":
+            panel.edges.append((person(step["person"]), right("role", target), "breaks the glass"))
+        elif what == "activate":
+            panel.edges.append((person(step["person"]), right("policy", THE_POLICY), "activates"))
+        elif what in ("ask", "approve"):
             joins = target.startswith("joining ")
             kind, word = ("group" if joins else "role"), "asks" if what == "ask" else "says yes"
+            if target.partition(" on ")[0] == THE_POLICY:
+                kind, target, word = "policy", THE_POLICY, "proposes" if what == "ask" else word
             panel.edges.append((person(step["person"]), right(kind, target.removeprefix("joining ")), word))
         elif what == "approve-statement":
             panel.edges.append((person(step["person"]), right("this very statement", target), "says yes"))
@@ -136,7 +158,7 @@ def add_steps(panel: Panel, steps: Sequence[Mapping[str, str]], said: Mapping[st
             person(step["for_whom"])
             panel.edges.append((person(step["person"]), right("group", target), "lets in"))
         elif what == "run":
-            asked = [number for (kind, _), number in rights.items() if kind == "role"]
+            asked = [number for (kind, _), number in rights.items() if kind in ("role", "policy")]
             held = not asked
             number = right("has it already", target) if held else asked[0]
             panel.edges.append((person(step["person"]), number, "runs"))
@@ -177,7 +199,7 @@ def _draw_panel(panel: Panel, top: int) -> tuple[list[str], int]:
     parts = [
         f'<rect class="panel" x="8" y="{top}" width="{_WIDTH - 16}" height="{height}" rx="10"/>',
         f'<rect x="8" y="{top}" width="6" height="{height}" rx="3" fill="{colour}"/>',
-        *([_text(_LEFT, top + 32, panel.title, "title", 88)] if panel.title else []),
+        *(_text(_LEFT, top + 32 + place * _TITLE_H, line, "title", 100) for place, line in enumerate(panel.lines)),
     ]
     places = [
         [_middle(top + panel.head, number, len(column), rows) for number in range(len(column))]
@@ -220,7 +242,7 @@ def _edges(panel: Panel, places: Sequence[Sequence[float]], goal: float) -> list
         parts.append(_curve(_LEFT + _PERSON_W, one, _MIDDLE, other))
         # Near the person, where curves from one place have parted and those to one place have not met yet.
         x, y = (_LEFT + _PERSON_W) * 0.62 + _MIDDLE * 0.38, one * 0.74 + other * 0.26 - 5
-        parts.append(_text(x, y, ", ".join(words), "label halo", 24, middle=True))
+        parts.append(_text(x, y, ", ".join(words), "label halo", _LABEL_LETTERS, middle=True))
     parts += [_curve(_MIDDLE + _RIGHT_W, place, _RIGHT, goal) for place in places[1]]
     return parts
 
