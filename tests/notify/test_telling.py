@@ -1,11 +1,13 @@
 """Who is told and who is not, once each, over restarts and dead servers; by mail, to a real mail server."""
 
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from interlock.app.notifying import ON_THE_PAGE, Channel
-from interlock.domain.notices import NoticeKind
+from interlock.domain.identity_events import ChatLinked, InvitationOpened, InvitationTried
+from interlock.domain.notices import ChatLink, NoticeKind
 from interlock.domain.people import Identity
 from interlock.domain.rights_events import ContractEnding
 from interlock.domain.work_events import DetectionFired
@@ -19,6 +21,7 @@ from interlock.store.state import PostgresState
 from tests.notify.posts import CONSOLE, Mailbox, channel_of, house_of, mail_of, mail_to, settled, telling, until_so
 from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, LEAD, MATE, OPS, RIVAL, World, company
 from tests.store.test_sequencer import until
+from tests.store.world import INVITATION
 
 
 async def test_who_may_decide_is_told_and_nobody_else(house: World, outbox: PostgresOutbox) -> None:
@@ -98,6 +101,27 @@ async def test_alarms_reach_those_who_may_read_the_ledger_and_ends_who_is_concer
     # never told of an alarm about themselves; of the contract its sponsor and those whom it covers
     assert box.told == sorted(mail_of(name) for name in (ADMIN, LEAD, DEV, MATE))
     assert b"secret sentence" not in b"".join(content for _, content in box.got)
+
+
+async def test_a_change_of_how_one_signs_in_is_told_and_the_sponsor_of_who_waits_to_be_let_in(
+    house: World, outbox: PostgresOutbox
+) -> None:
+    box = Mailbox()
+    invitation = replace(INVITATION, contract="acme-orders", person=DEV, invited_by=ADMIN)
+    link = ChatLink("slack", "T1 U1", DBA, "dba", house.clock.now())
+    async with box.open() as port, telling(house, outbox, mail_to(port, NoticeKind.ASKED, NoticeKind.ACCOUNT)):
+        async with house.state.changing("system") as work:
+            await work.save(invitation)
+            await work.save(link)
+            work.record(InvitationOpened(invitation=invitation.id, person=DEV, key="k", address="10.0.0.9"))
+            work.record(InvitationTried(invitation=invitation.id, person=DEV, key="x", address="10.0.0.9"))
+            work.record(ChatLinked(person=DBA, notifier="slack", subject="T1 U1", shown="dba"))
+        await settled(house, outbox)
+    assert [(message["To"], message["Subject"]) for message in box.messages()] == [
+        (mail_of(LEAD), "Interlock: Somebody whom you answer for waits to be let in"),
+        (mail_of(LEAD), "Interlock: The link of an invitation was tried by somebody else"),
+        (mail_of(DBA), "Interlock: An account in a chat acts for you from now on"),
+    ]
 
 
 async def test_who_has_a_grant_is_told_before_it_ends_and_not_of_one_that_has(

@@ -34,9 +34,7 @@ _MOST_TRIES = 300
 """With the longest pause between them: two days."""
 _log = logging.getLogger("interlock.notify")
 
-ON_THE_PAGE = Notifier(
-    PAGE, PAGE, on=frozenset({NoticeKind.ANSWERED, NoticeKind.BROKEN, NoticeKind.ENDING, NoticeKind.ALARM})
-)
+ON_THE_PAGE = Notifier(PAGE, PAGE, on=frozenset(NoticeKind) - {NoticeKind.ASKED, NoticeKind.HELD})
 """What waits for a person is on their pages anyway, as it stands."""
 
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 class NoticeKind(StrEnum):
     """``asked``: a request waits for the reader. ``held``: a statement does. ``answered``: the reader's was decided.
-    ``broken``: somebody broke glass. ``ending``: a grant or a contract is about to end. ``alarm``: a detection."""
+    ``broken``: somebody broke glass. ``ending``: a grant or a contract is about to end. ``alarm``: a detection.
+    ``account``: how the reader signs in, or acts from elsewhere, was changed."""
 
     ASKED = "asked"
     HELD = "held"
@@ -15,6 +16,7 @@ class NoticeKind(StrEnum):
     BROKEN = "broken"
     ENDING = "ending"
     ALARM = "alarm"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)

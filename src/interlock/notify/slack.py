@@ -125,7 +125,7 @@ def blocks_of(letter: Letter, console: str) -> list[dict[str, Any]]:
         "text": _plain("Open in Interlock"),
         "url": f"{console}{notice.path}",
     }
-    if notice.kind not in _BUTTONS or letter.revises:
+    if notice.kind not in _BUTTONS or not notice.request or letter.revises:
         return [*blocks, {"type": "actions", "block_id": "go", "elements": [link]}]
     value = json.dumps({"request": notice.request, "digest": notice.digest}, separators=(",", ":"))
     reason = {

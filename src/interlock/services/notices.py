@@ -8,17 +8,27 @@ Holds to:
   sponsor and those whom it covers
 * of a broken glass those are told whom the role names; of an alarm those who may read the ledger, never the person it
   is about
+* of a passkey, an account in a chat or a new way in that somebody got, they are told themselves, and the sponsor of an
+  invitation that it was opened, or tried by another
 * nobody is told who has ended, or what is over by the time it would be told
 * what is told is who, what and why. Neither a secret nor the text of a statement
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from interlock.domain.event import Event
 from interlock.domain.grants import RequestKind, RequestState
 from interlock.domain.guard_events import GlassBroken
+from interlock.domain.identity_events import (
+    ChatLinked,
+    InvitationOpened,
+    InvitationTried,
+    PasskeyAdded,
+    PersonRecovered,
+)
 from interlock.domain.notices import Letter, Notice, NoticeKind
 from interlock.domain.rights_events import ContractEnding, GrantStarted, RequestEnded, RequestOpened
 from interlock.domain.sensitivity import Sensitivity, sensitivity_of
@@ -49,6 +59,11 @@ _OVER = {
     "denied": "Denied: nothing waits for you here any more",
     "expired": "Expired undecided: nothing waits for you here any more",
     "withdrawn": "Withdrawn: nothing waits for you here any more",
+}
+_OF_ONESELF: Mapping[type[Event], tuple[str, str]] = {
+    PasskeyAdded: ("A passkey of yours was added", "/you"),
+    PersonRecovered: ("You were let in again by two others", "/you"),
+    ChatLinked: ("An account in a chat acts for you from now on", "/notices"),
 }
 _WAITING = (NoticeKind.ASKED, NoticeKind.HELD)
 _FIELDS = {"who": "person"}
@@ -83,7 +98,7 @@ async def still_so(desk: Desk, reading: Reading, letter: Letter) -> bool:
     notice, now = letter.notice, desk.clock.now()
     if letter.person and not await _present(reading, (letter.person,)):
         return False
-    if notice.kind in _WAITING and not letter.revises:
+    if notice.kind in _WAITING and notice.request and not letter.revises:
         request = await reading.request(notice.request)
         return request is not None and request.state is RequestState.OPEN and now < request.expires_at
     if notice.grant:
@@ -134,6 +149,12 @@ Made = tuple[Notice, Iterable[str], datetime | None]
 
 async def _made(desk: Desk, reading: Reading, recorded: Recorded, event: Event) -> Made | None:
     match event:
+        case PasskeyAdded() | PersonRecovered() | ChatLinked():
+            sentence, path = _OF_ONESELF[type(event)]
+            mine = _notice(recorded, NoticeKind.ACCOUNT, sentence, (("who", event.person),), path)
+            return mine, (event.person,), None
+        case InvitationOpened() | InvitationTried():
+            return await _invited(reading, recorded, event)
         case RequestOpened():
             return await _opened(desk, reading, recorded, event)
         case RequestEnded():
@@ -171,6 +192,19 @@ async def _opened(desk: Desk, reading: Reading, recorded: Recorded, event: Reque
     notice = _notice(recorded, kind, _NAMED[request.kind], fields, f"/decide/{request.id}")
     notice = replace(notice, request=request.id, digest=request.digest)
     return notice, [name for name in case.judges() if name not in gave], None
+
+
+async def _invited(reading: Reading, recorded: Recorded, event: InvitationOpened | InvitationTried) -> Made | None:
+    invitation = await reading.invitation(event.invitation)
+    contract = None if invitation is None else await reading.contract(invitation.contract)
+    if contract is None:
+        return None
+    fields = (("who", event.person), ("contract", contract.name))
+    kind, sentence = NoticeKind.ASKED, "Somebody whom you answer for waits to be let in"
+    if isinstance(event, InvitationTried):
+        kind, sentence = NoticeKind.ACCOUNT, "The link of an invitation was tried by somebody else"
+    path = f"/people/contracts/{quote(contract.name, safe='')}"
+    return _notice(recorded, kind, sentence, fields, path), (contract.sponsor,), None
 
 
 async def _ended(reading: Reading, recorded: Recorded, event: RequestEnded) -> Made | None:
