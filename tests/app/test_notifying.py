@@ -90,7 +90,7 @@ async def test_doctor_says_which_channel_fails_since_when_and_why(
         await settled(house, outbox)
         (found,) = await check_notifiers(folder, sources)
     assert found.verdict is Verdict.BAD
-    assert "1 notice could not be told by n yet, the oldest since 20" in found.sentence
+    assert "1 notices could not be told by n yet, the oldest since 20" in found.sentence
     assert "answers 451" in found.sentence or "answers 550" in found.sentence
     assert "\x1b" not in found.sentence
 

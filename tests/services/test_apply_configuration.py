@@ -39,10 +39,30 @@ async def test_an_empty_state_takes_the_whole_configuration(state: PostgresState
         assert {person.name: person for person in await reading.people()} == world.configuration.people
         assert {contract.name: contract for contract in await reading.contracts()} == world.configuration.contracts
         assert set(await reading.vendors()) == set(world.configuration.vendors.values())
-        assert await reading.identity("e-mail", "dev@mail") == Identity("e-mail", "dev@mail", DEV)
+        assert await reading.identity("e-mail", "dev@mail") == Identity("e-mail", "dev@mail", DEV, True)
         policy = await reading.policy()
     assert policy is not None
     assert policy.yaml == world.configuration.text
+
+
+async def test_an_identity_that_is_named_no_more_ends_and_still_says_whose_it_was(world: World) -> None:
+    subject = "https://idp.example u1"
+    await world.apply(company(identities=(Identity("oidc", subject, DEV), Identity("ssh", "SHA256:abc", DEV))))
+    login = await world.sign_in(DEV)
+    await world.apply(company(identities=(Identity("ssh", "SHA256:abc", DEV),)))
+    async with world.state.reading() as reading:
+        ended, kept = await reading.identity("oidc", subject), await reading.identity("ssh", "SHA256:abc")
+    assert ended is not None
+    assert kept is not None
+    assert (ended.person, ended.ended_at, kept.ended_at) == (DEV, world.clock.now(), None)
+    assert (await world.login(login.id)).ended_at is not None
+    assert [one["subject"] for one in await world.events("identity.ended")] == [subject]
+    # Named again, it is what it was.
+    await world.apply(company(identities=(Identity("oidc", subject, DEV), Identity("ssh", "SHA256:abc", DEV))))
+    async with world.state.reading() as reading:
+        again = await reading.identity("oidc", subject)
+    assert again is not None
+    assert again.ended_at is None
 
 
 async def test_the_same_again_writes_nothing(world: World) -> None:

@@ -12,12 +12,13 @@ import httpx2
 import pytest
 
 from interlock.domain.codec import from_plain
+from interlock.domain.people import Identity
 from interlock.errors import Failure, Refusal
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.authority import Authority
 from interlock.identity.keys import load_or_create_key, new_key
 from interlock.identity.oidc import Asked, OidcProvider
-from interlock.policy.configuration import Provider
+from interlock.policy.configuration import Configuration, Provider
 from interlock.store.home import StateAddress
 from interlock.store.state import PostgresState
 from tests.services.world import ADMIN, company
@@ -114,6 +115,29 @@ async def test_who_gets_an_old_address_gets_no_old_person(house: House) -> None:
     await _sign_in(house, f"u1|{PERSON}|verified")
     with pytest.raises(Refusal) as caught:
         await _sign_in(house, f"u2|{PERSON}|verified")
+    assert caught.value.code == "not-linked"
+
+
+async def _apply(house: House, configuration: Configuration) -> None:
+    await house.world.apply(configuration)
+    object.__setattr__(house.services.front, "desk", house.world.desk)
+
+
+async def test_who_is_named_no_more_does_not_sign_in(house: House) -> None:
+    before = house.world.configuration
+    subject = f"{house.services.providers['corp'].settings.issuer} u1"
+    await _apply(
+        house,
+        company(contracts=before.contracts, people=before.people, identities=(Identity("oidc", subject, PERSON),)),
+    )
+    client = await _sign_in(house, f"u1|{PERSON}|verified")
+    await _apply(house, before)
+    with pytest.raises(Refusal) as caught:
+        await client.get("/v1/whoami")
+    assert caught.value.code == "login-ended"
+    # Not by the rule either: the file took it away on purpose.
+    with pytest.raises(Refusal) as caught:
+        await _sign_in(house, f"u1|{PERSON}|verified")
     assert caught.value.code == "not-linked"
 
 

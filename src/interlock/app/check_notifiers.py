@@ -31,15 +31,11 @@ async def check_notifiers(folder: DataFolder, sources: Mapping[str, Notifier]) -
         why = written_out(trouble.why)
         if trouble.waiting:
             sentence = (
-                f"{_notices(trouble.waiting)} could not be told by {name} yet, the oldest since "
+                f"{trouble.waiting} notices could not be told by {name} yet, the oldest since "
                 f"{trouble.since:%Y-%m-%d %H:%M} UTC: {why}"
             )
             findings.append(bad("notify", sentence, "They are tried again by themselves, for two days."))
         else:
-            sentence = f"{_notices(trouble.lost)} given up by {name} within a day: {why}"
+            sentence = f"{trouble.lost} notices were given up by {name} within a day: {why}"
             findings.append(doubtful("notify", sentence, "The log says which: interlock.notify."))
     return findings
-
-
-def _notices(count: int) -> str:
-    return "1 notice" if count == 1 else f"{count} notices"

@@ -40,6 +40,16 @@ class ChatUnlinked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityEnded(Event):
+    """The configuration names an identity no more: nobody signs in by it; what was done under it stays the person's."""
+
+    kind: ClassVar[str] = "identity.ended"
+    person: str
+    identity_kind: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentIssued(Event):
     """A one-time code was made with which a person can set a password and a TOTP secret."""
 

@@ -12,11 +12,17 @@ ADMINISTRATORS = "administrators"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One way a person is known: ``kind`` is e-mail, oidc, ssh, forge …; ``subject`` is unique in its kind."""
+    """One way a person is known: ``kind`` is e-mail, oidc, ssh, forge …; ``subject`` is unique in its kind.
+
+    ``configured`` says that the file named it. One that the file names no more has ended: nobody signs in by it, and
+    what was done under it still counts as the person's.
+    """
 
     kind: str
     subject: str
     person: str
+    configured: bool = False
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Holds to:
 * nothing that was ended is revived: a person or contract stays ended, whatever the file says; it is reported
 * who or what is gone from the file, is no user of the directory and did not come by an invitation, is ended, like an
   offboarding or the end of a contract, with all that rests on it
+* an identity that the file names no more ends: nobody signs in by it, and it still says whose what was done under it is
 * a change of vendor, contract, role or resource ends the grants that could not be given that way any more, and a role
   that lends more than it did ends the grants of it: nobody said yes to what it lends now
 * the activation of a changed policy is an event with its digest; the whole of it is one unit of work, or nothing is
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from interlock.domain.guard_events import PolicyActivated
-from interlock.domain.identity_events import IdentityLinked
+from interlock.domain.identity_events import IdentityEnded, IdentityLinked
 from interlock.domain.people import Contract, Person
 from interlock.domain.provisioning import USER
 from interlock.domain.rights_events import (
@@ -34,6 +35,7 @@ from interlock.services.desk import SYSTEM, Desk
 from interlock.services.endings import MANY, Ended, Endings
 from interlock.services.lends import why_wider
 from interlock.services.resting import why_grant_fell
+from interlock.services.sign_in_elsewhere import KIND as OIDC
 from interlock.services.workloads import rule_of_login
 
 
@@ -92,7 +94,7 @@ async def put_into_effect(
     news = [
         await _vendors(work, configuration),
         await _people(work, configuration, endings),
-        await _identities(work, configuration),
+        await _identities(work, configuration, endings),
         await _contracts(work, configuration, endings),
     ]
     activated, policy = await _activate(work, configuration, activation)
@@ -134,15 +136,28 @@ async def _people(work: UnitOfWork, configuration: Configuration, endings: Endin
     return changed
 
 
-async def _identities(work: UnitOfWork, configuration: Configuration) -> bool:
-    changed = False
-    for identity in configuration.identities:
+async def _identities(work: UnitOfWork, configuration: Configuration, endings: Endings) -> bool:
+    named = [replace(identity, configured=True) for identity in configuration.identities]
+    changed = await _end_unnamed(work, {(one.kind, one.subject) for one in named}, endings)
+    for identity in named:
         if await work.identity(identity.kind, identity.subject) == identity:
             continue
         await work.save(identity)
         work.record(IdentityLinked(person=identity.person, identity_kind=identity.kind, subject=identity.subject))
         changed = True
     return changed
+
+
+async def _end_unnamed(work: UnitOfWork, named: set[tuple[str, str]], endings: Endings) -> bool:
+    """Nobody signs in any more by what the file named and names no longer; the logins by such a way end."""
+    gone = [one for one in await work.configured_identities() if (one.kind, one.subject) not in named]
+    for identity in gone:
+        await work.save(replace(identity, ended_at=endings.at))
+        work.record(IdentityEnded(person=identity.person, identity_kind=identity.kind, subject=identity.subject))
+        if identity.kind == OIDC:
+            for login in await work.logins(active_at=endings.at, person=identity.person):
+                await endings.because("a way to sign in is gone from the configuration").login(login)
+    return bool(gone)
 
 
 async def _contracts(work: UnitOfWork, configuration: Configuration, endings: Endings) -> bool:

@@ -110,7 +110,11 @@ async def still_so(desk: Desk, reading: Reading, letter: Letter) -> bool:
 async def reach(reading: Reading, by: str, letter: Letter) -> str:
     """Where a person is reached: an address of theirs, or the account of theirs in the chat. Empty when nowhere."""
     if by == "email":
-        mails = sorted(one.subject for one in await reading.identities(letter.person) if one.kind == "email")
+        mails = sorted(
+            one.subject
+            for one in await reading.identities(letter.person)
+            if one.kind == "email" and one.ended_at is None
+        )
         # their name is the address by custom; of several others the first
         return letter.person if letter.person in mails else next(iter(mails), "")
     if by == "chat":

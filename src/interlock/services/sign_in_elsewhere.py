@@ -73,12 +73,15 @@ async def _person_of(work: UnitOfWork, known: Known) -> str:
     subject = f"{known.issuer} {known.subject}"
     identity = await work.identity(KIND, subject)
     if identity is not None:
+        if identity.ended_at is not None:
+            raise _not_linked(known.provider)
         return identity.person
     name = _claimed(known)
     person = None if name is None else await work.person(name)
     if person is None or not person.active:
         raise _not_linked(known.provider)
-    if any(i.kind == KIND and i.subject.startswith(f"{known.issuer} ") for i in await work.identities(person.name)):
+    there = [i for i in await work.identities(person.name) if i.kind == KIND and i.ended_at is None]
+    if any(identity.subject.startswith(f"{known.issuer} ") for identity in there):
         raise _not_linked(known.provider)
     await work.save(Identity(KIND, subject, person.name))
     work.record(IdentityLinked(person=person.name, identity_kind=KIND, subject=subject))

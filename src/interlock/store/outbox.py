@@ -40,13 +40,14 @@ class PostgresOutbox:
                 return (await connection.execute(query)).scalar_one_or_none()
 
     async def put(self, put: Collection[tuple[Letter, datetime]], *, upto: int, now: datetime) -> None:
-        rows = [{**_row(letter), "put_at": now, "due_at": due_at} for letter, due_at in put]
         moved = insert(letters_upto).values(name=_NAME, position=upto)
         moved = moved.on_conflict_do_update(index_elements=["name"], set_={"position": moved.excluded.position})
         with as_failures():
             async with self._engine.begin() as connection:
-                if rows:
-                    await connection.execute(insert(letters).on_conflict_do_nothing(), rows)
+                for letter, due_at in put:
+                    row = {**_row(letter), "put_at": now, "due_at": due_at}
+                    await connection.execute(insert(letters).values(row).on_conflict_do_nothing())
+                if put:
                     await connection.execute(delete(letters).where(letters.c.put_at < now - _KEPT_FOR))
                 await connection.execute(moved)
 

@@ -99,6 +99,12 @@ class PostgresReading:
         table = tables.identities
         return await self._all(Identity, select(table).where(_is_person(table, person)).order_by(table.c.subject))
 
+    async def configured_identities(self) -> Sequence[Identity]:
+        """Those that the configuration named and that have not ended."""
+        table = tables.identities
+        query = select(table).where(table.c.configured, table.c.ended_at.is_(None))
+        return await self._all(Identity, query.order_by(table.c.kind, table.c.subject))
+
     async def vendors(self) -> Sequence[Vendor]:
         return await self._all(Vendor, select(tables.vendors).order_by(tables.vendors.c.name))
 

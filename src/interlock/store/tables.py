@@ -83,7 +83,15 @@ people = Table(
     _maybe_time("ended_at"),
 )
 
-identities = Table("identities", metadata, _key("kind"), _key("subject"), _refers("person", "people.name"))
+identities = Table(
+    "identities",
+    metadata,
+    _key("kind"),
+    _key("subject"),
+    _refers("person", "people.name"),
+    Column("configured", Boolean, nullable=False),
+    _maybe_time("ended_at"),
+)
 
 contracts = Table(
     "contracts",
