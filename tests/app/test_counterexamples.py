@@ -55,6 +55,13 @@ roles:
     allow: [connect, read, destroy]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 2}}]}}
 policy: {{approvals: [{{from: {{group: dba}}, count: 3}}]}}
+separations:
+  - conflict: [keeper, fixer]
+    kind: dynamic
+    risk: one person keeps and fixes
+    owner: lead@example.com
+    mitigation:
+      {{control: weekly report, kind: detective, until: 2090-01-01, people: [ops@example.com]}}
 chains:
   release:
     duties: [develop, review, deploy]
@@ -207,6 +214,22 @@ def company() -> Iterator[Company]:
             for way in _WAYS:
                 made.put_back(way)
             yield made
+
+
+def test_the_matrix_of_risks_goes_out_and_comes_back_the_same(company: Company) -> None:
+    """Each form that is written is read back into a policy in which nothing is changed."""
+    stack, lead = company.stack, company.stack.member(LEAD)
+    before, _, rest = stack.config.partition("separations:")
+    after = "chains:" + rest.partition("chains:")[2]
+    for form in ("csv", "xml"):
+        out, again = stack.folder / f"risks.{form}", stack.folder / f"again-{form}.yaml"
+        stack.run(lead, "report", "risks", "--out", str(out))
+        section = stack.ask(lead, "policy", "read-risks", str(out))["yaml"]
+        again.write_text(f"{before}{section}{after}")
+        told = stack.run(lead, "policy", "diff", str(again), "--json", check=False).stdout
+        assert json.loads(told)["changes"] == [], told
+        again.write_text(f"{before}{section.replace('dynamic', 'static')}{after}")
+        assert json.loads(stack.run(lead, "policy", "diff", str(again), "--json", check=False).stdout)["changes"]
 
 
 def test_a_role_is_lent_and_its_statement_held(company: Company) -> None:

@@ -20,7 +20,7 @@ from interlock.proof.check import check_certificate
 from interlock.proof.model import OURS, Goal
 from interlock.proof.prove import Prover
 from interlock.proof.steps import Step
-from interlock.proof.verdicts import Outcome
+from interlock.proof.verdicts import Outcome, assumptions_of
 from interlock.services.break_glass import break_glass
 from interlock.services.contract_life import take_contract
 from interlock.services.duties import do_duty, take_duty
@@ -317,6 +317,16 @@ async def test_two_who_let_others_in_again_can_be_anybody(world: World) -> None:
             assert [step.what for step in first.steps[:3]] == ["help", "help", "come-in"]
     await world.apply(company(chains={"release": chain}, recovery="ops", passwords=False))
     assert (await prove_state(world.desk, by=ADMIN, chain="release")).proof.holds
+
+
+async def test_it_is_said_that_two_could_bring_themselves_in_as_a_third(world: World) -> None:
+    for contracts in (company().contracts, {}):
+        await world.apply(company(contracts=contracts))
+        async with world.state.reading() as reading:
+            model = build_model(await read_live(world.desk, reading))
+        told = [sentence for sentence in assumptions_of(model) if "could make themselves a third" in sentence]
+        assert bool(told) == bool(contracts)
+        assert all("acme-orders, globex-ops" in sentence for sentence in told)
 
 
 async def test_a_contract_whose_sponsor_has_left_is_anybodys_to_take(world: World) -> None:

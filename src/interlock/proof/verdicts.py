@@ -89,6 +89,10 @@ _OUTSIDE = {
     "forge": "Whoever administers the forge {} says truly who pushed and who approved there.",
     "workload": "Only its owner, or those whom the owner answers for, can change what runs as the workload {}.",
     "vault": "Whoever administers the vault {} uses no key and no credential of it.",
+    "invitation": (
+        "Two who bring somebody in for the contracts {} (the sponsor, and an employee who gives the link) bring "
+        "in only persons who are there themselves: together they could make themselves a third."
+    ),
     "contract": (
         "Who sponsors a contract does so as long as it is asked about. Nobody who is still here sponsors {}: any "
         "employee is taken to."

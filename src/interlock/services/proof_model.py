@@ -99,6 +99,8 @@ def _outsiders(
         "workload": sorted(configuration.workloads),
         "vault": [] if configuration.openbao is None else [configuration.openbao.address],
         "contract": orphaned,
+        # An employee and the sponsor bring somebody in together (``services.invite``).
+        "invitation": sorted(contract.name for contract in lasting),
     }
     return [Outsider(kind, tuple(names)) for kind, names in named.items() if names]
 
