@@ -113,10 +113,12 @@ def _absences(thing: str, claimed: int, verdict: Mapping[str, Any], team: str) -
     if verdict["never"]:
         return f"refuted: {thing} cannot be done at all, not even by all together"
     outcome, least, most = verdict["outcome"], verdict["least"], verdict["most"]
-    survived = f"exactly {least - 1}" if verdict["exact"] else f"{least - 1} at least, {most - 1} at most"
+    survived = f"{least - 1} absences at least, {most - 1} at most"
+    if verdict["exact"]:
+        survived = f"exactly {counted(least - 1, 'absence')}"
     if outcome == "proven":
         done = f"{thing} can be done" + (f" with any {counted(claimed, 'person')} away" if claimed else "")
-        return f"proven: {done}; it survives {survived} absences"
+        return f"proven: {done}; it survives {survived}"
     if outcome == "refuted":
         return f"refuted: {thing} cannot be done without {team}, and is to survive {counted(claimed, 'absence')}"
     return f"unknown: whether {thing} survives {counted(claimed, 'absence')}; it survives {survived}"
