@@ -2,6 +2,7 @@
 
     python -m bench.statements                       everything
     python -m bench.statements --goals               only what speaks to a goal
+    python -m bench.statements --brief               every workload, three rounds: a quarter of an hour
     python -m bench.statements --only select,storm   some workloads
     python -m bench.statements --quick               small and short, to see that it works
 
@@ -49,12 +50,15 @@ WORKLOADS: Mapping[str, Workload] = {
 _NO_GOAL = frozenset({"slow-reader", "writes"})
 _ORDINARY_SESSIONS = 700
 _QUICK = Options(rounds=1, seconds=1, goals=True, rows=100_000, copy_mib=16, sessions=200, statements=2000, held=2)
+_BRIEF = Options(rounds=3, goals=True, copy_mib=350, held=5)
+"""Three rounds of 350 MiB are 1 GiB each way."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help=f"some of: {', '.join(WORKLOADS)}", default="")
     parser.add_argument("--goals", action="store_true", help="only what speaks to a goal, and no peer besides")
+    parser.add_argument("--brief", action="store_true", help="every workload in three rounds, no peer besides")
     parser.add_argument("--quick", action="store_true", help="every workload, small and short")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int, help="of a slice; 3 at most", choices=(1, 2, 3))
@@ -69,7 +73,7 @@ def main() -> None:
 
 
 def _options(chosen: argparse.Namespace) -> Options:
-    base = _QUICK if chosen.quick else Options()
+    base = _QUICK if chosen.quick else _BRIEF if chosen.brief else Options()
     return Options(
         rounds=chosen.rounds or base.rounds,
         seconds=chosen.seconds or base.seconds,

@@ -1,15 +1,16 @@
 """Segments as a gateway reports them: in their order, from the gateway that has the session, each once."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from interlock.domain.work_events import RecordingRead
 from interlock.errors import Failure
-from interlock.ports.control import KeptSegment, SegmentReport, SessionEnd, SessionStart
+from interlock.ports.control import KeptSegment, RecordingStanding, SegmentReport, SessionEnd, SessionStart
 from interlock.services.recording_keys import open_recording_key, rotate_recording_keys
 from interlock.services.report_sessions import report_sessions
-from tests.services.world import GATEWAY, World, refused
+from tests.services.world import DEV, GATEWAY, World, refused
 
 
 def segment(letter: str, records: int) -> KeptSegment:
@@ -67,6 +68,36 @@ async def test_only_the_gateway_that_has_the_session_says_so(world: World) -> No
     )
     told = await report_sessions(world.desk, world.master, gateway="gw2", starts=(start,), ends=())
     assert told == []
+
+
+async def test_what_is_told_of_a_new_session_is_what_is_told_of_it_later(world: World) -> None:
+    """A new session's key is told without being read back, unless the same report says more of its recording."""
+    login = await world.sign_in(DEV)
+    first, second, third = (
+        SessionStart(name, DEV, "orders", login.id, (), "10.0.0.1", "psql", world.clock.now())
+        for name in ("s-1", "s-2", "s-3")
+    )
+    end = SessionEnd("s-2", world.clock.now(), "left", 1, "")
+    kept = report_of("s-3", 1, "", segment("a", 3))
+
+    async def report(*starts: SessionStart, **more: Any) -> dict[str, RecordingStanding]:
+        told = await report_sessions(
+            world.desk,
+            world.master,
+            gateway=GATEWAY,
+            starts=starts,
+            ends=more.get("ends", ()),
+            kept=more.get("kept", ()),
+        )
+        return {standing.session: standing for standing in told}
+
+    told = await report(first, second, third, ends=(end,), kept=(kept,))
+    assert told["s-1"].key == await open_recording_key(world.desk, world.master, "s-1")
+    assert (told["s-2"].key, told["s-2"].closed) == (None, True)
+    assert (told["s-3"].segments, told["s-3"].head, told["s-3"].records) == (1, "a" * 64, 3)
+    assert await report(first, second, third) == told
+    fourth = replace(first, id="s-4")
+    assert (await report(fourth, first))["s-1"] == told["s-1"]
 
 
 async def test_a_key_is_told_while_the_session_lives_and_no_longer(world: World) -> None:

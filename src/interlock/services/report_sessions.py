@@ -53,8 +53,18 @@ async def report_sessions(
     Raises Refusal (``not-yours``, ``unknown-login``, ``other-segments``), and Failure when the master key fails.
     """
     keys = await _fresh_keys(desk, master, starts)
-    await _write(desk, gateway, _Report(starts, ends, counts, kept), keys)
-    return await _standings(desk, master, gateway, starts)
+    report = _Report(starts, ends, counts, kept)
+    opened = await _write(desk, gateway, report, {session: key.row for session, key in keys.items()})
+    begun = {session: keys[session].plain for session in opened - report.told_more_of() if session in keys}
+    return await _standings(desk, master, gateway, starts, begun)
+
+
+@dataclass(frozen=True, slots=True)
+class _FreshKey:
+    """A recording's key that was made just now: as it is kept, and as it is."""
+
+    row: RecordingKey
+    plain: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +79,35 @@ class _Report:
         named = (*(start.id for start in self.starts), *(end.id for end in self.ends))
         return sorted({*named, *(count.id for count in self.counts), *(one.session for one in self.kept)})
 
+    def told_more_of(self) -> frozenset[str]:
+        """Sessions of whose recordings it says more than that they begin."""
+        return frozenset((*(end.id for end in self.ends), *(one.session for one in self.kept)))
 
-async def _fresh_keys(desk: Desk, master: MasterKey, starts: Sequence[SessionStart]) -> Mapping[str, RecordingKey]:
+
+async def _fresh_keys(desk: Desk, master: MasterKey, starts: Sequence[SessionStart]) -> Mapping[str, _FreshKey]:
     """A wrapped key for each session that was not known a moment ago; made before any lock is taken."""
     async with desk.state.reading() as reading:
         unknown = [start.id for start in starts if await reading.activity(start.id) is None]
     now = desk.clock.now()
-    found: dict[str, RecordingKey] = {}
+    found: dict[str, _FreshKey] = {}
     for session in unknown:
-        wrapped = await master.wrap(secrets.token_bytes(KEY_BYTES), session)
-        found[session] = RecordingKey(session, wrapped.text, wrapped.master, now)
+        plain = secrets.token_bytes(KEY_BYTES)
+        wrapped = await master.wrap(plain, session)
+        found[session] = _FreshKey(RecordingKey(session, wrapped.text, wrapped.master, now), plain)
     return found
 
 
 async def _standings(
-    desk: Desk, master: MasterKey, gateway: str, starts: Sequence[SessionStart]
+    desk: Desk, master: MasterKey, gateway: str, starts: Sequence[SessionStart], begun: Mapping[str, bytes]
 ) -> Sequence[RecordingStanding]:
-    found = []
+    """``begun`` are the keys of sessions that were not known before, and have nothing in segments yet."""
+    found = [RecordingStanding(start.id, begun[start.id], 0, "", 0, False) for start in starts if start.id in begun]
+    if len(found) == len(starts):
+        return found
     async with desk.state.reading() as reading:
         for start in starts:
+            if start.id in begun:
+                continue
             activity = await reading.activity(start.id)
             key = await reading.recording_key(start.id)
             last = await reading.last_segment(start.id)
@@ -107,7 +127,8 @@ async def _write(
     gateway: str,
     report: _Report,
     keys: Mapping[str, RecordingKey],
-) -> None:
+) -> frozenset[str]:
+    """Which sessions began with this report and were not known."""
     actor = f"gateway:{gateway}"
     waiting = await _holds_of(desk, frozenset(end.id for end in report.ends))
     try:
@@ -125,7 +146,8 @@ async def _write(
                 await endings.request(await locate(work, request_id), RequestState.WITHDRAWN)
             _refuse_nothing((*opened, *counted, *stored, *closed, *endings.ended))
     except _NothingNewError:
-        return
+        return frozenset()
+    return frozenset(start.id for start, new in zip(report.starts, opened, strict=True) if new)
 
 
 class _NothingNewError(Exception):
