@@ -22,15 +22,20 @@ from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import OWNER_ROLE, StateAddress, embedded_address
 from interlock.store.migrate import migrate
 from interlock.store.state import PostgresState
+from tests.support.memory import in_memory
 
 _numbers = itertools.count(1)
-_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"} | {
+    # what it writes to be able to recover stays small: nothing here is recovered
+    "max_wal_size": "256MB",
+    "min_wal_size": "32MB",
+}
 
 
 @contextmanager
-def server_folder() -> Iterator[Path]:
+def server_folder(within: str | None = None) -> Iterator[Path]:
     """A folder that the server's account can reach, which pytest's own are not when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="interlock-"))
+    folder = Path(tempfile.mkdtemp(prefix="interlock-", dir=within))
     folder.chmod(0o711)
     try:
         yield folder
@@ -50,7 +55,7 @@ def database_of(server: EmbeddedPostgres, template: str = "template1") -> Iterat
     }
     with psycopg.connect(server.url_for("postgres", "postgres"), autocommit=True) as connection:
         for statement in (
-            "CREATE DATABASE {name} TEMPLATE {template} OWNER {owner}",
+            "CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY OWNER {owner}",
             # as the embedded server does with the one it makes
             "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
             "GRANT CONNECT ON DATABASE {name} TO {application}",
@@ -72,7 +77,7 @@ def migrate_now(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """The run's server. Stopped at the end, and by the kernel when the run is killed."""
-    with server_folder() as folder:
+    with server_folder(in_memory()) as folder:
         server = EmbeddedPostgres(folder / "postgres", logins=(OWNER_ROLE, APPLICATION_ROLE), settings=_FAST)
         server.start()
         try:
