@@ -39,6 +39,7 @@ from interlock.identity.keys import load_or_create_key, load_or_create_nonce_sec
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.public_fetch import PublicFetch
+from interlock.identity.ssh_authority import SshAuthority
 from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.policy.configuration import CONSOLE, Address
 from interlock.ports.clock import Clock, SystemClock
@@ -63,6 +64,9 @@ from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
 
 SHORTEST_SECRET = 32
+WS_LIMIT = 64 * 1024
+"""The longest message that a browser's terminal sends: a paste goes in pieces of 16 KiB."""
+
 _SWEEP_S = 2.0
 _RENEW_S = 3600.0
 _GRACE_S = 5
@@ -83,6 +87,8 @@ async def run_control(
         authority = Authority.open(plan.folder.keys, clock.now())
         hosts = _hosts(plan)
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
+        ssh = SshAuthority.open(plan.folder.keys)
+        ssh.ensure_host(plan.folder.keys, server_hosts(hosts), clock.now())
         tokens = open_tokens(plan, clock)
         front, passwords = open_front(desk, authority, tokens)
         witnesses = addresses_of(plan.configuration.witnesses)
@@ -116,6 +122,7 @@ async def run_control(
             attest_key=attestor.public_pem,
             notifiers={name: channel.notifier for name, channel in channels.items()},
             try_upstream=partial(try_upstream, credentials=credentials),
+            ssh_authority=ssh,
         )
         try:
             async with (
@@ -230,7 +237,8 @@ async def _serve(
         ssl_certfile=files.certificate,
         ssl_keyfile=files.key,
         http="h11",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=WS_LIMIT,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -285,6 +293,7 @@ async def _renew(config: uvicorn.Config, plan: Plan, authority: Authority, clock
         await asyncio.sleep(_RENEW_S)
         try:
             files = authority.ensure_server(plan.folder.keys, _hosts(plan), clock.now())
+            SshAuthority.open(plan.folder.keys).ensure_host(plan.folder.keys, server_hosts(_hosts(plan)), clock.now())
             if config.ssl is not None:
                 config.ssl.load_cert_chain(files.certificate, files.key)
         except (InterlockError, OSError) as error:

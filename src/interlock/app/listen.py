@@ -33,6 +33,8 @@ class Reservation:
 def wanted_addresses(configuration: Configuration, protocols: Mapping[str, ProtocolAdapter]) -> dict[str, Address]:
     """Where each listener wants to be: as configured, else on loopback at the protocol's own port.
 
+    One that is ``listens_when_used`` is left out as long as no resource speaks its protocol.
+
     Raises Failure for a name under ``listen`` that is neither the console nor a protocol that was found.
     """
     unknown = sorted(set(configuration.listen) - set(protocols) - {CONSOLE})
@@ -42,7 +44,10 @@ def wanted_addresses(configuration: Configuration, protocols: Mapping[str, Proto
             f"listen.{unknown[0]}: there is no protocol of that name.", f"The names that can listen are: {known}."
         )
     addresses = {CONSOLE: configuration.listen.get(CONSOLE, Address("127.0.0.1", CONSOLE_PORT))}
+    used = {resource.kind for resource in configuration.resources.values()} | set(configuration.listen)
     for name, adapter in sorted(protocols.items()):
+        if getattr(adapter, "listens_when_used", False) and name not in used:
+            continue
         addresses[name] = configuration.listen.get(name, Address("127.0.0.1", adapter.default_port))
     return addresses
 

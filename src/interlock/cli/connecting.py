@@ -15,6 +15,7 @@ from interlock.cli.output import JsonOption, emit, moment, note
 from interlock.cli.pg_service import service_of, write_home_file
 from interlock.cli.shown import counted
 from interlock.cli.signing_in import services_of
+from interlock.cli.ssh_client import become_ssh, fetch_certificate, ssh_host_of, ssh_hosts_of, write_ssh_config
 from interlock.domain.signin import MOST_CONNECTIONS
 from interlock.errors import Failure, NotFound, Refusal
 
@@ -37,7 +38,7 @@ def connect(
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Start psql (or the resource's client) through the gateway, signed in with your certificate."""
+    """Start psql or ssh (or the resource's client) through the gateway, signed in with your certificate."""
     if connections != 1 and not print_:
         raise typer.BadParameter("--connections goes with --print")
     name, _, database = resource.partition("/")
@@ -48,6 +49,9 @@ def connect(
             _print_password(client, name, database, connections)
             return
         found = _find(client, name)
+        if ssh_host_of(found) is not None:
+            fetch_certificate(client, name)
+            become_ssh(write_ssh_config(client.home, ssh_hosts_of(client)), name, arguments or [])
         service = service_of(found, client.person)
         home, services = client.home, services_of(client)
     if service is None:

@@ -169,6 +169,18 @@ def _outcome(record: Mapping[str, Any]) -> tuple[str, str]:
     return "dim", f"{record.get('number')}: {', '.join(parts) or 'done'}{took}"
 
 
+def _output(record: Mapping[str, Any]) -> tuple[str, str]:
+    return "", f"{record.get('number')}: {str(record.get('text', '')).rstrip()}"
+
+
+def _input(record: Mapping[str, Any]) -> tuple[str, str]:
+    return "dim", f"{record.get('number')}: typed {counted(int(record.get('characters') or 0), 'character')}, not shown"
+
+
+def _resize(record: Mapping[str, Any]) -> tuple[str, str]:
+    return "dim", f"{record.get('number')}: the terminal is {record.get('columns')} × {record.get('rows')}"
+
+
 def _close(record: Mapping[str, Any]) -> tuple[str, str]:
     count = counted(int(record.get("statements") or 0), "statement")
     return "bold", f"closed: {in_line(record.get('why') or 'the client left')} ({count})"
@@ -180,5 +192,8 @@ _DESCRIPTIONS = {
     "held": _held,
     "released": _released,
     "outcome": _outcome,
+    "output": _output,
+    "input": _input,
+    "resize": _resize,
     "close": _close,
 }

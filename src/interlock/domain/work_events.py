@@ -19,6 +19,17 @@ class PasswordIssued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SshCertificateIssued(Event):
+    """An SSH certificate for the key of a login was made, good for one resource's grants until ``ends_at``."""
+
+    kind: ClassVar[str] = "ssh-certificate.issued"
+    person: str
+    login: str
+    resource: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordUsed(Event):
     """One of a password's connections was made, from ``address``; it is good for ``left`` more."""
 

@@ -23,6 +23,7 @@ from interlock.gateway.feed_messages import Key
 from interlock.gateway.rules import Rules
 from interlock.identity.authority import login_of
 from interlock.identity.keys import UnusableKeyError, thumbprint, usable_public_key
+from interlock.identity.ssh_authority import BadCertificateError, read_user_certificate
 from interlock.policy.configuration import ConflictKind
 from interlock.policy.decide import Question
 from interlock.ports.control import SessionStart
@@ -96,6 +97,27 @@ def read_login(der: bytes, snapshot: Snapshot, now: datetime) -> Login | Refused
     login_id = login_of(certificate)
     if login_id is None:
         return Refused(f"The client certificate names no login. {again}", "bad-certificate")
+    return _login_with(login_id, key, snapshot, now)
+
+
+def read_key_certificate(blob: bytes, authority: str, snapshot: Snapshot, now: datetime) -> Login | Refused:
+    """The login that an SSH certificate stands for, of whose key the client proved possession."""
+    again = "Type: interlock connect RESOURCE"
+    try:
+        shown = read_user_certificate(blob, authority)
+    except BadCertificateError as error:
+        return Refused(f"The SSH certificate is not taken: {error}. {again}", "bad-certificate")
+    if not shown.starts_at <= now < shown.ends_at:
+        when = f"{shown.ends_at:%Y-%m-%d %H:%M} UTC"
+        return Refused(f"Your SSH certificate is valid until {when}, and it is {now:%H:%M}. {again}", "expired")
+    login = _login_with(shown.login, shown.key, snapshot, now)
+    if isinstance(login, Login) and login.person != shown.person:
+        return Refused(f"The SSH certificate names another person than the login {login.id}. {again}", "wrong-person")
+    return login
+
+
+def _login_with(login_id: str, key: str, snapshot: Snapshot, now: datetime) -> Login | Refused:
+    again = "Type: interlock login"
     login = snapshot.logins.get(login_id)
     if login is None or not login.active(now):
         return Refused(f"Your login {login_id} is over. {again}", "login-ended")

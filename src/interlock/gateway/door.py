@@ -3,7 +3,7 @@
 import asyncio
 
 from interlock.errors import InterlockError, Refusal
-from interlock.gateway.admission import PENDING, Rights, admit, read_login
+from interlock.gateway.admission import PENDING, Rights, admit, read_key_certificate, read_login
 from interlock.gateway.shared import Shared
 from interlock.ports.protocol import Credentials, Refused
 
@@ -53,6 +53,10 @@ async def _find_login(shared: Shared, credentials: Credentials, address: str) ->
     if credentials.certificate is not None:
         login = read_login(credentials.certificate.der, known[0], shared.now())
         return login if isinstance(login, Refused) else login.id
+    if credentials.key_certificate is not None:
+        authority = shared.tls.ssh_authority()
+        found = read_key_certificate(credentials.key_certificate.blob, authority, known[0], shared.now())
+        return found if isinstance(found, Refused) else found.id
     try:
         holder = await shared.control.take_password(credentials.password or "", credentials.resource, address)
     except Refusal as refusal:

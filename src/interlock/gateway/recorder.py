@@ -5,6 +5,8 @@ Each record is one JSON object with ``session``, ``n`` (its number in the sessio
 ``open``       person, resource, login, grants, address, client
 ``statement``  number, text, parameters, summary, needs, effect (allow, deny, hold), reason, policies
 ``held``       number, request, impact          ``released``  number, effect, reason
+``output``     number, text                    ``input``     number, text (secret)
+``resize``     number, columns, rows
 ``outcome``    number, rows, changed, size_bytes, tag, error, took_us
 ``close``      why, statements
 
@@ -24,7 +26,7 @@ from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
 from interlock.gateway.tally import Tally
 from interlock.ports.control import SessionStart
-from interlock.ports.protocol import Impact
+from interlock.ports.protocol import Impact, Scene, TerminalInput, TerminalOutput
 from interlock.ports.statement import Described, Outcome, Statement
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -137,6 +139,14 @@ class Recording:
             f'"tag":{_quote(outcome.tag)},"error":{error},"took_us":{took_us}}}'
         )
         self._journal.append(self, record.encode("utf-8", "backslashreplace"), None)
+
+    def scene(self, number: int, scene: Scene, then: Then | None = None) -> None:
+        """A moment of the terminal of statement ``number``."""
+        if isinstance(scene, TerminalOutput | TerminalInput):
+            kind = "output" if isinstance(scene, TerminalOutput) else "input"
+            self._write(f'"{kind}","number":{number},"text":{_quote(scene.text)}', then)
+        else:
+            self._write(f'"resize","number":{number},"columns":{scene.columns},"rows":{scene.rows}', then)
 
     def close(self, why: str, completed: Callable[[], None]) -> None:
         """The last record. ``completed`` is called when all of them are durable, a failing disk mended if need be."""

@@ -22,6 +22,7 @@ cdef class Session:
     cdef object _signals
     cdef Py_ssize_t _said_bytes
     cdef bint _client_finished
+    cdef bint _parting
     cdef str _why
     cdef object __weakref__
 

@@ -29,6 +29,7 @@ from interlock.ports.protocol import (
     Proceed,
     ProtocolAdapter,
     Refused,
+    Scene,
     Verdict,
 )
 from interlock.ports.statement import Outcome, Statement
@@ -60,6 +61,7 @@ class Session:
         self._signals = Signals(shared, adapter)
         self._said_bytes = 0
         self._client_finished = False
+        self._parting = False
         self._why = ""
 
     # --- the connections
@@ -149,7 +151,7 @@ class Session:
 
     def to_upstream(self, payload: bytes | bytearray | memoryview) -> None:
         upstream = self._upstream
-        if upstream is not None and (self.stage is _OPEN or self.stage is _ADMITTED):
+        if upstream is not None and (self.stage is _OPEN or self.stage is _ADMITTED or self._parting):
             upstream.send(payload)
 
     def secure_client(self, after: bytes = b"", rest: bytes = b"", alpn: tuple[str, ...] = ()) -> None:
@@ -173,7 +175,8 @@ class Session:
     def authenticate(self, credentials: Credentials) -> None:
         if self.stage is not Stage.STRANGER:
             raise Misuse("a machine authenticated twice")
-        if (credentials.certificate is None) == (credentials.password is None):
+        shown = (credentials.certificate, credentials.key_certificate, credentials.password)
+        if sum(one is not None for one in shown) != 1:
             raise Misuse("exactly one of certificate and password says who a client is")
         self.stage = Stage.ADMITTING
         self._described = credentials.client
@@ -257,6 +260,16 @@ class Session:
         if self._statements is not None:
             self._statements.finish(number, outcome)
 
+    def record(self, number: int, scene: Scene, then: Callable[[], None], *, durable: bool = False) -> None:
+        recording = self._recording
+        if recording is None or self.stage is not _OPEN:
+            return
+        if durable or self._shared.journal.is_stalled():
+            recording.scene(number, scene, lambda: self._enter(then))
+        else:
+            recording.scene(number, scene)
+            then()
+
     def decided(self, number: int, verdict: Proceed | Refused) -> None:
         machine = self._machine
         if machine is not None and self.stage is Stage.OPEN:
@@ -266,6 +279,11 @@ class Session:
         machine = self._machine
         if machine is not None and self.stage is Stage.OPEN:
             self._enter(lambda: machine.told(sentence))
+
+    def tell_watched(self) -> None:
+        """Somebody looks on: said where the protocol has a terminal to say it on."""
+        if getattr(self._adapter, "tells_watched", False):
+            self.told("Interlock: somebody looks on from now on. Who it is stands in the ledger.")
 
     # --- Outlet: interrupts
 
@@ -320,14 +338,25 @@ class Session:
         self.stage = Stage.CUT
         self._why = why
         if speak and self._machine is not None:
-            try:
-                self._machine.ending(sentence)
-            except Exception:  # noqa: BLE001 -- a fault in the last words must not keep the session open
-                _LOG.exception("%s could not say its last words.", self.id)
-        self._sides.abort_upstream()
+            self._say_last_words(self._machine, sentence)
+        else:
+            self._sides.abort_upstream()
         self.client.close()
-        self._timers.set("last words", self._shared.limits.last_words_s, self.client.abort)
+        self._timers.set("last words", self._shared.limits.last_words_s, self._sides.abort)
         self._settle()
+
+    def _say_last_words(self, machine: Machine, sentence: str) -> None:
+        self._parting = bool(getattr(self._adapter, "parting", False))
+        try:
+            machine.ending(sentence)
+        except Exception:  # noqa: BLE001 -- a fault in the last words must not keep the session open
+            _LOG.exception("%s could not say its last words.", self.id)
+        if self._parting:
+            # What stops the running command there leaves first; nothing more is read or sent.
+            self._parting = False
+            self._sides.close_upstream()
+        else:
+            self._sides.abort_upstream()
 
     def drop(self, why: str) -> None:
         """Leave at once and say nothing."""

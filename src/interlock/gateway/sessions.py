@@ -26,6 +26,9 @@ class LiveSession(Protocol):
     def decide_parked(self) -> None:
         """What was known is fresh again: decide what waited."""
 
+    def tell_watched(self) -> None:
+        """Somebody looks on from now on."""
+
     def cut(self, sentence: str, why: str) -> None:
         """End it at once."""
 

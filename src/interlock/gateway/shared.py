@@ -23,6 +23,7 @@ from interlock.gateway.sessions import Sessions
 from interlock.gateway.settings import Limits, ServerIdentity
 from interlock.gateway.strangers import Strangers
 from interlock.gateway.tls import server_context, upstream_context
+from interlock.identity.ssh_authority import AUTHORITY_LINE
 from interlock.ports.control import ControlPlane
 
 _LOG = logging.getLogger("interlock.gateway")
@@ -39,6 +40,13 @@ class TlsContexts:
         if alpn not in self._server:
             self._server[alpn] = server_context(self._identity, alpn)
         return self._server[alpn]
+
+    def ssh_authority(self) -> str:
+        """The public line of our SSH authority; empty when this gateway has none, which verifies nothing."""
+        try:
+            return self._identity.authority.with_name(AUTHORITY_LINE).read_text()
+        except OSError:
+            return ""
 
     def upstream(self, mode: str, trust: str | None) -> ssl.SSLContext:
         return _upstream(mode, trust, _written_at(trust))

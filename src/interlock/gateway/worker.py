@@ -108,6 +108,7 @@ class Worker:
         found = self.shared.sessions.find(session)
         if found is not None and found.recording is not None:
             shared = self.shared
+            found.tell_watched()
             shared.run_errand(stream_records(shared.control, shared.journal, found.recording, ticket))
 
     def recording_failed(self, why: str) -> None:
@@ -165,7 +166,11 @@ async def working(
     try:
         await follower.become_fresh(_FIRST_WORD_S)
         for protocol, where in settings.listen.items():
-            await worker.listen(protocol, _adapter_for(protocol, adapters), where)
+            adapter = _adapter_for(protocol, adapters)
+            prepare = getattr(adapter, "prepare", None)
+            if prepare is not None:
+                prepare(settings.identity.key.parent)
+            await worker.listen(protocol, adapter, where)
         yield worker
     finally:
         await worker.stop()

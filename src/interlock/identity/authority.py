@@ -86,11 +86,11 @@ class Authority:
         return fingerprint_of(self.certificate)
 
     def key_of_request(self, csr_pem: str) -> str:
-        return thumbprint(_read_request(csr_pem))
+        return thumbprint(read_request(csr_pem))
 
     def issue_client(self, csr_pem: str, *, login: Login, at: datetime) -> str:
         """The certificate (PEM) of a login. What the request says besides its key is not looked at."""
-        key = _read_request(csr_pem)
+        key = read_request(csr_pem)
         if thumbprint(key) != login.key:
             raise Refusal("bad-csr", "The certificate request was signed with another key than the login's.")
         ends_at = min(login.ends_at, at + LONGEST_CLIENT).replace(microsecond=0) - timedelta(seconds=1)
@@ -185,7 +185,8 @@ def server_hosts(configured: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("localhost", "127.0.0.1", "::1", *configured)))
 
 
-def _read_request(csr_pem: str) -> PublicKey:
+def read_request(csr_pem: str) -> PublicKey:
+    """The key that signed a certificate request (PEM), which proves possession of it. Raises Refusal (``bad-csr``)."""
     if len(csr_pem) > _CSR_LIMIT:
         raise Refusal("bad-csr", "The certificate request is too long.")
     try:

@@ -78,3 +78,15 @@ class CertificateIssuing(Protocol):
 
     def issue_client(self, csr_pem: str, *, login: Login, at: datetime) -> str:
         """A client certificate (PEM) for the login: CN the person, SAN ``urn:interlock:login:ID``, until its end."""
+
+
+class SshCertificateIssuing(Protocol):
+    @property
+    def line(self) -> str:
+        """The SSH authority's public key: type and base64."""
+
+    def issue_for_request(self, csr_pem: str, *, login: Login, ends_at: datetime, at: datetime) -> str:
+        """An SSH user certificate (one line) for the key that signed the request, which must be the login's.
+
+        Raises Refusal (``bad-csr``, ``login-ended``).
+        """

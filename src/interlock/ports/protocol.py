@@ -28,7 +28,7 @@ Rules that the gateway relies on:
   as a fault of ours. Nothing is ever forwarded after an exception.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,8 +47,15 @@ class PeerCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyCertificate:
+    """An OpenSSH user certificate in wire form, of whose key the client proved possession. Not judged otherwise yet."""
+
+    blob: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who the client says it is. Exactly one of ``certificate`` and ``password`` is given.
+    """Who the client says it is. Exactly one of ``certificate``, ``key_certificate`` and ``password`` is given.
 
     ``resource`` is the resource's name as the client wrote it, ``user`` the user it named (may be empty),
     ``client`` a short description of its software for the record.
@@ -59,6 +66,7 @@ class Credentials:
     certificate: PeerCertificate | None = None
     password: str | None = field(default=None, repr=False)
     client: str = ""
+    key_certificate: KeyCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,30 @@ class Impact:
         return sum(part.touched for part in self.parts)
 
 
+@dataclass(frozen=True, slots=True)
+class TerminalOutput:
+    """What a person was shown. ``text`` may hold control characters and anything else."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalInput:
+    """What a person typed, or sent: secret, since it may be a password. It is recorded and shown to nobody."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSize:
+    columns: int
+    rows: int
+
+
+Scene = TerminalOutput | TerminalInput | TerminalSize
+"""A moment of a terminal, which belongs to the statement that it runs in."""
+
+
 class Outlet(Protocol):
     """What a machine may ask of the gateway. None of these blocks."""
 
@@ -188,6 +220,13 @@ class Outlet(Protocol):
         """
 
     def finish(self, number: int, outcome: Outcome) -> None: ...
+
+    def record(self, number: int, scene: Scene, then: Callable[[], None], *, durable: bool = False) -> None:
+        """Write a moment of the terminal of a proceeding statement down; ``then`` hands it on.
+
+        ``then`` is called at once, or with ``durable``, and while the disk hangs, when the record is on disk. Calls
+        come in order, and none comes when the session has ended meanwhile.
+        """
 
     def mint_interrupt_key(self, size_bytes: int) -> bytes:
         """A fresh unguessable key under which any connection to any worker may ``interrupt`` this session."""
@@ -259,8 +298,11 @@ class ProtocolAdapter(Protocol):
     ``name`` is the resource's ``kind`` and the listener's name; ``honours`` the obligation types its machine can
     keep: a decision with any other is a deny.
 
-    An adapter may also have ``upstream_socket``, the name of the Unix socket in the folder that is a resource's host,
-    such as ``.s.PGSQL.{port}``; without it such a host is the path of the socket itself.
+    An adapter may also have ``prepare(folder)``, called in a worker before it listens with the folder that has the
+    gateway's own keys (it raises Failure when it cannot use them); ``parting``, true when its machine's ``ending`` may
+    send last words to the upstream as well, such as a signal to what runs there; ``listens_when_used``, true when it is
+    listened for only while a resource speaks it; and ``upstream_socket``, the name of the Unix socket in the folder
+    that is a resource's host, such as ``.s.PGSQL.{port}``; without it such a host is the path of the socket itself.
     """
 
     @property

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import obstore
 import zstandard
@@ -100,7 +101,28 @@ async def read_segment(services: Services, segment: Segment) -> bytes:
 async def _segment_by_segment(store: ObjectStore, key: bytes, segments: Sequence[Segment]) -> AsyncIterator[bytes]:
     for segment in segments:
         content = await fetch_segment(store, segment)
-        yield await asyncio.to_thread(lines_of, key, segment, content)
+        yield await asyncio.to_thread(_shown_lines, key, segment, content)
+
+
+def _shown_lines(key: bytes, segment: Segment, content: bytes) -> bytes:
+    lines = lines_of(key, segment, content)
+    if b'"type":"input"' not in lines:
+        return lines
+    return b"".join(_shown_line(line) for line in lines.splitlines(keepends=True))
+
+
+def _shown_line(line: bytes) -> bytes:
+    if b'"type":"input"' not in line:
+        return line
+    return json.dumps(without_input(json.loads(line)), separators=(",", ":")).encode() + b"\n"
+
+
+def without_input(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record as readers get it: what a person typed at a terminal may be a password, so only how much it was."""
+    if record.get("type") != "input":
+        return record
+    shown = {name: value for name, value in record.items() if name != "text"}
+    return {**shown, "characters": len(str(record.get("text", "")))}
 
 
 def _get(store: ObjectStore, path: str) -> bytes:

@@ -11,6 +11,7 @@ from interlock.identity.oidc import OidcProvider
 from interlock.identity.tokens import Tokens
 from interlock.ledger.tiles import Source
 from interlock.policy.configuration import Address
+from interlock.ports.identity import SshCertificateIssuing
 from interlock.ports.master_key import MasterKey
 from interlock.ports.notify import OpenNotifier, Outbox
 from interlock.ports.segment_words import SegmentWords
@@ -61,6 +62,14 @@ class Services:
     attest_key: str = ""
     notifiers: Mapping[str, OpenNotifier] = field(default_factory=dict)
     try_upstream: TryUpstream | None = None
+    ssh_authority: SshCertificateIssuing | None = None
+
+    @property
+    def ssh(self) -> SshCertificateIssuing:
+        """Raises NotFound where nobody certifies keys for SSH."""
+        if self.ssh_authority is None:
+            raise NotFound("There is no SSH authority here.", "Start the control plane with its own keys.")
+        return self.ssh_authority
 
     @property
     def delivery(self) -> Delivery:
@@ -105,6 +114,7 @@ def open_services(
     attest_key: str = "",
     notifiers: Mapping[str, OpenNotifier] | None = None,
     try_upstream: TryUpstream | None = None,
+    ssh_authority: SshCertificateIssuing | None = None,
 ) -> Services:
     """The services of one API, with the parts that are its own."""
     return Services(
@@ -129,4 +139,5 @@ def open_services(
         attest_key=attest_key,
         notifiers=dict(notifiers or {}),
         try_upstream=try_upstream,
+        ssh_authority=ssh_authority,
     )

@@ -22,7 +22,17 @@ from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import PeerError
 from interlock.gateway.connection import Connection, as_asyncio
 from interlock.gateway.tls import upstream_context
-from interlock.ports.protocol import Admission, Aside, Credentials, Impact, PeerCertificate, Proceed, Refused, Verdict
+from interlock.ports.protocol import (
+    Admission,
+    Aside,
+    Credentials,
+    Impact,
+    PeerCertificate,
+    Proceed,
+    Refused,
+    Scene,
+    Verdict,
+)
 from interlock.ports.statement import Outcome, Statement
 from interlock.protocols.postgres import PROTOCOL
 
@@ -254,6 +264,9 @@ class Session:
     def withdraw(self, number: int) -> None:
         self.withdrawn.append(number)
         asyncio.get_running_loop().call_soon(self.decide, number, Refused("Withdrawn.", "withdrawn"))
+
+    def record(self, number: int, scene: Scene, then: Callable[[], None], *, durable: bool = False) -> None:
+        raise AssertionError("PostgreSQL has no terminal")
 
     def finish(self, number: int, outcome: Outcome) -> None:
         if number in self.finished:

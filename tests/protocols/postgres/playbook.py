@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
-from interlock.ports.protocol import Admission, Aside, Credentials, Impact, Proceed, Refused, Verdict
+from interlock.ports.protocol import Admission, Aside, Credentials, Impact, Proceed, Refused, Scene, Verdict
 from interlock.ports.statement import Outcome, Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.reading import Reader
@@ -94,6 +94,9 @@ class Playbook:
 
     def withdraw(self, number: int) -> None:
         self.calls.append(f"withdraw {number}")
+
+    def record(self, number: int, scene: Scene, then: Callable[[], None], *, durable: bool = False) -> None:
+        raise AssertionError("PostgreSQL has no terminal")
 
     def finish(self, number: int, outcome: Outcome) -> None:
         assert number not in self.finished

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from fastapi import Request
 from fastapi.responses import Response
+from starlette.requests import HTTPConnection
 
 from interlock.domain.grants import Login
 from interlock.domain.people import Person
@@ -67,7 +67,7 @@ async def open_session(services: Services, login: Login, before: str = "") -> st
     return number
 
 
-async def find_visitor(services: Services, request: Request) -> Visitor | None:
+async def find_visitor(services: Services, request: HTTPConnection) -> Visitor | None:
     """Who calls, if the cookie stands for a login that is still there."""
     number = cookie_of(request)
     kept = await services.oauth.waiting.look(_name(number)) if number else None
@@ -81,7 +81,7 @@ async def end_session(services: Services, number: str) -> Mapping[str, object] |
     return await services.oauth.waiting.take(_name(number)) if number else None
 
 
-def cookie_of(request: Request) -> str:
+def cookie_of(request: HTTPConnection) -> str:
     """The number that came; empty when none did, or more than one, or nothing that was ever ours."""
     pairs = [part.strip().partition("=") for part in "; ".join(request.headers.getlist("cookie")).split(";")]
     found = [value for name, _, value in pairs if name == COOKIE]

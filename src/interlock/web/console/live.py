@@ -10,11 +10,12 @@ from interlock.domain.grants import Activity
 from interlock.services.cut_session import cut_session
 from interlock.services.list_sessions import list_sessions, read_recording, show_session
 from interlock.web.authentication import Caller, ServicesOf
-from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, render, to
+from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, render, to, with_terminals
 from interlock.web.console.records import Told, read_record
 from interlock.web.models import InPath
 from interlock.web.routers.sessions import watched
 from interlock.web.services import Services
+from interlock.web.streams import NDJSON
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -30,7 +31,11 @@ async def session(session_id: InPath, request: Request, services: ServicesOf, vi
     activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
     if activity.closed_at is not None:
         return to(f"/recordings/{session_id}")
-    return page(request, visitor, "live_session.html", title=f"Session {session_id}", place="live", session=activity)
+    resource = services.desk.configuration.resources.get(activity.resource)
+    terminal = resource is not None and resource.kind == "ssh"
+    title = f"Session {session_id}"
+    shown = page(request, visitor, "live_session.html", title=title, place="live", session=activity, terminal=terminal)
+    return with_terminals(shown) if terminal else shown
 
 
 @router.post("/live/{session_id}/watch")
@@ -41,6 +46,16 @@ async def watch(session_id: InPath, services: ServicesOf, act: Acting) -> Stream
     await read_recording(services.desk, person=visitor.name, session_id=session_id)
     caller = Caller(visitor.person, visitor.login)
     return StreamingResponse(_pieces(services, caller, activity), media_type="text/html", headers=HEADERS)
+
+
+@router.post("/live/{session_id}/join")
+async def join(session_id: InPath, services: ServicesOf, act: Acting) -> StreamingResponse:
+    """The same records as lines of JSON, for a terminal to look at. The watching is in the ledger before."""
+    visitor, _ = act
+    activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id)
+    lines = watched(services, Caller(visitor.person, visitor.login), activity)
+    return StreamingResponse(lines, media_type=NDJSON, headers=HEADERS)
 
 
 @router.post("/live/{session_id}/cut")

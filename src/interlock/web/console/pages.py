@@ -19,6 +19,7 @@ from interlock.web.console import (
     recordings,
     set_up,
     static_files,
+    terminal,
 )
 from interlock.web.console.page import error_page, wants_page
 
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     ledger.router,
     set_up.router,
     static_files.router,
+    terminal.router,
 )
 
 

@@ -7,13 +7,19 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from interlock.errors import NotFound, Refusal
-from interlock.services.list_sessions import list_sessions, read_recording, show_session
+from interlock.services.list_sessions import (
+    check_may_read_recording,
+    list_sessions,
+    read_recording,
+    show_session,
+)
 from interlock.services.search_recordings import Found, Hit, Wanted, search_recordings
 from interlock.web.authentication import ServicesOf
-from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.console.casts import Cast
+from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, to, with_terminals
 from interlock.web.console.records import Line, Told, read_record
 from interlock.web.models import InPath, InQuery
 from interlock.web.recordings import open_recording, read_segment
@@ -106,7 +112,14 @@ async def session(
     activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
     if activity.closed_at is None:
         return to(f"/live/{session_id}")
-    context: dict[str, Any] = {"session": activity, "lines": None, "at": at, "after": 0, "following": 0}
+    context: dict[str, Any] = {
+        "session": activity,
+        "lines": None,
+        "at": at,
+        "after": 0,
+        "following": 0,
+        "terminal": False,
+    }
     return page(request, visitor, "recording.html", title=f"Recording {session_id}", place="recordings", **context)
 
 
@@ -118,9 +131,11 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
     await read_recording(services.desk, person=visitor.name, session_id=session_id)
     after = int(form["after"]) if form.get("after", "").isdigit() and len(form["after"]) < 12 else 0
     lines: list[Line] = []
+    terminal = False
     told, size, following = Told(), 0, 0
     async for place, record in _numbered(chunks):
         line = read_record(record, told)
+        terminal = terminal or line.kind == "output"
         if place < after:
             continue
         size += len(line.said) + len(line.statement or "") + 400
@@ -128,7 +143,7 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
             following = place
             break
         lines.append(line)
-    return page(
+    opened = page(
         request,
         visitor,
         "recording.html",
@@ -139,7 +154,26 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
         at=0.0,
         after=after,
         following=following,
+        terminal=terminal,
     )
+    return with_terminals(opened) if terminal else opened
+
+
+@router.post("/recordings/{session_id}/cast")
+async def cast(session_id: InPath, services: ServicesOf, act: Acting) -> StreamingResponse:
+    """The terminals of a recording, as an asciicast. The reading is in the ledger before the first byte is sent."""
+    visitor, _ = act
+    activity = await check_may_read_recording(services.desk, person=visitor.name, session_id=session_id)
+    chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id)
+    return StreamingResponse(_cast(chunks), media_type="application/x-asciicast", headers=HEADERS)
+
+
+async def _cast(chunks: AsyncIterator[bytes] | Iterator[bytes]) -> AsyncIterator[str]:
+    made = Cast()
+    async for _, record in _numbered(chunks):
+        for line in made.lines_of(record):
+            yield line
 
 
 async def _numbered(chunks: AsyncIterator[bytes] | Iterator[bytes]) -> AsyncIterator[tuple[int, Mapping[str, Any]]]:

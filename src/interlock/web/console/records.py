@@ -97,6 +97,12 @@ def _describe(kind: str, record: Mapping[str, Any]) -> tuple[str, str, dict[str,
             return ("yes" if yes else "no"), ("Approved, it runs." if yes else f"Not approved. {reason}").strip(), {}
         case "outcome":
             return _outcome(record)
+        case "output":
+            return "dim", "", {"statement": str(record.get("text", ""))}
+        case "input":
+            return "dim", f"typed {counted(int(record.get('characters') or 0), 'character')}, not shown", {}
+        case "resize":
+            return "dim", f"the terminal is {record.get('columns')} × {record.get('rows')}", {}
         case "close":
             count = counted(int(record.get("statements") or 0), "statement")
             return "edge", f"Closed: {record.get('why') or 'the client left'} ({count})", {}

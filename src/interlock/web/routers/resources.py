@@ -1,11 +1,13 @@
-"""What there is, and the short-lived password for connections to it."""
+"""What there is, and the short-lived passwords and certificates for connections to it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import StringConstraints
 
 from interlock.services.issue_password import issue_password
+from interlock.services.issue_ssh_certificate import issue_ssh_certificate
 from interlock.services.list_resources import ResourceView, RoleOffer, list_resources
 from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.boundary import host_name
@@ -20,6 +22,11 @@ _ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared with, 
 class PasswordBody(Body):
     resource: Name
     connections: int = 1
+
+
+class SshCertificateBody(Body):
+    resource: Name
+    csr: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
 @router.get("/resources")
@@ -42,6 +49,27 @@ async def passwords(request: Request, body: PasswordBody, services: ServicesOf, 
             "clear_text": kind in services.desk.configuration.clear_text,
             "user": issued.person,
             **connect_words(services, kind, body.resource, request),
+        }
+    )
+
+
+@router.post("/ssh-certificates")
+async def ssh_certificates(
+    request: Request, body: SshCertificateBody, services: ServicesOf, caller: SignedInPerson
+) -> JSONResponse:
+    """An SSH certificate for this login's own key, and the authority that certifies the gateway's host keys."""
+    issued = await issue_ssh_certificate(
+        services.desk, services.ssh, login_id=caller.login.id, resource=body.resource, csr=body.csr
+    )
+    where = connect_words(services, "ssh", body.resource, request)
+    return answer(
+        {
+            "certificate": issued.certificate,
+            "authority": issued.authority,
+            "ends_at": issued.ends_at,
+            "host": where["host"],
+            "port": where["port"],
+            "user": body.resource,
         }
     )
 

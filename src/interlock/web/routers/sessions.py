@@ -14,7 +14,7 @@ from interlock.services.list_sessions import check_may_read_recording, list_sess
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.described import content
 from interlock.web.models import InPath, WithReason, answer
-from interlock.web.recordings import open_recording
+from interlock.web.recordings import open_recording, without_input
 from interlock.web.services import Services
 from interlock.web.streams import NDJSON, line_of, ndjson
 
@@ -69,7 +69,7 @@ async def watched(services: Services, caller: Caller, activity: Activity) -> Asy
         while not services.streams.closing:
             batch = await services.streams.next_of(watch.batches, LOOK_AGAIN_S)
             if batch is not None:
-                yield b"".join(line_of(record) for record in batch.records)
+                yield b"".join(line_of(without_input(record)) for record in batch.records)
                 if batch.last:
                     return
             elif watch.too_slow:

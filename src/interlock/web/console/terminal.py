@@ -1,0 +1,224 @@
+"""Terminal: a host's shell in the browser, over a WebSocket, through the gateway like any other client.
+
+The control plane is no way around anything: it asks for a password for one connection, as the login may, and opens
+an ordinary SSH connection to the gateway with it. The gateway decides, records and cuts as for every client; this page
+carries bytes. A terminal ends when the browser leaves, when nothing was typed for a while, and with the login.
+"""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import asyncssh
+from fastapi import APIRouter, Request, WebSocket
+from fastapi.responses import Response
+from starlette.websockets import WebSocketDisconnect
+
+from interlock.errors import InterlockError, NotFound, Refusal
+from interlock.services.issue_password import issue_password
+from interlock.services.list_resources import list_resources
+from interlock.web.authentication import ServicesOf, active_caller
+from interlock.web.console.browser_sessions import Visitor, find_visitor
+from interlock.web.console.page import PageRoute, Visiting, page, with_terminals
+from interlock.web.models import InPath
+from interlock.web.services import Services
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_log = logging.getLogger("interlock.web")
+
+MOST_OF_ONE = 4
+"""Terminals that one person may have open here at a time."""
+
+IDLE_S = 30 * 60.0
+_FIRST_WORD_S = 10.0
+_LOOK_S = 2.0
+_MOST_COLUMNS, _MOST_ROWS = 1000, 500
+_MOST_BYTES = 64 * 1024
+_OPEN: Counter[str] = Counter()
+
+
+@router.get("/terminal")
+async def choose(request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    views = await list_resources(services.desk, login_id=visitor.login.id)
+    hosts = [view for view in views if view.resource.kind == "ssh"]
+    usable = [view.resource for view in hosts if any(grant.usable for grant in view.grants)]
+    others = [view.resource for view in hosts if view.resource not in usable]
+    return page(request, visitor, "terminals.html", title="Terminal", place="terminal", usable=usable, others=others)
+
+
+@router.get("/terminal/{name}")
+async def terminal(name: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    resource = services.desk.configuration.resources.get(name)
+    if resource is None or resource.kind != "ssh":
+        raise NotFound(f"There is no host named {name}.", "Choose one on the page Terminal.")
+    return with_terminals(
+        page(request, visitor, "terminal.html", title=f"Terminal on {name}", place="terminal", resource=resource)
+    )
+
+
+@router.websocket("/terminal/{name}/socket")
+async def socket(name: str, websocket: WebSocket) -> None:
+    """Bytes are the terminal's; a text is ``{"columns", "rows"}``. The first one carries the page's token too."""
+    services: Services = websocket.app.state.services
+    host, origin = websocket.headers.get("host", ""), websocket.headers.get("origin")
+    visitor = await find_visitor(services, websocket)
+    # A socket is opened from anywhere and with our cookie: the origin must be our own, and the token this session's.
+    if visitor is None or origin != f"https://{host}" or not services_answer(services, host):
+        await websocket.close(1008)
+        return
+    await websocket.accept()
+    if _OPEN[visitor.name] >= MOST_OF_ONE:
+        await _say(websocket, f"You have {MOST_OF_ONE} terminals open here, which is the most.")
+        return
+    _OPEN[visitor.name] += 1
+    try:
+        await _serve(services, visitor, name, websocket)
+    finally:
+        _OPEN[visitor.name] -= 1
+        if not _OPEN[visitor.name]:
+            del _OPEN[visitor.name]
+
+
+def services_answer(services: Services, host: str) -> bool:
+    return host.partition("]")[0].lstrip("[").partition(":")[0].lower() in services.hosts or host.startswith("[::1]")
+
+
+async def _serve(services: Services, visitor: Visitor, name: str, websocket: WebSocket) -> None:
+    try:
+        size = await _first_word(visitor, websocket)
+        connection = await _connect(services, visitor, name)
+    except (WebSocketDisconnect, TimeoutError):
+        return
+    except InterlockError as error:
+        await _say(websocket, str(error))
+        return
+    except asyncssh.DisconnectError as error:
+        await _say(websocket, error.reason)
+        return
+    except (asyncssh.Error, OSError) as error:
+        _log.warning("A terminal for %s could not be opened: %s", name, error)
+        await _say(websocket, "The gateway cannot be reached. Tell the operator: interlock doctor")
+        return
+    async with connection:
+        with suppress(asyncssh.Error, OSError, WebSocketDisconnect):
+            process = await connection.create_process(
+                term_type="xterm-256color", term_size=size, encoding=None, stderr=asyncssh.STDOUT
+            )
+            await _carry(services, visitor, websocket, process)
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.close()
+
+
+async def _first_word(visitor: Visitor, websocket: WebSocket) -> tuple[int, int]:
+    async with asyncio.timeout(_FIRST_WORD_S):
+        said = _read(await websocket.receive_text())
+    if not visitor.sent_by(str(said.get("token", ""))):
+        raise Refusal("forged", "This terminal was not opened by a page of yours.", "Open it again.")
+    return _size(said)
+
+
+async def _connect(services: Services, visitor: Visitor, name: str) -> asyncssh.SSHClientConnection:
+    resource = services.desk.configuration.resources.get(name)
+    address = services.listeners.get("ssh")
+    if resource is None or resource.kind != "ssh" or address is None:
+        raise NotFound(f"There is no host named {name} that can be reached.", "Choose one on the page Terminal.")
+    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name)
+    authority = asyncssh.import_public_key(services.ssh.line)
+    anywhere = address.host in ("0.0.0.0", "::", "")  # noqa: S104 -- compared with, not bound to
+    return await asyncssh.connect(
+        "127.0.0.1" if anywhere else address.host,
+        address.port,
+        config=None,
+        known_hosts=([], [authority], []),
+        x509_trusted_certs=None,
+        username=name,
+        password=issued.password,
+        client_keys=None,
+        agent_path=None,
+        gss_host=None,
+        client_version="Interlock_console",
+        connect_timeout=20,
+        login_timeout=20,
+    )
+
+
+async def _carry(
+    services: Services, visitor: Visitor, websocket: WebSocket, process: "asyncssh.SSHClientProcess[bytes]"
+) -> None:
+    """Until either side leaves, nothing was typed for long, or the login is over."""
+    loop = asyncio.get_running_loop()
+    typed = [loop.time()]
+    parts = (
+        asyncio.create_task(_to_browser(websocket, process)),
+        asyncio.create_task(_to_host(websocket, process, typed)),
+        asyncio.create_task(_look_after(services, visitor, websocket, typed)),
+    )
+    try:
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        if parts[0] not in done and parts[2] not in done:
+            return
+        # What the host said last is still to come when it was the host that ended.
+        await asyncio.wait(parts[:1], timeout=1)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+        process.close()
+
+
+async def _to_browser(websocket: WebSocket, process: "asyncssh.SSHClientProcess[bytes]") -> None:
+    # A browser that does not read is waited for, and with it the host: what is kept here is bounded.
+    while said := await process.stdout.read(16 * 1024):
+        await websocket.send_bytes(said)
+
+
+async def _to_host(websocket: WebSocket, process: "asyncssh.SSHClientProcess[bytes]", typed: list[float]) -> None:
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        if (payload := message.get("bytes")) is not None:
+            typed[0] = asyncio.get_running_loop().time()
+            process.stdin.write(payload[:_MOST_BYTES])
+            await process.stdin.drain()
+        elif (text := message.get("text")) is not None:
+            process.change_terminal_size(*_size(_read(text)))
+
+
+async def _look_after(services: Services, visitor: Visitor, websocket: WebSocket, typed: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    while not services.streams.closing:
+        await asyncio.sleep(_LOOK_S)
+        if loop.time() - typed[0] > IDLE_S:
+            await _say(websocket, "Nothing was typed for half an hour, so this terminal ends.")
+            return
+        if await active_caller(services, visitor.login.id) is None:
+            await _say(websocket, "Your login is over. Sign in again.")
+            return
+
+
+async def _say(websocket: WebSocket, sentence: str) -> None:
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.send_bytes(f"\r\n{sentence}\r\n".encode())
+        await websocket.close()
+
+
+def _read(text: str) -> dict[str, Any]:
+    if len(text) > 1000:
+        return {}
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _size(said: dict[str, Any]) -> tuple[int, int]:
+    columns, rows = said.get("columns"), said.get("rows")
+    if not isinstance(columns, int) or not isinstance(rows, int):
+        return 80, 24
+    return min(max(columns, 2), _MOST_COLUMNS), min(max(rows, 2), _MOST_ROWS)
