@@ -151,10 +151,7 @@ def _started(hosts: Hosts, member: Member, *words: str) -> Iterator["subprocess.
 
 
 def _running(command: str) -> bool:
-    return any(
-        path.read_bytes().replace(b"\0", b" ").strip() == command.encode()
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-    )
+    return subprocess.run(["pgrep", "-fx", command], capture_output=True, check=False, timeout=20).returncode == 0
 
 
 def _until(ask: Callable[[], T]) -> T:
