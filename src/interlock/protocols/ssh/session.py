@@ -215,7 +215,9 @@ class SshMachine:
 
     def _disconnect(self, sentence: str) -> None:
         if self._client is not None and not self._client.is_closed():
-            self._client.disconnect(asyncssh.DISC_BY_APPLICATION, sentence)
+            # OpenSSH's client shows what is not ASCII as numbers.
+            plain = sentence.replace("…", "...").encode("ascii", "replace").decode()
+            self._client.disconnect(asyncssh.DISC_BY_APPLICATION, plain)
 
     def _stop(self, why: str) -> None:
         if self._ended:
