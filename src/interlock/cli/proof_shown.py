@@ -27,9 +27,7 @@ def show_proof(console: Console, answer: Mapping[str, Any], certificate: Path | 
         if stops:
             _say(console, f"    the bottleneck: without {' or without '.join(stops)} nobody can do {goal}")
     where = f"at entry {answer['position']} of the ledger" if "position" in answer else "with nobody holding anything"
-    _say(console, f"\nModel {answer['model_sha256'][:16]}…, {where}. What this rests on:")
-    for assumption in proof["assumptions"]:
-        _say(console, f"- {assumption}")
+    _rest_on(console, f"Model {answer['model_sha256'][:16]}…, {where}.", proof["assumptions"])
     if certificate is not None:
         _say(console, f"\nCheck it yourself: interlock prove --check {certificate}")
     _name_picture(console, svg)
@@ -42,6 +40,7 @@ def show_why(console: Console, answer: Mapping[str, Any], svg: Path | None) -> N
         _say(console, f"{why['person']} cannot do {deed}, whoever helps:")
         for reason in why["reasons"]:
             _say(console, f"- {reason}")
+        _rest_on(console, "", answer["assumptions"])
         return _name_picture(console, svg)
     more = "" if why["complete"] else " at least; there may be more"
     _say(console, f"{why['person']} can do {deed} in {counted(len(why['ways']), 'way')}{more}:")
@@ -50,7 +49,14 @@ def show_why(console: Console, answer: Mapping[str, Any], svg: Path | None) -> N
         _tell(console, way["steps"])
     for reason in why["reasons"]:
         _say(console, f"\nNot by {reason}")
+    _rest_on(console, "", answer["assumptions"])
     return _name_picture(console, svg)
+
+
+def _rest_on(console: Console, where: str, assumptions: Sequence[str]) -> None:
+    _say(console, f"\n{where} What this rests on:".replace("\n ", "\n"))
+    for assumption in assumptions:
+        _say(console, f"- {assumption}")
 
 
 def _with(others: Sequence[Mapping[str, Any]]) -> str:
