@@ -32,6 +32,7 @@ from interlock.app.witnesses import addresses_of
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
+from interlock.identity.authority_rotation import write_trusted
 from interlock.identity.client_assertions import ClientAssertions
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.key_ring import read_ring
@@ -250,6 +251,7 @@ async def _serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     background = [
         asyncio.create_task(_sweep(services, plan)),
+        asyncio.create_task(_follow_authority(config, plan, authority, services.desk.clock)),
         asyncio.create_task(_renew(config, plan, authority, services.desk.clock)),
     ]
     try:
@@ -287,15 +289,33 @@ async def _sweep(services: Services, plan: Plan) -> None:
         await asyncio.sleep(_SWEEP_S)
 
 
+async def _follow_authority(config: uvicorn.Config, plan: Plan, authority: Authority, clock: Clock) -> None:
+    """The operator may announce another authority, or let it take over (`interlock keys rotate authority`)."""
+    keys = plan.folder.keys
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        try:
+            before = (authority.certificate, authority.others)
+            write_trusted(keys, clock.now())
+            authority.reopen(keys, clock.now())
+            if before != (authority.certificate, authority.others):
+                _use_certificate(config, authority.ensure_server(keys, _hosts(plan), clock.now()))
+        except (InterlockError, OSError) as error:
+            _log.warning("The authority could not be read anew: %s", error)
+
+
+def _use_certificate(config: uvicorn.Config, files: ServerFiles) -> None:
+    if config.ssl is not None:
+        config.ssl.load_cert_chain(files.certificate, files.key)
+
+
 async def _renew(config: uvicorn.Config, plan: Plan, authority: Authority, clock: Clock) -> None:
     """New connections get the renewed certificate, a month before the old one ends."""
     while True:
         await asyncio.sleep(_RENEW_S)
         try:
-            files = authority.ensure_server(plan.folder.keys, _hosts(plan), clock.now())
+            _use_certificate(config, authority.ensure_server(plan.folder.keys, _hosts(plan), clock.now()))
             SshAuthority.open(plan.folder.keys).ensure_host(plan.folder.keys, server_hosts(_hosts(plan)), clock.now())
-            if config.ssl is not None:
-                config.ssl.load_cert_chain(files.certificate, files.key)
         except (InterlockError, OSError) as error:
             _log.warning("The server's certificate could not be renewed: %s", error)
 

@@ -1,5 +1,7 @@
 """One gateway worker, put together: its keys, its listeners, its way to the control plane."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -14,6 +16,9 @@ from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.keys import load_key
 from interlock.policy.configuration import CONSOLE, Address
 from interlock.ports.control import ControlPlane
+
+_LOOK_S = 2.0
+_log = logging.getLogger("interlock.gateway")
 
 
 def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | None, ready: Callable[[], None]) -> None:
@@ -42,9 +47,27 @@ def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | Non
     async def connect() -> AsyncIterator[ControlPlane]:
         key = load_key(plan.folder.keys / "gateway.key")
         async with AsyncApiClient(server, key=key, authority=_authority(plan)) as api:
-            yield ControlLink(api)
+            following = asyncio.create_task(_follow_authority(plan, api))
+            try:
+                yield ControlLink(api)
+            finally:
+                following.cancel()
 
     worker.run_worker(settings, adapters.protocols, connect, lambda _: ready())
+
+
+async def _follow_authority(plan: Plan, api: AsyncApiClient) -> None:
+    """What is trusted may change while the worker runs (`interlock keys rotate authority`)."""
+    known = _authority(plan)
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        try:
+            found = _authority(plan)
+            if found != known:
+                api.trust_also(found)
+                known = found
+        except Failure as failure:
+            _log.warning("The authority's certificate cannot be read anew: %s", failure)
 
 
 def _authority(plan: Plan) -> str:

@@ -13,7 +13,10 @@ from interlock.app.key_service import open_master_key, open_transit
 from interlock.app.plan import kept_plan
 from interlock.cli.output import JsonOption, emit, moment
 from interlock.cli.shown import counted
-from interlock.domain.identity_events import KeyRotated
+from interlock.domain.event import Event
+from interlock.domain.identity_events import AuthorityAnnounced, AuthorityReplaced, KeyRotated
+from interlock.identity.authority_rotation import announce as announce_authority
+from interlock.identity.authority_rotation import take_over as authority_takes_over
 from interlock.identity.key_ring import rotate
 from interlock.services.credentials import Credentials
 from interlock.services.recording_keys import rotate_recording_keys
@@ -35,20 +38,34 @@ def _keys() -> None:
 
 class Rotated(StrEnum):
     TOKENS = "tokens"
+    AUTHORITY = "authority"
     RECORDINGS = "recordings"
 
 
 def rotate_keys(
     which: Annotated[
-        Rotated, typer.Argument(help="The key that signs tokens, or the master key that wraps those of recordings.")
+        Rotated,
+        typer.Argument(
+            help="The key that signs tokens, the authority that certifies, or the master key of recordings."
+        ),
     ] = Rotated.TOKENS,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="With authority: the announced one certifies now, a day later at least."),
+    ] = False,
     data: Annotated[
         Path | None, typer.Option("--data", envvar="INTERLOCK_DATA", readable=False, help="The data folder.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Take a fresh key: for tokens (what the last one signed is taken for a day: nobody is signed out), or for
-    recordings (their keys are wrapped anew; no recording changes)."""
+    """Take a fresh key: for tokens (what the last one signed is taken for a day: nobody is signed out), for recordings
+    (their keys are wrapped anew; no recording changes), or for the authority (announced first, then taking over)."""
+    if take_over and which is not Rotated.AUTHORITY:
+        raise typer.BadParameter("--take-over goes with authority")
+    if which is Rotated.AUTHORITY:
+        said = asyncio.run(_rotate_authority(data, take_over=take_over))
+        emit(said, lambda console: console.print(said["said"], soft_wrap=True))
+        return
     if which is Rotated.RECORDINGS:
         wrapped = asyncio.run(_rotate_master(data))
         emit(
@@ -69,6 +86,25 @@ def rotate_keys(
             soft_wrap=True,
         ),
     )
+
+
+async def _rotate_authority(data: Path | None, *, take_over: bool) -> dict[str, Any]:
+    async with running_state(data) as (folder, state):
+        now = datetime.now(UTC)
+        if take_over:
+            key, until = authority_takes_over(folder.keys, now)
+            event: Event = AuthorityReplaced(key=key, older_until=until)
+            said = f"{key} certifies from now on. The one before it is trusted until {moment(until.isoformat())}."
+        else:
+            key = announce_authority(folder.keys, now)
+            event = AuthorityAnnounced(key=key)
+            said = (
+                f"{key} is trusted from now on, by people from their next sign-in on.\n"
+                "When all have signed in, a day later at least: interlock keys rotate authority --take-over"
+            )
+        async with state.changing("operator") as work:
+            work.record(event)
+    return {"key": key, "taken_over": take_over, "said": said}
 
 
 async def _rotate(data: Path | None) -> dict[str, Any]:

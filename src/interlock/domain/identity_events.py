@@ -222,6 +222,23 @@ class KeyRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityAnnounced(Event):
+    """The operator made the next authority (``key`` is its fingerprint): it is trusted, and certifies nothing yet."""
+
+    kind: ClassVar[str] = "authority.announced"
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityReplaced(Event):
+    """The announced authority certifies from now on; the one before it is trusted until ``older_until``."""
+
+    kind: ClassVar[str] = "authority.replaced"
+    key: str
+    older_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientRegistered(Event):
     """A client of the authorization server came to be known; ``owner`` is set for an agent."""
 

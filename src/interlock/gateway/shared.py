@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.domain.snapshot import Snapshot
-from interlock.errors import InterlockError
+from interlock.errors import Failure, InterlockError
 from interlock.gateway.archive import Archive
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.follower import Follower
@@ -30,16 +30,30 @@ _LOG = logging.getLogger("interlock.gateway")
 
 
 class TlsContexts:
-    """TLS contexts, each made once; those towards resources again after a while, so that a renewed file is read."""
+    """TLS contexts, each made once, and again when one of its files was written: a certificate was renewed, or another
+    authority is trusted. What is open stays as it is."""
 
     def __init__(self, identity: ServerIdentity) -> None:
         self._identity = identity
-        self._server: dict[tuple[str, ...], ssl.SSLContext] = {}
+        self._server: dict[tuple[str, ...], tuple[tuple[int, ...], ssl.SSLContext]] = {}
 
     def server(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
-        if alpn not in self._server:
-            self._server[alpn] = server_context(self._identity, alpn)
-        return self._server[alpn]
+        """Raises Failure when the files cannot be used and never could."""
+        identity = self._identity
+        written = tuple(_written_at(str(path)) for path in (identity.certificate, identity.key, identity.authority))
+        known = self._server.get(alpn)
+        if known is not None and known[0] == written:
+            return known[1]
+        try:
+            context = server_context(identity, alpn)
+        except Failure as failure:
+            if known is None:
+                raise
+            # They are being written: what was good is good until they can be read.
+            _LOG.warning("The gateway goes on with the certificate that it has: %s", failure)
+            return known[1]
+        self._server[alpn] = (written, context)
+        return context
 
     def ssh_authority(self) -> str:
         """The public line of our SSH authority; empty when this gateway has none, which verifies nothing."""

@@ -130,9 +130,17 @@ class AsyncApiClient:
     ) -> None:
         self.server = server_address(server)
         self.auth = DpopAuth(key, token, clock)
+        self._context = _trust(authority)
         self._http = httpx2.AsyncClient(
-            base_url=self.server, auth=self.auth, verify=_trust(authority), timeout=_TIMEOUT, trust_env=False
+            base_url=self.server, auth=self.auth, verify=self._context, timeout=_TIMEOUT, trust_env=False
         )
+
+    def trust_also(self, authority: str) -> None:
+        """Trust these authorities (PEM) too, from the next connection on. Raises Failure."""
+        try:
+            self._context.load_verify_locations(cadata=authority)
+        except (ssl.SSLError, ValueError) as error:
+            raise Failure("The authority's file holds no certificate.", "Restore it from your backup.") from error
 
     async def __aenter__(self) -> "AsyncApiClient":
         return self

@@ -50,24 +50,30 @@ class ServerFiles:
     certificate: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Authority:
-    """The authority's key and its own certificate. The port CertificateIssuing."""
+    """The authority's key and its own certificate. The port CertificateIssuing.
+
+    ``others`` are trusted beside it: the one before it, or the one that comes next (``authority_rotation``).
+    """
 
     key: EllipticCurvePrivateKey
     certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...] = ()
 
     @classmethod
     def open(cls, folder: Path, now: datetime) -> "Authority":
         """The authority kept in ``folder`` as ``authority.key`` and ``authority.pem``; made when there is none."""
         key = load_or_create_key(folder / "authority.key")
         path = folder / "authority.pem"
-        create_once(path, lambda: _pem(_self_signed(key, now)))
+        create_once(path, lambda: pem_of(self_signed(key, now)))
         try:
-            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+            trusted = x509.load_pem_x509_certificates(path.read_bytes())
         except (ValueError, OSError) as error:
             raise Failure(f"{path} does not hold a certificate.", "Restore it from your backup.") from error
-        if thumbprint(usable_public_key(certificate.public_key())) != thumbprint(key):
+        own = thumbprint(key)
+        certificate = next((c for c in trusted if thumbprint(usable_public_key(c.public_key())) == own), None)
+        if certificate is None:
             raise Failure(f"{path} does not belong to authority.key beside it.", "Restore both from your backup.")
         if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
             raise Failure(
@@ -75,11 +81,17 @@ class Authority:
                 "Check the clock. If it is right, move authority.pem away: a fresh one is made, and every client has "
                 "to enrol again.",
             )
-        return cls(key, certificate)
+        return cls(key, certificate, tuple(other for other in trusted if other != certificate))
+
+    def reopen(self, folder: Path, now: datetime) -> None:
+        """Become what ``folder`` says now. Raises Failure, and stays as it was."""
+        fresh = Authority.open(folder, now)
+        self.key, self.certificate, self.others = fresh.key, fresh.certificate, fresh.others
 
     @property
     def pem(self) -> str:
-        return _pem(self.certificate).decode()
+        """All that are to be trusted, this one first."""
+        return b"".join(map(pem_of, (self.certificate, *self.others))).decode()
 
     @property
     def fingerprint(self) -> str:
@@ -100,7 +112,7 @@ class Authority:
         subject = _name(login.person)
         builder = self._leaf(key, subject, at, ends_at, ExtendedKeyUsageOID.CLIENT_AUTH)
         # RFC 5280 section 4.2.1.6: critical when the subject is empty.
-        return _pem(self._sign(builder.add_extension(alternative, critical=not list(subject)))).decode()
+        return pem_of(self._sign(builder.add_extension(alternative, critical=not list(subject)))).decode()
 
     def sign_report(self, report: Mapping[str, Any]) -> str:
         """A JWS in compact form (``reports``)."""
@@ -111,7 +123,7 @@ class Authority:
         alternative = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         until = min(at + _SERVER_LIFETIME, self.certificate.not_valid_after_utc)
         builder = self._leaf(key, _name(hosts[0]), at, until, ExtendedKeyUsageOID.SERVER_AUTH)
-        return _pem(self._sign(builder.add_extension(alternative, critical=False)))
+        return pem_of(self._sign(builder.add_extension(alternative, critical=False)))
 
     def ensure_server(self, folder: Path, hosts: Sequence[str], now: datetime, name: str = "server") -> ServerFiles:
         """``NAME.key`` and ``NAME.pem`` in ``folder``: made when missing, renewed a month before the end or for other
@@ -202,7 +214,8 @@ def read_request(csr_pem: str) -> PublicKey:
     return key
 
 
-def _self_signed(key: EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+def self_signed(key: EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+    """A fresh authority's own certificate, for ten years."""
     public = key.public_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Interlock authority {thumbprint(key)[:8]}")])
     return (
@@ -253,5 +266,5 @@ def _whole_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def pem_of(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)

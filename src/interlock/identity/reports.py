@@ -32,10 +32,13 @@ class ReportSigner:
 def read_report(text: str, authority_pem: str) -> dict[str, Any]:
     """The report, if the authority signed it. Raises Refusal (``bad-report``)."""
     try:
-        key = usable_public_key(x509.load_pem_x509_certificate(authority_pem.encode()).public_key())
-        Verifier(key).verify(text.strip())
         header, payload, _ = (_part(part) for part in text.strip().split("."))
-        kind, report = json.loads(header).get("typ"), json.loads(payload)
+        said, report = json.loads(header), json.loads(payload)
+        # Beside the authority that certifies stand the one before it and the next.
+        keys = [usable_public_key(c.public_key()) for c in x509.load_pem_x509_certificates(authority_pem.encode())]
+        key = next((one for one in keys if thumbprint(one) == said.get("kid")), keys[0])
+        Verifier(key).verify(text.strip())
+        kind = said.get("typ")
     except (UnreadableError, UnusableKeyError, ValueError, AttributeError, RecursionError) as error:
         raise _refused("it was not signed by this authority, or was changed since") from error
     if kind != REPORT_TYPE or not isinstance(report, dict):
