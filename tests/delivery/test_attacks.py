@@ -287,6 +287,27 @@ def owners_taken_over(files: Mapping[str, str]) -> tuple[Story, Story]:
     return attack, twin
 
 
+async def owner_through_a_team(shop: Shop, reviewer: str) -> str:
+    """The team owns the path, and the writer is one of the team: through it they are their own approver."""
+    head = await shop.write(DBA)
+    pull = shop.forge.open(head, login(DBA))
+    await shop.approve(pull, reviewer)
+    sha = await shop.merge(pull, LEAD)
+    try:
+        await shop.done(BOTH, "test", sha)
+    except Refusal:
+        return sha
+    return sha
+
+
+async def own_approver_through_a_team(shop: Shop) -> str:
+    return await owner_through_a_team(shop, DBA)
+
+
+async def another_of_the_team(shop: Shop) -> str:
+    return await owner_through_a_team(shop, DBA2)
+
+
 async def pipelines_token_approves(shop: Shop) -> str:
     head = await shop.write(DEV)
     pull = shop.forge.open(head, login(DEV))
@@ -434,6 +455,7 @@ async def deploy_key(shop: Shop) -> str:
     return merge
 
 
+TEAM = {"files": {"CODEOWNERS": "* @acme/dba\n"}}
 LEADS = {"files": {"CODEOWNERS": f"* @{login(LEAD)}\n"}}
 PRECEDENCE = owners_taken_over({".github/CODEOWNERS": f"* @{login(MATE)}\n", "app.py": "evil"})
 EMPTIED = owners_taken_over({"CODEOWNERS": "", "app.py": "evil"})
@@ -471,6 +493,9 @@ ATTACKS = (
     Attack("CODEOWNERS emptied", *EMPTIED[:1], "no-owner", EMPTIED[1], LEADS),
     Attack("CI file edited in the same change", CI_FILE[0], "no-build-review", CI_FILE[1]),
     Attack("script that CI calls edited", CI_SCRIPT[0], "no-build-review", CI_SCRIPT[1]),
+    Attack(
+        "approver equals writer through a team", own_approver_through_a_team, "separated", another_of_the_team, TEAM
+    ),
     Attack("auto-merge rule", auto_merged, "no-review", honest),
     Attack("manual trigger from an unprotected branch", from_an_unprotected_branch, "not-on-branch", honest),
     Attack("layout mutable beside the artifact", layout_beside_the_artifact, "no-review", honest),

@@ -4,8 +4,9 @@ import asyncio
 import json
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,3 +92,20 @@ async def running_ci(folder: Path) -> AsyncIterator[CiSystem]:
     system.issuer = f"https://localhost:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield system
+
+
+@contextmanager
+def ci_in_a_thread(folder: Path) -> Iterator[CiSystem]:
+    """The same, for tests that are not asynchronous."""
+    folder.mkdir(exist_ok=True)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    running = running_ci(folder)
+    try:
+        yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(30)
+    finally:
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

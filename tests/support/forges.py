@@ -148,6 +148,17 @@ class ForgeDouble:
             "pull_request", {**body, "sender": self._account(login), "repository": {"full_name": PROJECT}}
         )
 
+    def asks_status(self, pull: Pull) -> Message:
+        """GitLab's external status check: the merge request's message with the check, signed and without a number."""
+        request = {"iid": pull.number, "action": "update", "source_project_id": 1, "target_project_id": 1}
+        request |= {"last_commit": {"id": pull.head}}
+        body = {"object_kind": "merge_request", "user": {"username": "x"}, "object_attributes": request}
+        rule = {"id": 7, "name": "interlock", "external_url": "https://gw.example:8443/v1/forges/hub/hooks"}
+        body |= {"project": {"path_with_namespace": PROJECT}, "external_approval_rule": rule}
+        raw = json.dumps(body).encode()
+        made = hmac.new(SECRET.encode(), raw, hashlib.sha256).hexdigest()
+        return {"x-gitlab-signature": made, "content-type": "application/json"}, raw
+
     def checked(self, commit: str) -> Message:
         repository = {"full_name": PROJECT}
         if self.kind == "gitlab":
@@ -208,6 +219,10 @@ class ForgeDouble:
                     return {"approved_by": [{"user": {"username": word.login}} for word in standing]}
                 case "/notes":
                     return [self._note(word) for word in pull.words]
+                case "/status_checks":
+                    known = {"id": 7, "name": "interlock", "status": "pending"}
+                    other = {"id": 8, "name": "qa", "external_url": "https://qa.example/hook", "status": "pending"}
+                    return [{**known, "external_url": "https://gw.example:8443/v1/forges/hub/hooks"}, other]
                 case "/versions":
                     return [{"head_commit_sha": sha, "created_at": _iso(at)} for sha, at in reversed(pull.versions)]
             state = {"state": "merged" if pull.merged else "opened", "merge_commit_sha": pull.merged or None}

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from interlock.errors import Failure, Refusal
+from interlock.ports.forge import StatusCheck
 
 _WAIT_S = 10.0
 _MOST_PAGES = 30
@@ -71,6 +72,16 @@ class ForgeApi:
             return answer.json()
         except ValueError as error:
             raise Failure(f"The forge {self._name} answered something else than JSON.", "Try again.") from error
+
+
+class NoStatusChecks:
+    """For forges that ask for no status of a change from outside."""
+
+    async def status_checks(self, project: str, number: str) -> Sequence[StatusCheck]:
+        return ()
+
+    async def answer_check(self, project: str, check: StatusCheck, *, allowed: bool) -> None:
+        raise Failure("This forge asks for no status of a change.", "")
 
 
 def check_hmac(secret: str, body: bytes, given: str) -> None:

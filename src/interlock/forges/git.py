@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from interlock.errors import Failure
-from interlock.forges._http import check_hmac, moment, read_body, unreadable
+from interlock.forges._http import NoStatusChecks, check_hmac, moment, read_body, unreadable
 from interlock.ports.forge import Account, ChangeRequest, Check, Deploying, ForgeSettings, News, OpenForge, Pushed
 
 _OLDEST = timedelta(minutes=5)
 
 
-class PlainForge:
+class PlainForge(NoStatusChecks):
     """Implements :class:`interlock.ports.forge.OpenForge`; nothing can be asked of it."""
 
     def __init__(self, settings: ForgeSettings) -> None:

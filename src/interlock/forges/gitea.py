@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from interlock.errors import Failure
-from interlock.forges._http import ForgeApi, check_hmac, latest_words, moment, read_body, unreadable
+from interlock.forges._http import ForgeApi, NoStatusChecks, check_hmac, latest_words, moment, read_body, unreadable
 from interlock.ports.forge import (
     Account,
     ChangeRequest,
@@ -27,7 +27,7 @@ _DECIDES = ("APPROVED", "REQUEST_CHANGES")
 _REVIEWS = frozenset({"pull_request_approved", "pull_request_rejected", "pull_request_review", "pull_request_comment"})
 
 
-class GiteaForge:
+class GiteaForge(NoStatusChecks):
     """Implements :class:`interlock.ports.forge.OpenForge`."""
 
     def __init__(self, settings: ForgeSettings) -> None:

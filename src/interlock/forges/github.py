@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock.errors import Failure
-from interlock.forges._http import ForgeApi, check_hmac, latest_words, moment, read_body, unreadable
+from interlock.forges._http import ForgeApi, NoStatusChecks, check_hmac, latest_words, moment, read_body, unreadable
 from interlock.ports.forge import (
     Account,
     ChangeRequest,
@@ -28,7 +28,7 @@ _HIDDEN = re.compile(r"(?:[0-9]+\+)?([A-Za-z0-9][A-Za-z0-9-]*(?:\[bot\])?)@users
 _OWN = frozenset({"noreply@github.com"})
 
 
-class GitHubForge:
+class GitHubForge(NoStatusChecks):
     """Implements :class:`interlock.ports.forge.OpenForge`."""
 
     def __init__(self, settings: ForgeSettings) -> None:

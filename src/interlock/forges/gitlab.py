@@ -4,6 +4,7 @@ The API stands at ``https://HOST/api/v4``. An approval there does not say which 
 from the notes that GitLab itself writes of approvals and the times of the merge request's versions.
 """
 
+import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from interlock.errors import Failure
-from interlock.forges._http import ForgeApi, latest_words, moment, not_signed, read_body, unreadable
+from interlock.forges._http import ForgeApi, check_hmac, latest_words, moment, not_signed, read_body, unreadable
 from interlock.ports.forge import (
     Account,
     ChangeRequest,
@@ -23,6 +24,7 @@ from interlock.ports.forge import (
     OpenForge,
     Pushed,
     Review,
+    StatusCheck,
 )
 
 _APPROVED, _UNAPPROVED = "approved this merge request", "unapproved this merge request"
@@ -39,11 +41,15 @@ class GitLabForge:
         self._hidden = re.compile(rf"[0-9]+-([A-Za-z0-9][A-Za-z0-9._-]*)@users\.noreply\.{host}", re.IGNORECASE)
 
     def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
-        given = headers.get("x-gitlab-token", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, self._settings.webhook.encode()):
+        number = headers.get("x-gitlab-event-uuid") or headers.get("idempotency-key") or ""
+        given = headers.get("x-gitlab-token", "")
+        if signature := headers.get("x-gitlab-signature"):
+            # An external status check: signed, not with the secret itself, and without a number.
+            check_hmac(self._settings.webhook, body, signature.removeprefix("sha256="))
+            number = number or hashlib.sha256(body).hexdigest()
+        elif not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._settings.webhook.encode()):
             raise not_signed()
         said = read_body(body)
-        number = headers.get("x-gitlab-event-uuid") or headers.get("idempotency-key") or ""
         if not number:
             raise unreadable("it has no number")
         try:
@@ -152,6 +158,25 @@ class GitLabForge:
     async def tell(self, project: str, commit: str, *, name: str, allowed: bool, sentence: str) -> None:
         body = {"name": name, "state": "success" if allowed else "failed", "description": sentence[:250]}
         await self._api.post(f"/projects/{quote(project, safe='')}/statuses/{commit}", body)
+
+    async def status_checks(self, project: str, number: str) -> Sequence[StatusCheck]:
+        """The external status checks of a merge request that are asked at our address."""
+        path = f"/projects/{quote(project, safe='')}/merge_requests/{int(number)}"
+        found = await self._api.pages(f"{path}/status_checks")
+        ours = f"/v1/forges/{self._settings.name}/hooks"
+        try:
+            mine = [str(one["id"]) for one in found if urlsplit(str(one["external_url"])).path == ours]
+            if not mine:
+                return ()
+            head = str((await self._api.get(path))["sha"])
+        except (KeyError, TypeError) as error:
+            raise Failure(f"{self._settings.name} answered something that cannot be read at {path}.", "") from error
+        return [StatusCheck(number, head, check) for check in mine]
+
+    async def answer_check(self, project: str, check: StatusCheck, *, allowed: bool) -> None:
+        path = f"/projects/{quote(project, safe='')}/merge_requests/{int(check.change)}/status_check_responses"
+        body = {"sha": check.commit, "external_status_check_id": int(check.check)}
+        await self._api.post(path, {**body, "status": "passed" if allowed else "failed"})
 
     def login_of(self, address: str) -> str | None:
         found = self._hidden.fullmatch(address)

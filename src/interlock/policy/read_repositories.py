@@ -28,8 +28,9 @@ def read_forges(draft: Draft, schemes: Collection[str]) -> dict[str, ForgeSource
             # A login there is an identity of the kind that the forge is called.
             draft.add(path, f"{key.text} is a kind of identity already", "call the forge otherwise")
         section = Section(draft, node, path, "forges.NAME", f"the forge {key.text}")
-        kind = _text(section, "kind", "write kind: github, gitlab, gitea or git")
-        url = "" if kind == "git" else _text(section, "url", "write the address of its API")
+        kind = _text(section, "kind", "write kind: github, gitlab, gitea, git or webhook")
+        needed = kind not in ("git", "webhook")
+        url = _text(section, "url", "write the address of its API") if needed else _optional(section, "url", "")
         webhook = section.need("webhook", "write where the secret of its messages is kept: env:NAME")
         token = section.get("token")
         if url and not _is_web(url):

@@ -85,6 +85,15 @@ class Check:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StatusCheck:
+    """The forge waits for our word on a change at ``commit``; ``check`` is its number of what it waits for."""
+
+    change: str
+    commit: str
+    check: str
+
+
 class OpenForge(Protocol):
     def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
         """A message, whose signature is verified first. Header names are lower case. Raises Refusal."""
@@ -99,6 +108,11 @@ class OpenForge(Protocol):
 
     async def tell(self, project: str, commit: str, *, name: str, allowed: bool, sentence: str) -> None:
         """Put the gate's answer on a commit, where people look. Raises Failure."""
+
+    async def status_checks(self, project: str, number: str) -> Sequence[StatusCheck]:
+        """What the forge wants to know of us about a change."""
+
+    async def answer_check(self, project: str, check: StatusCheck, *, allowed: bool) -> None: ...
 
     def login_of(self, address: str) -> str | None:
         """The login whose hidden e-mail address this is; None when it is none of this forge's."""

@@ -22,14 +22,25 @@ _DEEPEST = 12
 
 
 def images_of(thing: object, depth: int = 0) -> Iterable[str]:
-    """The images of whatever holds a pod's specification: a pod, a deployment, a job, a cron job."""
-    if depth > _DEEPEST or not isinstance(thing, Mapping):
+    """The images of whatever holds a pod's specification: a pod, a deployment, a job, a cron job; image volumes too.
+
+    An empty one stands for what cannot be told, and is refused.
+    """
+    if not isinstance(thing, Mapping):
+        return
+    if depth > _DEEPEST:
+        yield ""
         return
     for name, value in thing.items():
         if name in _LISTS and isinstance(value, list):
             for container in value:
                 image = container.get("image") if isinstance(container, Mapping) else None
                 yield image if isinstance(image, str) else ""
+        elif name == "volumes" and isinstance(value, list):
+            mounted = (volume.get("image") for volume in value if isinstance(volume, Mapping))
+            for image in (one for one in mounted if one is not None):
+                reference = image.get("reference") if isinstance(image, Mapping) else None
+                yield reference if isinstance(reference, str) else ""
         elif isinstance(value, Mapping):
             yield from images_of(value, depth + 1)
 

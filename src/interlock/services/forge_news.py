@@ -237,13 +237,7 @@ async def tell_commits(delivery: Delivery, forge: str, project: str, commits: It
     chain = delivery.desk.configuration.chains[repository.chain]
     for commit in commits:
         try:
-            verdict = await ask_gate(
-                delivery,
-                chain=chain.name,
-                duty=chain.duties[-2] if len(chain.duties) > 2 else chain.duties[-1],
-                artifact=f"git:{repository.name}@{commit}",
-                person=None,
-            )
+            verdict = await _before_deploying(delivery, repository, commit)
             key, sentence = ("told", forge, commit), sentence_of(verdict)
             # What we put there is a check too, of which the forge tells us: said once, it is not said again.
             if delivery.answered.get(key) == sentence:
@@ -255,6 +249,38 @@ async def tell_commits(delivery: Delivery, forge: str, project: str, commits: It
         except InterlockError as error:
             problems.append(str(error))
     return problems
+
+
+async def answer_checks(delivery: Delivery, forge: str, news: News) -> list[str]:
+    """Tell the forge what it waits to hear of changes, for nobody in particular; what could not be told.
+
+    Asked of the forge itself, whichever message came: a review that was given since changes the answer.
+    """
+    repository = delivery.repository_of(forge, news.project)
+    problems: list[str] = []
+    if repository is None:
+        return problems
+    opened = delivery.forges[forge]
+    for number in news.changes:
+        try:
+            for check in await opened.status_checks(repository.project, number):
+                verdict = await _before_deploying(delivery, repository, check.commit)
+                await opened.answer_check(repository.project, check, allowed=verdict.open)
+        except InterlockError as error:
+            problems.append(str(error))
+    return problems
+
+
+async def _before_deploying(delivery: Delivery, repository: Repository, commit: str) -> Verdict:
+    """Whether all is done that can be before the deployment, or the merge."""
+    chain = delivery.desk.configuration.chains[repository.chain]
+    return await ask_gate(
+        delivery,
+        chain=chain.name,
+        duty=chain.duties[-2] if len(chain.duties) > 2 else chain.duties[-1],
+        artifact=f"git:{repository.name}@{commit}",
+        person=None,
+    )
 
 
 async def _evidence(

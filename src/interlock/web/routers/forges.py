@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse
 
 from interlock.errors import NotFound
 from interlock.ports.forge import News
-from interlock.services.forge_news import hear_news, sentence_of, tell_commits
+from interlock.services.forge_news import answer_checks, hear_news, sentence_of, tell_commits
 from interlock.services.receive_push import judge_push
 from interlock.web.authentication import ServicesOf
 from interlock.web.models import InPath
@@ -24,6 +24,8 @@ async def hear(forge: InPath, request: Request, services: ServicesOf) -> JSONRes
     heads = [*news.commits]
     if heads:
         await tell_commits(services.delivery, forge, news.project, heads)
+    if news.changes:
+        await answer_checks(services.delivery, forge, news)
     return JSONResponse(told)
 
 
