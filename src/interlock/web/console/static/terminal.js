@@ -5,7 +5,8 @@ const at = (id) => document.getElementById(id);
 const token = document.querySelector('meta[name="token"]')?.content ?? "";
 
 async function post(path) {
-  const answer = await fetch(path, { method: "POST", headers: { "X-Form-Token": token, Accept: "application/json" } });
+  const headers = { "X-Form-Token": token, Accept: "application/json" };
+  const answer = await fetch(path, { method: "POST", headers, body: new URLSearchParams() });
   if (!answer.ok) throw new Error((await answer.json()).error?.sentence ?? "This cannot be shown.");
   return answer;
 }
@@ -20,6 +21,7 @@ function play(data, startAt, run) {
     speed: Number(at("cast-speed").value),
     idleTimeLimit: at("cast-skip").checked ? 2 : undefined,
     startAt,
+    poster: startAt ? `npt:${startAt}` : undefined,
     autoPlay: run,
     fit: "width",
     preload: true,
