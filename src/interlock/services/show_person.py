@@ -22,7 +22,11 @@ _LATELY = 30
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """``logins`` are told to the person and to administrators alone; ``may_offboard``: the reader could."""
+    """``logins`` are told to the person and to administrators alone; ``may_offboard``: the reader could.
+
+    ``could_ask`` are the roles within the person's reach, each with the resources it is about, for employees and for
+    the person: a contractor's are those of their running contracts. Whether anybody would approve it does not say.
+    """
 
     person: Person
     contracts: tuple[Contract, ...]
@@ -32,6 +36,7 @@ class PersonView:
     requests: tuple[RequestView, ...]
     logins: tuple[Login, ...]
     may_offboard: bool
+    could_ask: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 async def show_person(desk: Desk, *, reader: str, name: str) -> PersonView:
@@ -61,7 +66,17 @@ async def show_person(desk: Desk, *, reader: str, name: str) -> PersonView:
             may_offboard=person.active
             and person.name != reader
             and (is_administrator(who) or reader in sponsors_of(person, contracts)),
+            could_ask=_could_ask(desk, person, contracts) if who.is_employee or who.name == name else (),
         )
+
+
+def _could_ask(desk: Desk, person: Person, contracts: Sequence[Contract]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    running = [c for c in contracts if c.covers(person) and c.running(desk.clock.now())]
+    known, found = desk.configuration, []
+    for name, role in sorted(known.roles.items()):
+        if person.active and (person.is_employee or any(name in contract.roles for contract in running)):
+            found.append((name, tuple(sorted(r.name for r in known.resources.values() if role.on.matches(r)))))
+    return tuple(found)
 
 
 async def _sessions(reading: Reading, who: Person, name: str) -> tuple[Activity, ...]:

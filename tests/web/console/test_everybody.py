@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from interlock.web.console.pages import ROUTERS
 from tests.web.console.client import Client, enter, http_of
 from tests.web.console.premises import DBA, DEV, EVERYBODY, LEAD, MATE, OPS, SECOND, Premises
-from tests.web.console.scenes import Stage, set_up
+from tests.web.console.scenes import Stage, scenes, set_up
 
 ALL = frozenset(EVERYBODY)
 EMPLOYEES = frozenset({LEAD, SECOND, DBA})
@@ -142,6 +142,22 @@ async def test_every_address_as_every_kind_of_person(premises: Premises) -> None
         ways_in = {"enrolment.issued", "enrolment.used", "login.started"}
         written = [kind for kind in (await _entries(premises))[before:] if kind not in ways_in]
         assert written == [], "what was refused has changed nothing"
+
+
+async def test_no_page_sends_more_than_its_budget(premises: Premises) -> None:
+    """With everything that it loads, as it is sent: pages as they are, scripts and styles compressed."""
+    stage = await set_up(premises)
+    async with http_of(premises) as http:
+        clients = {person: await enter(premises, http, person) for person in EVERYBODY}
+        for scene in scenes(stage):
+            client = clients[scene.person]
+            answer = await client.get(scene.path)
+            sent = len(answer.content)
+            for path in sorted(set(re.findall(r'(?:src|href)="(/static/[^"]+)"', answer.text))):
+                part = await client.get(path, accept_encoding="gzip")
+                assert part.status_code == 200, path
+                sent += int(part.headers["content-length"])
+            assert sent <= 150_000, (scene.name, sent)
 
 
 async def test_no_address_is_left_out(premises: Premises) -> None:

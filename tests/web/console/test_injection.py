@@ -102,7 +102,16 @@ async def _stored(premises: Premises, payload: str) -> dict[str, str]:
     code = await begin_link(desk, waiting, person=SECOND, notifier="slack")
     await claim_link(desk, waiting, notifier="slack", press=Press("link", anything, anything, words=code))
     await premises.close(session, [{"n": n, "at": at(now, n), **r} for n, r in enumerate(records)], why=anything)
-    return {"held": held, "asked": str(asked["id"]), "session": session}
+    return {"held": held, "asked": str(asked["id"]), "session": session, "proposed": await _proposed(premises, payload)}
+
+
+async def _proposed(premises: Premises, payload: str) -> str:
+    """A change of the policy whose text and reason hold the payload."""
+    proposer = await premises.hand(LEAD)
+    text = premises.house.services.desk.configuration.text
+    changed = text.replace("longest: 8h", "longest: 4h") + "".join(f"# {line}\n" for line in payload.split("\n"))
+    asked = await proposer.post("/v1/policy/proposals", {"yaml": changed, "cedar": {}, "reason": payload})
+    return str(asked["id"])
 
 
 async def test_what_others_wrote_is_data(premises: Premises) -> None:
@@ -133,6 +142,14 @@ async def _look(second: Client, stored: dict[str, str]) -> None:
         f"/people/{OPS}",
         "/ledger",
         "/ledger?q=reason",
+        "/ledger?kind=request.opened",
+        "/duties/matrix",
+        "/policy",
+        f"/requests/{stored['proposed']}",
+        f"/requests/{stored['proposed']}/prover",
+        "/policy/change",
+        "/set-up",
+        "/people/contracts",
     ]
     for path in paths:
         answer = await second.get(path)
@@ -164,6 +181,22 @@ async def _reflected(client: Client, payload: str) -> None:
     answer = await client.post("/ask", form)
     assert answer.status_code == 403
     _check("/ask", answer.text)
+    words = {"token": form["token"], "words": said, "person": said, "resource": said}
+    for path, sent in {
+        "/recordings/search": words,
+        "/policy/change": {"token": form["token"], "yaml": f"people: {said}\n# {said}", "reason": said, "do": "look"},
+        "/set-up/administrator": {"token": form["token"], "name": said, "do": "show"},
+        "/set-up/resource": {"token": form["token"], "name": "x", "kind": said, "address": said, "secret": said},
+        "/set-up/contract": {"token": form["token"], "name": said, "vendor": said, "roles": said, "end": said},
+    }.items():
+        answer = await client.post(path, sent)
+        assert answer.status_code in (200, 400, 403), (path, answer.status_code)
+        _check(path, answer.text)
+    for path in ("/duties/matrix", "/ledger"):
+        asked = {"chain": said, "kind": said, "who": said}
+        answer = await client.http.get(client.origin + path, params=asked, headers=_as(client))
+        assert answer.status_code in (200, 404), path
+        _check(path, answer.text)
     page = await client.http.get(client.origin + "/sign-in", params={"next": said})
     assert payload not in page.text
 

@@ -29,6 +29,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _PAGE = 100
 _SOON = timedelta(days=14)
+_LIVING = ("running", "ending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,11 @@ async def people(
 async def contracts(request: Request, services: ServicesOf, visitor: Visiting, after: InQuery = "") -> Response:
     found = [c for c in await list_contracts(services.desk, person=visitor.name) if c.name > after]
     following = found[_PAGE - 1].name if len(found) > _PAGE else ""
-    line = _time_line(found[:_PAGE], now_of(request))
-    return page(request, visitor, "contracts.html", title="Contracts", place="people", line=line, following=following)
+    now = now_of(request)
+    line = _time_line(found[:_PAGE], now)
+    due = [one for one in line.bars if one.state in _LIVING and _soon(one.contract.review_due, now)]
+    context: dict[str, Any] = {"line": line, "following": following, "due": due}
+    return page(request, visitor, "contracts.html", title="Contracts", place="people", **context)
 
 
 @router.get("/people/contracts/{name}")
@@ -179,6 +183,10 @@ async def offboard(name: InPath, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
     await offboard_person(services.desk, by=visitor.name, name=name, reason=form.get("reason", ""))
     return to(f"/people/{name}")
+
+
+def _soon(at: datetime | None, now: datetime) -> bool:
+    return at is not None and at - now < _SOON
 
 
 def _state(contract: Contract, now: datetime) -> str:

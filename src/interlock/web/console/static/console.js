@@ -69,7 +69,7 @@ if (at("help-open")) {
   at("help-open").hidden = false;
   at("help-open").addEventListener("click", () => help.showModal());
 }
-const PLACES = { h: "/", a: "/ask", d: "/decide", l: "/live", r: "/recordings", p: "/people" };
+const PLACES = { h: "/", a: "/ask", d: "/decide", l: "/live", r: "/recordings", p: "/people", u: "/duties", y: "/policy", e: "/ledger", n: "/notices" };
 let going = false;
 
 function step(by) {
