@@ -46,7 +46,7 @@ assets:
 screenshots: $(BUILT) assets
 	tools/debian-packages
 	$(BIN)/python -m tests.web.console.screenshots build/screenshots
-	@for kept in docs/pictures/console/*.png; do cp build/screenshots/$$(basename $$kept) $$kept; done
+	@for kept in docs/pictures/console/*; do cp build/screenshots/$$(basename $$kept) $$kept; done
 
 bench: $(BUILT)
 	tools/debian-packages postgresql-15 pgbouncer haproxy

@@ -85,6 +85,7 @@ async def acted(premises: Premises, page: Page) -> AsyncIterator[str]:
     await page.tab.fill("#yaml", text.replace("dev@acme.example: {vendor: acme}", "dev@acme.example: {vendor: bolt}"))
     await page.tab.click("text=See what it would come to")
     await page.until("document.querySelector('.effects')")
+    assert await page.run("document.getElementById('yaml').value.split('\\n')[0]") == text.split("\n")[0]
     yield "policy-look"
 
 

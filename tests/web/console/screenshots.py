@@ -4,6 +4,7 @@ python -m tests.web.console.screenshots FOLDER [NAME …]
 """
 
 import asyncio
+import base64
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,14 @@ _LOOKS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "dark": (1280, 800, "dark"),
     "phone": (390, 844, "light"),
 }
+
+
+_ON_A_SHEET = 6
+_SHEET = (
+    "body{margin:16px;background:#e3e6ec;font:14px system-ui} h2{font-size:15px;margin:14px 0 6px}"
+    "div{display:flex;gap:14px;align-items:start} img{height:345px;object-fit:cover;object-position:top;"
+    "border:1px solid #b9c0cc} .light,.dark{width:552px} .phone{width:160px}"
+)
 
 
 async def take(premises: Premises, browser: Browser, folder: Path, names: Sequence[str]) -> None:
@@ -58,6 +67,29 @@ async def picture(page: Page, folder: Path, name: str) -> None:
         await page.tab.screenshot(path=folder / f"{name}-{look}.png", full_page=look == "phone")
 
 
+async def sheets(browser: Browser, folder: Path) -> None:
+    """All pages at a glance, some to a sheet: light, dark and on a phone beside each other."""
+    rows = _rows(folder)
+    page = await browser.page(viewport={"width": 1340, "height": 800})
+    for number, start in enumerate(range(0, len(rows), _ON_A_SHEET), 1):
+        await page.tab.set_content(f"<style>{_SHEET}</style>{''.join(rows[start : start + _ON_A_SHEET])}")
+        await page.tab.screenshot(path=folder / f"sheet-{number}.jpg", type="jpeg", quality=72, full_page=True)
+
+
+def _rows(folder: Path) -> list[str]:
+    names = sorted({path.name.rpartition("-")[0] for path in folder.glob("*-phone.png")})
+    return [_row(folder, name) for name in names]
+
+
+def _row(folder: Path, name: str) -> str:
+    shown = "".join(
+        f'<img class="{look}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}">'
+        for look in _LOOKS
+        if (file := folder / f"{name}-{look}.png").is_file()
+    )
+    return f"<h2>{name}</h2><div>{shown}</div>"
+
+
 async def run(folder: Path, names: Sequence[str]) -> None:
     with server_folder() as home:
         server = EmbeddedPostgres(home / "postgres", logins=(OWNER_ROLE, APPLICATION_ROLE), database=DATABASE)
@@ -70,6 +102,7 @@ async def run(folder: Path, names: Sequence[str]) -> None:
                 certificate = home / "keys" / "server.pem"
                 async with chromium(key_of(certificate)) as browser:
                     await take(premises, browser, folder, names)
+                    await sheets(browser, folder)
             await state.close()
         finally:
             await asyncio.to_thread(server.stop)

@@ -40,8 +40,10 @@ async def test_no_page_shuts_anybody_out(premises: Premises, browser: Browser) -
         await page.tab.set_viewport_size({"width": 1280, "height": 800})
     async for name in acted(premises, pages[SECOND]):
         wrong += [f"{name}: {one}" for one in await _violations(pages[SECOND], axe)]
+        await pages[SECOND].tab.set_viewport_size({"width": 360, "height": 740})
         if await pages[SECOND].run("document.documentElement.scrollWidth > innerWidth"):
-            wrong.append(f"{name}: wider than the window")
+            wrong.append(f"{name}: wider than a phone")
+        await pages[SECOND].tab.set_viewport_size({"width": 1280, "height": 800})
     page = await browser.page()
     await page.go(f"{premises.origin}/sign-in")
     await page.shows("sign-in")

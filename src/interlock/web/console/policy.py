@@ -28,6 +28,8 @@ from interlock.web.routers.entrance import address_of
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _WAITING = (RequestState.OPEN, RequestState.APPROVED)
+_EDITED_BYTES = 40_000
+"""What can be sent back in a form, and what a page may weigh. A longer policy is changed in its file."""
 _CEDAR = "cedar "
 """Before the name of a Cedar file in a form."""
 
@@ -71,6 +73,7 @@ async def look(request: Request, services: ServicesOf, act: Acting) -> Response:
     active = await read_active(services.desk, person=visitor.name)
     yaml = _lines(form.get("yaml", ""))
     cedar = {name.removeprefix(_CEDAR): _lines(text) for name, text in form.items() if name.startswith(_CEDAR)}
+    form = {**form, "yaml": yaml, **{_CEDAR + name: text for name, text in cedar.items()}}
     changes = changes_of(active.yaml, yaml)
     try:
         if form.get("do") == "propose":
@@ -128,6 +131,7 @@ def _editor(
         title="Change the policy",
         place="policy",
         yaml=given.get("yaml", ""),
+        too_long=sum(len(text.encode()) for text in given.values()) > _EDITED_BYTES,
         cedar=cedar,
         reason=given.get("reason", ""),
         changes=changes,
