@@ -94,7 +94,8 @@ async def propose(premises: Premises, person: str) -> str:
     client = await premises.hand(person)
     yaml = premises.house.services.desk.configuration.text
     changed = yaml.replace("roles: [reader]}", "roles: [reader, writer]}").replace("longest: 8h", "longest: 4h")
-    asked = await client.post("/v1/policy/proposals", {"yaml": changed, "cedar": {}, "reason": "Bolt helps at night"})
+    body = {"yaml": changed, "cedar": {}, "reason": "Bolt helps at night"}
+    asked = await client.post("/v1/policy/proposals", body, timeout_s=300)
     return str(asked["id"])
 
 
