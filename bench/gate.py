@@ -185,12 +185,17 @@ async def _measure_gates(delivery: Delivery, folder: Path, head: str, times: int
     warm = asking(delivery)
     await _timed(warm)
     unchanged = [await _timed(warm) for _ in range(times)]
-    elsewhere, here, people = [], [], []
+    elsewhere: list[float] = []
+    here: list[float] = []
+    people: list[float] = []
+    here_cpu = 0.0
     for number in range(times):
         await _something_happens(delivery)
         elsewhere.append(await _timed(warm))
         await _a_commit_is_tested(delivery, head if number % 2 else f"{number:040x}")
+        cpu = time.process_time()
         here.append(await _timed(warm))
+        here_cpu += time.process_time() - cpu
         await _somebody_changes(delivery, number)
         people.append(await _timed(warm))
     begun = time.perf_counter()
@@ -203,6 +208,7 @@ async def _measure_gates(delivery: Delivery, folder: Path, head: str, times: int
     print(f"one decision, when nothing happened since the last: {_shown(unchanged)}")
     print(f"one decision, when something else did (a refused request): {_shown(elsewhere)}")
     print(f"one decision, when evidence was given meanwhile: {_shown(here)}")
+    print(f"  of which CPU of this process: {here_cpu / times * 1000:.1f} ms each")
     print(f"one decision, when a person changed meanwhile: {_shown(people)}")
     print(f"50 at once, of one question: all answered in {same_s:.2f} s, {_shown(list(same))}")
     print(f"50 at once, of 50 persons: all answered in {apart_s:.2f} s, {_shown(list(apart))}")
