@@ -1,4 +1,4 @@
-"""Terminal: a host's shell in the browser, over a WebSocket, through the gateway like any other client.
+"""Terminal: a shell or an SQL prompt in the browser, over a WebSocket, through the gateway like any other client.
 
 The control plane is no way around anything: it asks for a password for one connection, as the login may, and opens
 an ordinary SSH connection to the gateway with it. The gateway decides, records and cuts as for every client; this page
@@ -8,6 +8,7 @@ carries bytes. A terminal ends when the browser leaves, when nothing was typed f
 import asyncio
 import json
 import logging
+import ssl
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -23,6 +24,8 @@ from interlock.services.list_resources import list_resources
 from interlock.web.authentication import ServicesOf, active_caller
 from interlock.web.console.browser_sessions import Visitor, find_visitor
 from interlock.web.console.page import PageRoute, Visiting, page, with_terminals
+from interlock.web.console.postgres_line import PostgresLine
+from interlock.web.console.sql_terminal import SqlTerminal
 from interlock.web.models import InPath
 from interlock.web.services import Services
 
@@ -33,6 +36,7 @@ _log = logging.getLogger("interlock.web")
 MOST_OF_ONE = 4
 """Terminals that one person may have open here at a time."""
 
+KINDS = ("ssh", "postgres")
 IDLE_S = 30 * 60.0
 _FIRST_WORD_S = 10.0
 _LOOK_S = 2.0
@@ -44,7 +48,7 @@ _OPEN: Counter[str] = Counter()
 @router.get("/terminal")
 async def choose(request: Request, services: ServicesOf, visitor: Visiting) -> Response:
     views = await list_resources(services.desk, login_id=visitor.login.id)
-    hosts = [view for view in views if view.resource.kind == "ssh"]
+    hosts = [view for view in views if view.resource.kind in KINDS]
     usable = [view.resource for view in hosts if any(grant.usable for grant in view.grants)]
     others = [view.resource for view in hosts if view.resource not in usable]
     return page(request, visitor, "terminals.html", title="Terminal", place="terminal", usable=usable, others=others)
@@ -53,8 +57,8 @@ async def choose(request: Request, services: ServicesOf, visitor: Visiting) -> R
 @router.get("/terminal/{name}")
 async def terminal(name: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
     resource = services.desk.configuration.resources.get(name)
-    if resource is None or resource.kind != "ssh":
-        raise NotFound(f"There is no host named {name}.", "Choose one on the page Terminal.")
+    if resource is None or resource.kind not in KINDS:
+        raise NotFound(f"There is no terminal for {name}.", "Choose one on the page Terminal.")
     return with_terminals(
         page(request, visitor, "terminal.html", title=f"Terminal on {name}", place="terminal", resource=resource)
     )
@@ -90,6 +94,10 @@ def services_answer(services: Services, host: str) -> bool:
 async def _serve(services: Services, visitor: Visitor, name: str, websocket: WebSocket) -> None:
     try:
         size = await _first_word(visitor, websocket)
+        found = services.desk.configuration.resources.get(name)
+        if found is not None and found.kind == "postgres":
+            await _serve_sql(services, visitor, name, websocket)
+            return
         connection = await _connect(services, visitor, name)
     except (WebSocketDisconnect, TimeoutError):
         return
@@ -113,6 +121,48 @@ async def _serve(services: Services, visitor: Visitor, name: str, websocket: Web
         await websocket.close()
 
 
+async def _serve_sql(services: Services, visitor: Visitor, name: str, websocket: WebSocket) -> None:
+    address = services.listeners.get("postgres")
+    if address is None:
+        raise NotFound(f"There is no terminal for {name} that can be reached.", "Choose one on the page Terminal.")
+    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name)
+    where = (_reached(address.host), address.port)
+    trust = ssl.create_default_context(cadata=services.front.authority.pem)
+    line = await PostgresLine.open(where, trust, user=issued.person, database=name, password=issued.password)
+    sql = SqlTerminal(line, name, websocket.send_bytes, lambda: line.cancel(where, trust))
+    typed = [asyncio.get_running_loop().time()]
+    parts = (
+        asyncio.create_task(_type_sql(websocket, sql, typed)),
+        asyncio.create_task(_look_after(services, visitor, websocket, typed)),
+        asyncio.create_task(_until_over(sql)),
+    )
+    try:
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+        await sql.close()
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.close()
+
+
+async def _type_sql(websocket: WebSocket, sql: SqlTerminal, typed: list[float]) -> None:
+    await sql.begin()
+    while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        if (payload := message.get("bytes")) is not None:
+            typed[0] = asyncio.get_running_loop().time()
+            await sql.type(payload[:_MOST_BYTES])
+
+
+async def _until_over(sql: SqlTerminal) -> None:
+    await sql.over.wait()
+
+
+def _reached(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 -- compared with, not bound to
+
+
 async def _first_word(visitor: Visitor, websocket: WebSocket) -> tuple[int, int]:
     async with asyncio.timeout(_FIRST_WORD_S):
         said = _read(await websocket.receive_text())
@@ -128,9 +178,8 @@ async def _connect(services: Services, visitor: Visitor, name: str) -> asyncssh.
         raise NotFound(f"There is no host named {name} that can be reached.", "Choose one on the page Terminal.")
     issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name)
     authority = asyncssh.import_public_key(services.ssh.line)
-    anywhere = address.host in ("0.0.0.0", "::", "")  # noqa: S104 -- compared with, not bound to
     return await asyncssh.connect(
-        "127.0.0.1" if anywhere else address.host,
+        _reached(address.host),
         address.port,
         config=None,
         known_hosts=([], [authority], []),
