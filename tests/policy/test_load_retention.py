@@ -8,6 +8,7 @@ from interlock.domain.resources import Selector
 from interlock.domain.retention import Retention, RetentionClass
 from interlock.errors import ConfigurationError
 from interlock.policy.configuration import Configuration
+from interlock.policy.diff import describe_changes
 from interlock.policy.load import load_configuration
 from tests.policy.example import CHECKS
 
@@ -20,20 +21,29 @@ people:
 """
 
 
+AUDITOR = """\
+roles:
+  auditor:
+    on: {kind: postgres}
+    allow: [replay]
+    lend: {longest: 1h, approvals: [{from: {group: records}}]}
+"""
+
+
 def load(more: str) -> Configuration:
     return load_configuration(BASE + more, "interlock.yaml", check_settings=CHECKS)
 
 
 def test_what_is_written_is_read() -> None:
     read = load(
-        "recordings: {own: refuse, readers: [records]}\n"
+        "recordings: {own: refuse}\n"
         "retention:\n"
         "  approvals: [{from: {group: records}, count: 2}]\n"
         "  classes:\n"
         "    orders: {on: {resources: [orders]}, keep: 400d}\n"
         "    others: {keep: 90d}\n"
     )
-    assert (read.own_recordings, read.recording_readers) == (False, frozenset({"records"}))
+    assert not read.own_recordings
     assert [rule.count for rule in read.retention.approvals] == [2]
     assert read.retention.classes == (
         RetentionClass("orders", timedelta(days=400), Selector(names=frozenset({"orders"}))),
@@ -59,11 +69,21 @@ def test_what_is_written_is_read() -> None:
             "keep of the class a",
         ),
         ("retention: {approvals: [{from: {group: records}, count: 2}], older: 1}\n", "older"),
-        ("recordings: {readers: [nobody]}\n", "there is no group nobody"),
-        ("recordings: {readers: []}\n", "readers of recordings"),
+        ("recordings: {readers: [records]}\n", "readers"),
+        (AUDITOR.replace("[replay]", "[replay]\n    hold: [replay]"), "replay cannot be held"),
     ],
 )
 def test_a_mistake_is_said_with_its_line(more: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(more)
     assert said in str(caught.value)
+
+
+def test_a_role_that_only_replays_is_whole_and_where_it_comes_and_goes_the_difference_says_so() -> None:
+    without, with_role = load(""), load(AUDITOR)
+    assert with_role.warnings == ()
+    assert (without.replay_roles("orders"), with_role.replay_roles("orders")) == (frozenset(), frozenset({"auditor"}))
+    assert with_role.replay_roles("nothing") == frozenset()
+    assert "Recordings of orders are read under a role alone." in describe_changes(without, with_role)
+    back = "Recordings of orders are read by those who answer for the person, without a role."
+    assert back in describe_changes(with_role, without)

@@ -105,7 +105,7 @@ async def test_sessions_are_seen_by_who_answers_for_them(world: World) -> None:
 async def test_reading_a_recording_is_written_down_first(world: World) -> None:
     session, _, _ = await world.session_with()
     await read_recording(world.desk, person=LEAD, session_id=session)
-    assert await world.events("recording.read") == [{"session": session, "by": LEAD}]
+    assert await world.events("recording.read") == [{"session": session, "by": LEAD, "grant": ""}]
 
 
 async def test_the_recorded_reads_no_recording_of_their_own_where_the_policy_says_so(world: World) -> None:

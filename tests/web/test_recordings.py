@@ -69,7 +69,7 @@ async def test_a_recording_is_replayed_whole_and_the_reading_is_written(house: H
     admin = await house.signed_in(ADMIN)
     assert await records_of(admin) == RECORDS
     (event,) = await house.world.events("recording.read")
-    assert event == {"session": SESSION, "by": ADMIN}
+    assert event == {"session": SESSION, "by": ADMIN, "grant": ""}
     assert await records_of(await house.signed_in(DEV)) == RECORDS
     assert await records_of(await house.signed_in(LEAD)) == RECORDS
 

@@ -15,6 +15,8 @@ class Action(StrEnum):
     GRANT = "grant"
     EXECUTE = "execute"
     EXPORT = "export"
+    REPLAY = "replay"
+    """The reading of what was recorded there: replayed, watched or searched. No statement needs it."""
 
     @property
     def changes(self) -> bool:
@@ -22,7 +24,7 @@ class Action(StrEnum):
         return self not in _HARMLESS
 
 
-_HARMLESS = frozenset({Action.CONNECT, Action.READ, Action.EXPORT})
+_HARMLESS = frozenset({Action.CONNECT, Action.READ, Action.EXPORT, Action.REPLAY})
 
 
 @dataclass(frozen=True, slots=True)

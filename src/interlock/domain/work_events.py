@@ -139,11 +139,12 @@ class RecordingKept(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRead(Event):
-    """A person watched or replayed a session's recording."""
+    """A person watched or replayed a session's recording. ``grant`` is the one that lets them, where a role does."""
 
     kind: ClassVar[str] = "recording.read"
     session: str
     by: str
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,12 +77,11 @@ def _read_hold(text: str, actions: frozenset[Action], complain: Complaint) -> fr
             complain("hold", f"@hold names no action by {word!r}", did_you_mean(word, _ACTIONS))
         elif _ACTIONS[word] not in actions:
             complain("hold", f"@hold names {word}, which the policy does not permit", "take it out, or permit it")
-        elif word == "connect" and text.strip():
-            complain("hold", "connect cannot be held: it is no statement", "take it out")
+        elif word in ("connect", "replay") and text.strip():
+            complain("hold", f"{word} cannot be held: it is no statement", "take it out")
         else:
             held.add(_ACTIONS[word])
-    held.discard(Action.CONNECT)
-    return frozenset(held)
+    return frozenset(held - {Action.CONNECT, Action.REPLAY})
 
 
 def _read_mfa(text: str, complain: Complaint) -> timedelta | None:

@@ -72,10 +72,11 @@ def _check_actions(draft: Draft, role: Role) -> None:
             draft.add(
                 (*where, action), f"the role {role.name} holds {action}, which it does not allow", f"allow {action} too"
             )
-        if Action.CONNECT in role.hold.actions:
-            draft.add(
-                (*where, "connect"), "connect cannot be held: it is no statement", "the grant's approval decides it"
-            )
+        for action in (Action.CONNECT, Action.REPLAY):
+            if action in role.hold.actions:
+                draft.add(
+                    (*where, action), f"{action} cannot be held: it is no statement", "the grant's approval decides it"
+                )
     if role.fence_rows is not None and Action.WRITE not in role.allow:
         draft.add(
             (*path, "fence"), f"the role {role.name} has a fence and may not write", "allow write, or drop the fence"
@@ -84,7 +85,7 @@ def _check_actions(draft: Draft, role: Role) -> None:
         draft.add(
             (*path, "fence"), "every write is held already, so the fence never acts", "drop the fence or that hold"
         )
-    if Action.CONNECT not in role.allow:
+    if not role.allow & {Action.CONNECT, Action.REPLAY}:
         draft.warn(
             (*path, "allow"), f"the role {role.name} does not allow connect", "it is of use only beside another role"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from interlock.domain.actions import Action
 from interlock.domain.detections import Detection
 from interlock.domain.notices import NoticeKind
 from interlock.domain.people import Contract, Identity, Person, Vendor
@@ -280,8 +281,7 @@ class Configuration:
     ``console``. ``cedar`` maps file names to Cedar text. ``text`` is the YAML as written and ``digest`` the SHA-256
     (hex) over it and the Cedar files. ``warnings`` are what is allowed and yet hardly meant, as
     ``file:line: sentence``. ``clear_text`` names the listeners that let clients on their own machine in without TLS.
-    ``own_recordings``: whether people may read the recordings of their own sessions. ``recording_readers``: the groups
-    whose members read recordings; empty: those who answer for the person.
+    ``own_recordings``: whether people may read the recordings of their own sessions.
     ``policy_approvals``: who approves a change of all this; none written means one other administrator.
     ``passwords``: whether people sign in with passwords of Interlock's own. ``recovery``: the group of which two
     members let somebody in again who has lost passkey, password or authenticator; empty: nobody does.
@@ -311,7 +311,6 @@ class Configuration:
     forges: Mapping[str, ForgeSource] = field(default_factory=dict)
     repositories: Mapping[str, Repository] = field(default_factory=dict)
     own_recordings: bool = True
-    recording_readers: frozenset[str] = frozenset()
     retention: Retention = field(default_factory=Retention)
     passwords: bool = True
     policy_approvals: tuple[ApprovalRule, ...] = ()
@@ -320,6 +319,14 @@ class Configuration:
     text: str = ""
     digest: str = ""
     warnings: tuple[str, ...] = ()
+
+    def replay_roles(self, resource: str) -> frozenset[str]:
+        """The roles that let recordings of ``resource`` be read; none of a resource that is not there."""
+        there = self.resources.get(resource)
+        if there is None:
+            return frozenset()
+        allowing = (role for role in self.roles.values() if Action.REPLAY in role.allow)
+        return frozenset(role.name for role in allowing if role.on.matches(there))
 
     @property
     def conflicts(self) -> tuple[frozenset[str], ...]:

@@ -302,8 +302,12 @@ def _guard_changes(old: Configuration, new: Configuration) -> Iterator[str]:
         default = "1 other administrator"
         after, before = _rules(new.policy_approvals) or default, _rules(old.policy_approvals) or default
         yield f"A change of the policy is approved by {after}{_was(before)}."
-    if old.recording_readers != new.recording_readers:
-        yield f"Recordings are read by {_list(new.recording_readers) or 'those who answer for the person'}."
+    for name in sorted(old.resources.keys() & new.resources.keys()):
+        if bool(old.replay_roles(name)) != bool(new.replay_roles(name)):
+            how = (
+                "under a role alone" if new.replay_roles(name) else "by those who answer for the person, without a role"
+            )
+            yield f"Recordings of {name} are read {how}."
     if old.retention != new.retention:
         yield "How long recordings are kept, or who approves that they are deleted, has changed."
     if old.own_recordings != new.own_recordings:

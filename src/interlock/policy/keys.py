@@ -79,7 +79,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "workloads.NAME": ("owner", "issuer", "audience", "ca", "claims"),
     "openbao": ("address", "token", "mount", "ca", "ledger", "recordings"),
     "scim": ("secret", "groups", "most_ends"),
-    "recordings": ("own", "readers"),
+    "recordings": ("own",),
     "retention": ("approvals", "classes"),
     "retention.classes.NAME": ("on", "keep"),
     "sinks.NAME": ("kind", "to", "secret", "show", "enforced"),

@@ -22,7 +22,7 @@ from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_policy import read_policy_approvals
 from interlock.policy.read_receivers import read_receivers
-from interlock.policy.read_recordings import read_own_recordings, read_recording_readers, read_retention
+from interlock.policy.read_recordings import read_own_recordings, read_retention
 from interlock.policy.read_repositories import read_forges, read_repositories
 from interlock.policy.read_resources import SettingsCheck, read_resources
 from interlock.policy.read_roles import read_roles
@@ -90,7 +90,6 @@ def load_configuration(
     notify = read_notify(draft, schemes)
     detections = read_detections(draft)
     own_recordings = read_own_recordings(draft)
-    recording_readers = read_recording_readers(draft, groups)
     retention = read_retention(draft, groups)
     forges = read_forges(draft, schemes)
     repositories = read_repositories(draft, chains, forges)
@@ -129,7 +128,6 @@ def load_configuration(
         forges=forges,
         repositories=repositories,
         own_recordings=own_recordings,
-        recording_readers=recording_readers,
         retention=retention,
         policy_approvals=policy_approvals,
         cedar=dict(cedar),

@@ -1,12 +1,12 @@
-"""The sections ``recordings`` and ``retention``: who reads recordings, how long they are kept, who may let them go."""
+"""The sections ``recordings`` and ``retention``: who reads their own, how long they are kept, who may delete them."""
 
 from datetime import timedelta
 
 from interlock.domain.retention import Retention, RetentionClass
-from interlock.policy.draft import Draft, Section, dangling
+from interlock.policy.draft import Draft, Section
 from interlock.policy.nodes import Node, Table
 from interlock.policy.read_roles import read_rules, read_selector
-from interlock.policy.scalars import read_duration, read_list, read_name, read_text
+from interlock.policy.scalars import read_duration, read_name, read_text
 
 _TWO = 2
 
@@ -21,17 +21,6 @@ def read_own_recordings(draft: Draft) -> bool:
     if text not in {"allow", "refuse"}:
         draft.add(section.at("own"), "own of recordings is neither allow nor refuse", "write allow or refuse")
     return text == "allow"
-
-
-def read_recording_readers(draft: Draft, groups: frozenset[str]) -> frozenset[str]:
-    """The groups whose members read recordings; empty: those who answer for the person."""
-    section = _section(draft, "recordings")
-    node = None if section is None else section.get("readers")
-    if section is None or node is None:
-        return frozenset()
-    what = "readers of recordings"
-    items = read_list(draft, node, section.at("readers"), what, empty="name a group, or leave it out")
-    return frozenset(name for place, name in items or () if not dangling(draft, place, "group", name, groups))
 
 
 def read_retention(draft: Draft, groups: frozenset[str]) -> Retention:

@@ -124,7 +124,13 @@ class Reading(Protocol):
 
     async def activity(self, session_id: str) -> Activity | None: ...
     async def activities(
-        self, *, live: bool = False, person: str | None = None, before: Activity | None = None, limit: int = 200
+        self,
+        *,
+        live: bool = False,
+        person: str | None = None,
+        resource: str | None = None,
+        before: Activity | None = None,
+        limit: int = 200,
     ) -> Sequence[Activity]: ...
     async def recorded(self, *, after: Activity | None = None, limit: int = 500) -> Sequence[Activity]: ...
     async def local_credential(self, person: str) -> LocalCredential | None: ...

@@ -10,12 +10,13 @@ INVARIANT: the time is read after the lock was taken. A moment read before a wai
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interlock.domain.grants import Request
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import ConfigurationError, Failure
 from interlock.policy.configuration import Configuration
+from interlock.policy.decide import Decider
 from interlock.ports.clock import Clock
 from interlock.ports.state import Reading, State, UnitOfWork
 
@@ -39,6 +40,14 @@ class Desk:
     look_again: Callable[[Request], Awaitable[None]] | None = None
     """Whether a request for a deployment may still be approved: its gate is asked anew. Raises Refusal. None where no
     repository is known: then no such request is approved."""
+    _decider: Decider | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def decider(self) -> Decider:
+        """Decides by ``configuration`` what is asked here, and not at a gateway."""
+        if self._decider is None or self._decider.configuration is not self.configuration:
+            self._decider = Decider(self.configuration)
+        return self._decider
 
     @asynccontextmanager
     async def deciding(self, actor: str) -> AsyncIterator[UnitOfWork]:

@@ -2,18 +2,24 @@
 
 Holds to:
 
-* nobody sees a session that is neither theirs nor theirs to answer for (``reading_rights``)
-* the recorded person reads no recording of their own where the policy says so (``recordings.own``)
-* where the policy names who reads recordings (``recordings.readers``) nobody else does, whoever may see the session
-* whoever watches or replays a recording is written in the ledger before the first record is shown
+* nobody sees a session that is neither theirs nor theirs to answer for (``reading_rights``), nor of a resource of which
+  they may read the recordings
+* the recorded person reads no recording of their own where the policy says so (``recordings.own``), whatever they hold
+* a recording is read under an active grant of a role that allows ``replay`` on its resource, with the key that the
+  grant is bound to and the proof of presence that the role asks for. Where no role allows it those read who answer for
+  the person
+* whoever watches or replays a recording is written in the ledger, with the grant, before the first record is shown
 """
 
 from collections.abc import Sequence
 
-from interlock.domain.grants import Activity
+from interlock.domain.actions import Action, Need
+from interlock.domain.decisions import Effect
+from interlock.domain.grants import Activity, Grant, Login
 from interlock.domain.people import Person
 from interlock.domain.work_events import RecordingRead
 from interlock.errors import NotFound, Refusal
+from interlock.policy.decide import Question
 from interlock.ports.state import Reading
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person, is_administrator
@@ -26,65 +32,106 @@ async def list_sessions(
     """The newest first; with ``before``, the number of a session, those that follow it. Raises NotFound."""
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
-        last = await _locate(reading, person, before) if before is not None else None
+        last = await _locate(desk, reading, reader, before) if before is not None else None
         if is_administrator(reader):
             return await reading.activities(live=live, before=last, limit=limit)
         contracts = [c for c in await reading.contracts() if c.sponsor == person]
         theirs = {p.name for p in await reading.people() if any(c.covers(p) for c in contracts)}
-        found: list[Activity] = []
+        found: dict[str, Activity] = {}
         for name in sorted(theirs | {person}):
             activities = await reading.activities(live=live, person=name, before=last, limit=limit)
-            found += [activity for activity in activities if await may_read_session(reading, reader, activity)]
-    return sorted(sorted(found, key=lambda one: one.id), key=lambda one: one.opened_at, reverse=True)[:limit]
+            found |= {one.id: one for one in activities if await may_read_session(reading, reader, one)}
+        for resource in sorted({grant.resource for grant in await replay_grants(desk, reading, reader)}):
+            activities = await reading.activities(live=live, resource=resource, before=last, limit=limit)
+            found |= {one.id: one for one in activities}
+    return sorted(sorted(found.values(), key=lambda one: one.id), key=lambda one: one.opened_at, reverse=True)[:limit]
 
 
 async def show_session(desk: Desk, *, person: str, session_id: str) -> Activity:
     """Raises NotFound for a session that is not there, or that the person may not see."""
     async with desk.state.reading() as reading:
-        return await _locate(reading, person, session_id)
+        return await _locate(desk, reading, await acting_person(reading, person), session_id)
 
 
-async def read_recording(desk: Desk, *, person: str, session_id: str) -> Activity:
+async def read_recording(desk: Desk, *, person: str, session_id: str, login: Login | None = None) -> Activity:
     """The session whose recording ``person`` may now read, watched live or replayed.
 
-    Raises NotFound, Refusal (``own-recording``, ``no-reader``).
+    Without a ``login`` no grant counts. Raises NotFound, Refusal (``own-recording``, ``no-replay``, ``other-key``).
     """
     async with desk.state.changing(person) as work:
-        activity = await _locate(work, person, session_id)
-        _refuse_reader(desk, await acting_person(work, person), activity)
-        work.record(RecordingRead(session=session_id, by=person))
+        reader = await acting_person(work, person)
+        activity = await _locate(desk, work, reader, session_id)
+        grant = await _rest_on(desk, work, reader, activity, login)
+        work.record(RecordingRead(session=session_id, by=person, grant=grant))
     return activity
 
 
-async def check_may_read_recording(desk: Desk, *, person: str, session_id: str) -> Activity:
-    """The same, for who only asks. Raises NotFound, Refusal (``own-recording``, ``no-reader``)."""
+async def check_may_read_recording(desk: Desk, *, person: str, session_id: str, login: Login | None = None) -> Activity:
+    """The same, for who only asks, or asks whether to go on. Raises what ``read_recording`` does."""
     async with desk.state.reading() as reading:
-        activity = await _locate(reading, person, session_id)
-        _refuse_reader(desk, await acting_person(reading, person), activity)
+        reader = await acting_person(reading, person)
+        activity = await _locate(desk, reading, reader, session_id)
+        await _rest_on(desk, reading, reader, activity, login)
     return activity
 
 
-def _refuse_reader(desk: Desk, reader: Person, activity: Activity) -> None:
+async def replay_grants(desk: Desk, reading: Reading, person: Person) -> list[Grant]:
+    """The person's active grants of roles that allow ``replay`` where they are lent."""
+    found = []
+    for grant in await reading.grants(active_at=desk.clock.now(), person=person.name):
+        if grant.role not in desk.configuration.replay_roles(grant.resource):
+            continue
+        contract = None if grant.contract is None else await reading.contract(grant.contract)
+        if grant.contract is None or (contract is not None and contract.running(desk.clock.now())):
+            found.append(grant)
+    return found
+
+
+async def _rest_on(desk: Desk, reading: Reading, reader: Person, activity: Activity, login: Login | None) -> str:
+    """The grant on which a reading rests; empty for one's own, and where no role allows it to anybody."""
+    await desk.check_policy(reading)
+    configuration, now = desk.configuration, desk.clock.now()
     if activity.person == reader.name:
-        if desk.configuration.own_recordings:
-            return
+        if configuration.own_recordings:
+            return ""
         raise Refusal(
             "own-recording",
             f"{activity.id} is a session of your own, and the policy keeps recordings from those who are recorded.",
-            "Ask somebody who answers for you.",
+            "Ask somebody who may read it.",
         )
-    readers = desk.configuration.recording_readers
-    if readers and not readers & reader.groups:
+    if not any(Action.REPLAY in role.allow for role in configuration.roles.values()):
+        return ""
+    resource = configuration.resources.get(activity.resource)
+    if resource is None:
         raise Refusal(
-            "no-reader",
-            f"The policy names who reads recordings, and {reader.name} is not among them.",
-            f"Ask somebody of {', '.join(sorted(readers))}.",
+            "no-replay",
+            f"{activity.id} was on {activity.resource}, which the policy no longer has, so no role lets it be read.",
+            f"Propose a policy that has {activity.resource} again.",
         )
+    if not configuration.replay_roles(resource.name):
+        return ""
+    granted = [one for one in await replay_grants(desk, reading, reader) if one.resource == resource.name]
+    usable = [one for one in granted if login is not None and login.active(now) and one.key == login.key]
+    if granted and not usable:
+        raise Refusal(
+            "other-key",
+            f"{granted[0].id}, which lets you read recordings of {resource.name}, is bound to another key of yours.",
+            "Read it where you asked for the grant, or ask for one here.",
+        )
+    # Only roles that allow replay are asked about: a Cedar file may take the reading away, and never give it.
+    present_at = None if login is None else login.present_at
+    for roles, grant in [(frozenset({one.role}), one.id) for one in usable] or [(frozenset[str](), "")]:
+        decision = desk.decider.decide(Question(reader, resource, roles, (Need(Action.REPLAY),), now, present_at))
+        if decision.effect is Effect.ALLOW and grant:
+            return grant
+    raise Refusal("no-replay", f"No grant lets you read the recording of {activity.id} now.", decision.reason)
 
 
-async def _locate(reading: Reading, person: str, session_id: str) -> Activity:
-    reader = await acting_person(reading, person)
+async def _locate(desk: Desk, reading: Reading, reader: Person, session_id: str) -> Activity:
     activity = await reading.activity(session_id)
-    if activity is None or not await may_read_session(reading, reader, activity):
+    if activity is None or not (
+        await may_read_session(reading, reader, activity)
+        or activity.resource in {grant.resource for grant in await replay_grants(desk, reading, reader)}
+    ):
         raise NotFound(f"There is no session {session_id}.", "See `interlock sessions`.")
     return activity

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from interlock.domain.grants import Activity
+from interlock.domain.grants import Activity, Login
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.work_events import RecordingsIndexed, RecordingsSearched
 from interlock.errors import Failure, NotFound, Refusal
@@ -27,7 +27,7 @@ from interlock.ports.master_key import MasterKey, Wrapped
 from interlock.ports.segment_words import IndexedPart, SegmentWords
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.ending_rights import acting_person, is_administrator
-from interlock.services.list_sessions import check_may_read_recording
+from interlock.services.list_sessions import check_may_read_recording, replay_grants
 
 INDEX_KEY = "search"
 """Under which name the index's key stands among those of recordings; no session is called so."""
@@ -141,7 +141,14 @@ def _words_of_record(record: Mapping[str, Any]) -> frozenset[str]:
 
 
 async def search_recordings(
-    desk: Desk, master: MasterKey, index: SegmentWords, read: ReadSegment, *, person: str, wanted: Wanted
+    desk: Desk,
+    master: MasterKey,
+    index: SegmentWords,
+    read: ReadSegment,
+    *,
+    person: str,
+    wanted: Wanted,
+    login: Login | None = None,
 ) -> Found:
     """The newest first. Raises Refusal (``no-words``)."""
     words = words_of(wanted.text)
@@ -150,7 +157,7 @@ async def search_recordings(
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
         persons = None
-        if not is_administrator(reader):
+        if not is_administrator(reader) and not await replay_grants(desk, reading, reader):
             contracts = [contract for contract in await reading.contracts() if contract.sponsor == person]
             persons = {p.name for p in await reading.people() if any(c.covers(p) for c in contracts)} | {person}
     key = await index_key(desk, master)
@@ -166,7 +173,7 @@ async def search_recordings(
     readable: dict[str, Activity | None] = {}
     for candidate in candidates:
         if candidate.session not in readable:
-            readable[candidate.session] = await _readable(desk, person, candidate.session)
+            readable[candidate.session] = await _readable(desk, person, candidate.session, login)
         activity = readable[candidate.session]
         if activity is None:
             continue
@@ -183,9 +190,9 @@ async def search_recordings(
     return found
 
 
-async def _readable(desk: Desk, person: str, session: str) -> Activity | None:
+async def _readable(desk: Desk, person: str, session: str, login: Login | None) -> Activity | None:
     try:
-        return await check_may_read_recording(desk, person=person, session_id=session)
+        return await check_may_read_recording(desk, person=person, session_id=session, login=login)
     except (NotFound, Refusal):
         return None
 

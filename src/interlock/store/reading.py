@@ -195,7 +195,13 @@ class PostgresReading:
         return await self._one(Activity, id=session_id)
 
     async def activities(
-        self, *, live: bool = False, person: str | None = None, before: Activity | None = None, limit: int = 200
+        self,
+        *,
+        live: bool = False,
+        person: str | None = None,
+        resource: str | None = None,
+        before: Activity | None = None,
+        limit: int = 200,
     ) -> Sequence[Activity]:
         """The newest first; with ``before`` those that come after it in that order."""
         table = tables.activities
@@ -207,6 +213,8 @@ class PostgresReading:
             query = query.where(or_(table.c.opened_at < before.opened_at, same))
         if person is not None:
             query = query.where(_is_person(table, person))
+        if resource is not None:
+            query = query.where(table.c.resource == resource)
         return await self._all(Activity, query)
 
     async def recorded(self, *, after: Activity | None = None, limit: int = 500) -> Sequence[Activity]:

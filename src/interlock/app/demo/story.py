@@ -138,7 +138,15 @@ class Story:
     async def recording(self) -> None:
         stage = self.stage
         stage.step("Everything was recorded")
-        session = await stage.until("the recording", self._session_of_delete)
+        refused = await stage.play(self.second, "replay", await self._session_of_delete())
+        self._expect(
+            refused.code == 1 and "--role auditor" in refused.text, "reading it takes a role, which one asks for"
+        )
+        asked = await stage.play(
+            self.second, "request", "orders", "--role", "auditor", "--for", "1h", "--reason", "what was that DELETE?"
+        )
+        await stage.play(self.lead, "approve", find(_REQUEST, asked.text), "--yes")
+        session = await stage.until("the recording", self._sealed_session_of_delete)
         answer = await stage.play(self.second, "replay", session)
         self._expect("DELETE FROM orders" in answer.text, "the replay shows the statement, its impact and the no")
 
@@ -220,10 +228,13 @@ class Story:
     async def _session_of_delete(self) -> str:
         for request in await self._json(self.second, "requests", "--all"):
             if request["kind"] == "statement" and request["content"]["text"] == "DELETE FROM orders":
-                session = str(request["session"])
-                sealed = await self.stage.quietly(self.second, "replay", session)
-                return session if sealed.code == 0 else ""
+                return str(request["session"])
         return ""
+
+    async def _sealed_session_of_delete(self) -> str:
+        session = await self._session_of_delete()
+        sealed = await self.stage.quietly(self.second, "replay", session)
+        return session if sealed.code == 0 else ""
 
     async def _json(self, actor: Actor, *arguments: str) -> list[Any]:
         answer = await self.stage.quietly(actor, *arguments, "--json")

@@ -43,7 +43,7 @@ async def watch(session_id: InPath, services: ServicesOf, act: Acting) -> Stream
     """The session's records, from its first one, as pieces of the page. The watching is in the ledger before."""
     visitor, _ = act
     activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
-    await read_recording(services.desk, person=visitor.name, session_id=session_id)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id, login=visitor.login)
     caller = Caller(visitor.person, visitor.login)
     return StreamingResponse(_pieces(services, caller, activity), media_type="text/html", headers=HEADERS)
 

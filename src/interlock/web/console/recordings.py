@@ -67,6 +67,7 @@ async def search(request: Request, services: ServicesOf, act: Acting) -> Respons
             services.segment_words,
             partial(read_segment, services),
             person=visitor.name,
+            login=visitor.login,
             wanted=Wanted(text, form.get("person") or None, form.get("resource") or None),
         )
         for session_id in {hit.session for hit in found.hits}:
@@ -128,7 +129,7 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
     visitor, form = act
     activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
     chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
-    await read_recording(services.desk, person=visitor.name, session_id=session_id)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id, login=visitor.login)
     after = int(form["after"]) if form.get("after", "").isdigit() and len(form["after"]) < 12 else 0
     lines: list[Line] = []
     terminal = False

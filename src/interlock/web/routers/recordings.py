@@ -47,6 +47,7 @@ async def search(
             services.segment_words,
             partial(read_segment, services),
             person=caller.name,
+            login=caller.login,
             wanted=Wanted(q, person, resource, _moment(since)),
         )
     )

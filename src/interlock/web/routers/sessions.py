@@ -1,11 +1,12 @@
 """Sessions: look, replay, watch, cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import iterate_in_threadpool
 
 from interlock.domain.grants import Activity
 from interlock.errors import NotFound, Refusal
@@ -40,10 +41,12 @@ async def show_one(session_id: InPath, services: ServicesOf, caller: ReadingPers
 @router.get("/{session_id}/records", response_class=StreamingResponse, responses=content(NDJSON, 200))
 async def replay(session_id: InPath, services: ServicesOf, caller: SignedInPerson) -> StreamingResponse:
     """The recording. The reading is in the ledger before the first byte is sent."""
-    activity = await check_may_read_recording(services.desk, person=caller.name, session_id=session_id)
+    activity = await check_may_read_recording(
+        services.desk, person=caller.name, session_id=session_id, login=caller.login
+    )
     chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
-    await read_recording(services.desk, person=caller.name, session_id=session_id)
-    return StreamingResponse(chunks, media_type=NDJSON)
+    await read_recording(services.desk, person=caller.name, session_id=session_id, login=caller.login)
+    return StreamingResponse(replayed(services, caller, activity, chunks), media_type=NDJSON)
 
 
 @router.get("/{session_id}/watch", response_class=StreamingResponse, responses=content(NDJSON, 200))
@@ -52,7 +55,7 @@ async def watch(session_id: InPath, services: ServicesOf, caller: SignedInPerson
     activity = await show_session(services.desk, person=caller.name, session_id=session_id)
     if activity.closed_at is not None:
         raise Refusal("over", f"{session_id} is closed.", f"Type `interlock replay {session_id}`.")
-    await read_recording(services.desk, person=caller.name, session_id=session_id)
+    await read_recording(services.desk, person=caller.name, session_id=session_id, login=caller.login)
     return ndjson(watched(services, caller, activity))
 
 
@@ -82,10 +85,32 @@ async def watched(services: Services, caller: Caller, activity: Activity) -> Asy
 
 
 async def _may_go_on(services: Services, caller: Caller, activity: Activity) -> bool:
-    """The watcher is still signed in and may still see the session, and the session is still there."""
-    if await active_caller(services, caller.login.id) is None:
-        return False
+    """The watcher still may, and the session is still there."""
+    now = await _may_read(services, caller, activity)
+    return now is not None and now.closed_at is None
+
+
+async def _may_read(services: Services, caller: Caller, activity: Activity) -> Activity | None:
+    """The session as it is now, if the reader is still signed in and may still read its recording."""
+    again = await active_caller(services, caller.login.id)
+    if again is None:
+        return None
     with suppress(NotFound, Refusal):
-        now = await show_session(services.desk, person=caller.name, session_id=activity.id)
-        return now.closed_at is None
-    return False
+        return await check_may_read_recording(
+            services.desk, person=again.name, session_id=activity.id, login=again.login
+        )
+    return None
+
+
+async def replayed(
+    services: Services, caller: Caller, activity: Activity, chunks: AsyncIterator[bytes] | Iterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The parts of a recording, for as long as the caller may read it; then the answer breaks off."""
+    loop = asyncio.get_running_loop()
+    looked = loop.time()
+    async for chunk in chunks if isinstance(chunks, AsyncIterator) else iterate_in_threadpool(chunks):
+        if loop.time() - looked >= LOOK_AGAIN_S:
+            if await _may_read(services, caller, activity) is None:
+                raise ConnectionAbortedError(f"{caller.name} may no longer read {activity.id}")
+            looked = loop.time()
+        yield chunk
