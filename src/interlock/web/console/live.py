@@ -53,7 +53,7 @@ async def join(session_id: InPath, services: ServicesOf, act: Acting) -> Streami
     """The same records as lines of JSON, for a terminal to look at. The watching is in the ledger before."""
     visitor, _ = act
     activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
-    await read_recording(services.desk, person=visitor.name, session_id=session_id)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id, login=visitor.login)
     lines = watched(services, Caller(visitor.person, visitor.login), activity)
     return StreamingResponse(lines, media_type=NDJSON, headers=HEADERS)
 

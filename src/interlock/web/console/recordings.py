@@ -17,12 +17,13 @@ from interlock.services.list_sessions import (
     show_session,
 )
 from interlock.services.search_recordings import Found, Hit, Wanted, search_recordings
-from interlock.web.authentication import ServicesOf
+from interlock.web.authentication import Caller, ServicesOf
 from interlock.web.console.casts import Cast
 from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, to, with_terminals
 from interlock.web.console.records import Line, Told, read_record
 from interlock.web.models import InPath, InQuery
 from interlock.web.recordings import open_recording, read_segment
+from interlock.web.routers.sessions import replayed
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -164,10 +165,13 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
 async def cast(session_id: InPath, services: ServicesOf, act: Acting) -> StreamingResponse:
     """The terminals of a recording, as an asciicast. The reading is in the ledger before the first byte is sent."""
     visitor, _ = act
-    activity = await check_may_read_recording(services.desk, person=visitor.name, session_id=session_id)
+    activity = await check_may_read_recording(
+        services.desk, person=visitor.name, session_id=session_id, login=visitor.login
+    )
     chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
-    await read_recording(services.desk, person=visitor.name, session_id=session_id)
-    return StreamingResponse(_cast(chunks), media_type="application/x-asciicast", headers=HEADERS)
+    await read_recording(services.desk, person=visitor.name, session_id=session_id, login=visitor.login)
+    sent = replayed(services, Caller(visitor.person, visitor.login), activity, chunks)
+    return StreamingResponse(_cast(sent), media_type="application/x-asciicast", headers=HEADERS)
 
 
 async def _cast(chunks: AsyncIterator[bytes] | Iterator[bytes]) -> AsyncIterator[str]:
