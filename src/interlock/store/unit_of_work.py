@@ -27,7 +27,8 @@ from interlock.ports.clock import Clock
 from interlock.ports.state import Entity
 from interlock.store import tables
 from interlock.store.failures import Unreachable, as_failures
-from interlock.store.reading import AnyRow, PostgresReading
+from interlock.store.reading import PostgresReading
+from interlock.store.reads import AnyRow
 from interlock.store.rows import Form, form_of
 
 LEDGER_LOCK = (18764, 1)
@@ -119,14 +120,7 @@ class PostgresUnitOfWork(PostgresReading):
                 raise _unkeepable(str(error)) from error
             head = link(head, body)
             rows.append(
-                {
-                    "position": position,
-                    "at": at,
-                    "actor": self._actor,
-                    "kind": event.kind,
-                    "body": body,
-                    "link": head,
-                }
+                {"position": position, "at": at, "actor": self._actor, "kind": event.kind, "body": body, "link": head}
             )
         await self._execute(insert(table), rows)
         return position
