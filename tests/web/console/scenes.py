@@ -128,6 +128,8 @@ def scenes(stage: Stage) -> list[Scene]:
         Scene("request", DEV, f"/requests/{stage.held}"),
         Scene("live", SECOND, "/live"),
         Scene("live-session", SECOND, f"/live/{stage.live}"),
+        Scene("terminals", DEV, "/terminal"),
+        Scene("terminal", DEV, "/terminal/orders"),
         Scene("recordings", SECOND, "/recordings"),
         Scene("recording", SECOND, f"/recordings/{stage.closed}"),
         Scene("people", SECOND, "/people"),
