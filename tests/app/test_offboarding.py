@@ -103,7 +103,7 @@ def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(compa
 
     client = threading.Thread(target=work, daemon=True)
     client.start()
-    while not said:
+    while not said or not stack.ask(company.admin, "sessions", "--live"):
         time.sleep(0.05)
     report, copy = stack.folder / "report.jws", stack.folder / "ledger.jsonl"
     ended = stack.ask(company.admin, "offboard", "dev@acme.example", "--report", str(report))
