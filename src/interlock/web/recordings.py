@@ -33,7 +33,12 @@ async def open_recording(
     in which one is missing or changed when its reading begins.
     """
     if activity.closed_at is None:
-        raise Refusal("still-live", f"{activity.id} is still live.", f"Type `interlock watch {activity.id}`.")
+        # Its gateway stores the last segment before it reports the end: until then a replay would lack the tail.
+        raise Refusal(
+            "still-live",
+            f"{activity.id} is still live, or its gateway has not reported its end yet.",
+            f"Try again in a few seconds, or type `interlock watch {activity.id}`.",
+        )
     segments = await segments_of(desk, activity.id)
     if not segments:
         return await _open_whole(store, activity)
