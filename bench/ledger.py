@@ -11,6 +11,7 @@ it is said too: there the flush decides, which plain ones share and units, being
 
 import argparse
 import asyncio
+import resource
 import secrets
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import asyncpg
@@ -54,27 +56,29 @@ def body(position: int) -> bytes:
     return body_of(Recorded(position, _START + timedelta(milliseconds=position), "gateway:one", event))
 
 
-def write_log(folder: Path, signer: SignerKey, count: int) -> int:
-    """A published log of ``count`` entries; the number of bytes in its bundles."""
-    growth, size = Growth(), 0
+def write_log(folder: Path, signer: SignerKey, count: int) -> None:
+    """A published log of ``count`` entries."""
+    growth = Growth()
     for start in range(0, count, 65_536):
         bodies = [body(number + 1) for number in range(start, min(count, start + 65_536))]
         for path, content in growth.add(bodies):
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-            size += len(content) if "entries" in path else 0
     checkpoint = Checkpoint(signer.verifier.name, growth.size, growth.frontier.root())
     (folder / CHECKPOINT).write_text(str(sign_checkpoint(checkpoint, signer).note))
-    return size
 
 
 def measure_verify(count: int, rounds: int) -> None:
     signer = new_signer("log.example/bench")
     with tempfile.TemporaryDirectory(prefix="interlock-bench-") as name:
         folder = Path(name)
-        size = write_log(folder, signer, count)
+        # in a process of its own, so that the peak of this one is what verifying needs
+        writer = get_context("fork").Process(target=write_log, args=(folder, signer, count))
+        writer.start()
+        writer.join()
         bundles = sorted(str(path) for path in (folder / "tile" / "entries").rglob("*") if path.is_file())
+        size = sum(Path(path).stat().st_size for path in bundles)
         ratios, verified, summed = [], [], []
         for _ in range(rounds):
             begun = time.perf_counter()
@@ -96,7 +100,8 @@ def measure_verify(count: int, rounds: int) -> None:
             ratios.append(verified[-1] / summed[-1])
     print(
         f"verify: {count:,} entries ({size / 1e6:.0f} MB) in {statistics.median(verified):.1f} s, "
-        f"sha256sum {statistics.median(summed):.2f} s, ratio {statistics.median(ratios):.1f}"
+        f"sha256sum {statistics.median(summed):.2f} s, ratio {statistics.median(ratios):.1f}, "
+        f"peak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
     )
 
 

@@ -19,7 +19,7 @@ _HEIGHT = 8
 CHECKPOINT = "checkpoint"
 _LONGEST_ENTRY_BYTES = 65_535
 _PATH = re.compile(r"checkpoint|body/[0-9a-f]{64}|tile/(entries|\d{1,2})/(x\d{3}/){0,6}\d{3}(\.p/\d{1,3})?", re.ASCII)
-_STAND_IN = b'{"body_sha256":"'
+STAND_IN = b'{"body_sha256":"'
 
 
 class Source(Protocol):
@@ -71,7 +71,7 @@ def entry_of(body: bytes) -> bytes:
 
 def stands_for(entry: bytes) -> str | None:
     """The SHA-256 (hex) of the body that ``entry`` stands for, None when it is the body."""
-    return entry[len(_STAND_IN) : len(_STAND_IN) + 64].decode() if entry.startswith(_STAND_IN) else None
+    return entry[len(STAND_IN) : len(STAND_IN) + 64].decode() if entry.startswith(STAND_IN) else None
 
 
 def write_bundle(entries: Sequence[bytes]) -> bytes:
@@ -82,12 +82,14 @@ def read_bundle(content: bytes, path: str, count: int) -> list[bytes]:
     """The first ``count`` entries of a bundle. Raises DamagedError."""
     entries: list[bytes] = []
     at, size = 0, len(content)
-    while len(entries) < count:
-        end = at + 2 + int.from_bytes(content[at : at + 2], "big")
-        if at + 2 > size or end > size:
-            raise DamagedError(path, f"ends within its entry {len(entries) + 1}")
-        entries.append(content[at + 2 : end])
-        at = end
+    for number in range(1, count + 1):
+        start = at + 2
+        if start > size:
+            raise DamagedError(path, f"ends within its entry {number}")
+        at = start + (content[at] << 8 | content[at + 1])
+        if at > size:
+            raise DamagedError(path, f"ends within its entry {number}")
+        entries.append(content[start:at])
     return entries
 
 
