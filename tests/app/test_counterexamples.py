@@ -1,10 +1,11 @@
 """What `interlock prove` prints as a way is typed as it stands, by the persons it names, and comes to what was said.
 
-A real database, the real program: a role lent and held, glass broken, a yes given ahead, a chain, the policy changed
-(for itself, and to lend what no role lends), and two who come in as others.
+A real database, the real program: a role lent and held, glass broken, a yes given ahead, a chain with a guest, the
+policy changed (for itself, and to lend what no role lends), and two who come in as others.
 """
 
 import json
+import re
 import secrets
 import shlex
 import subprocess
@@ -30,7 +31,7 @@ listen: {{console: "127.0.0.1:0", postgres: "127.0.0.1:0"}}
 timing: {{presence: 1h}}
 resources:
 {resources}
-vendors: {{acme: {{}}}}
+vendors: {{acme: {{}}, bolt: {{}}}}
 people:
   lead@example.com: {{groups: [dba, administrators]}}
   second@example.com: {{groups: [dba]}}
@@ -38,7 +39,14 @@ people:
   ops@example.com: {{groups: [ops]}}
   dev@acme.example: {{vendor: acme}}
 contracts:
-  acme: {{vendor: acme, sponsor: lead@example.com, start: 2020-01-01, end: 2090-01-01, roles: [keeper]}}
+  acme:
+    vendor: acme
+    sponsor: lead@example.com
+    start: 2020-01-01
+    end: 2090-01-01
+    roles: [keeper]
+    people: [dev@acme.example]
+  bolt: {{vendor: bolt, sponsor: lead@example.com, start: 2020-01-01, end: 2090-01-01, roles: [asker]}}
 roles:
   keeper:
     on: {{way: held}}
@@ -94,6 +102,7 @@ class Company:
     entered: dict[str, Member] = field(default_factory=dict)
     changed: str = ""
     running: "subprocess.Popen[str] | None" = None
+    invited: dict[str, str] = field(default_factory=dict)
 
     def prove(self, *words: str) -> list[dict[str, Any]]:
         finished = self.stack.run(self.stack.member(LEAD), "prove", *words, "--json", check=False)
@@ -138,6 +147,13 @@ class Company:
             self.halves.append(json.loads(self.stack.run(member, *words, "--json").stdout)["half"])
         elif words[0] == "login":
             self._come_in(words)
+        elif words[:2] == ["contract", "invite"]:
+            given = json.loads(self.stack.run(member, *words, "--json", totp=True).stdout)
+            self.invited = {"PERSON": words[3], "LINK": given["link"], "INVITATION": given["id"]}
+        elif words[0] == "arrive":
+            self._arrive(words)
+        elif words[:2] == ["contract", "admit"]:
+            self.stack.run(member, *words, totp=True)
         else:
             self.stack.run(member, *words)
 
@@ -150,6 +166,7 @@ class Company:
             "ARTIFACT": "change:CH-1",
             "CONTENT": "sha256:" + "ab" * 32,
             "HALF+HALF": "+".join(self.halves[-2:]),
+            **self.invited,
         }
         return known.get(word, word)
 
@@ -180,6 +197,21 @@ class Company:
         stranger.totp_secret = json.loads(said.stdout)["totp_secret"]
         self.stack.sign_in(stranger)
         self.entered[name] = stranger
+
+    def _arrive(self, words: list[str]) -> None:
+        """Whoever has the link opens it on a machine of their own, and once confirmed is that person."""
+        name = self.invited["PERSON"]
+        home = self.stack.folder / "homes" / f"as-{name}"
+        guest = self.entered.get(name) or Member(name, home, secrets.token_urlsafe(12))
+        waits = name not in self.entered
+        self.entered[name] = guest
+        said = self.stack.run(guest, *words, "--server", self.stack.server, "--wait", "0", "--json", check=not waits)
+        answer = json.loads(said.stdout)
+        if waits:
+            (self.invited["WORDS"],) = re.findall(r"[A-Z2-7]{4}-[A-Z2-7]{4}", answer["error"]["remedy"])
+            return
+        guest.totp_secret = answer["totp_secret"]
+        self.stack.sign_in(guest)
 
     def is_there(self, way: str) -> bool:
         return bool(self.server.read("SELECT 1 FROM pg_class WHERE relname = 'things'", database=way))
@@ -265,9 +297,14 @@ def test_a_yes_was_given_ahead(company: Company) -> None:
     assert not company.is_there("asked")
 
 
-def test_a_chain_is_carried_out(company: Company) -> None:
-    lines = company.printed("the chain release", "release", "--persons", "5")
-    assert len(lines) == len({line.partition(": ")[0] for line in lines}) == 3
+def test_a_chain_is_carried_out_by_two_and_a_guest_whom_they_bring_in(company: Company) -> None:
+    (verdict,) = [one for one in company.prove("release", "--persons", "3") if one["claim"]["counted"] == "persons"]
+    assert (verdict["outcome"], len(verdict["team"])) == ("refuted", 2)
+    lines = company.printed("the chain release", "release", "--persons", "3")
+    assert {line.partition(": ")[0] for line in lines} == {*verdict["team"], "guest-1@bolt"}
+    assert [line.partition(": ")[2].partition(" guest-1@bolt")[0] for line in lines if " invite " in line] == [
+        "interlock contract invite bolt"
+    ]
     company.play(lines)
     history = company.stack.ask(company.stack.member(LEAD), "duty", "show", "release", "--artifact", "change:CH-1")
     assert [one["duty"] for one in history if one["content"]] == ["develop", "review", "deploy"]
@@ -292,5 +329,6 @@ def test_the_policy_is_changed_and_two_come_in_as_others(company: Company) -> No
     company.play(lines)
     assert not company.is_there("held")
     # All others who had to have a part were come in as.
-    assert set(company.entered) & {LEAD, SECOND} == set()
-    assert company.entered
+    entered = {name for name in company.entered if not name.startswith("guest-")}
+    assert entered & {LEAD, SECOND} == set()
+    assert entered

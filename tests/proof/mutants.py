@@ -21,7 +21,7 @@ from tests.proof.simulator import least_team
 
 @dataclass
 class Score:
-    """``missed``: the prover says that it takes two, and one person can. ``false_alarms``: the other way round."""
+    """``missed``: the prover says that it takes so many, and fewer can. ``false_alarms``: the other way round."""
 
     mutants: int = 0
     dangerous: int = 0
@@ -31,14 +31,15 @@ class Score:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-def judge_mutants(count: int, seed: int) -> Score:
+def judge_mutants(count: int, seed: int, *, least: int = 2) -> Score:
+    """Of policies that are proven to take ``least`` persons."""
     dice, score = random.Random(seed), Score()
     while score.mutants < count:
         model = make_policy(dice)
         prover = Prover(model)
         for goal in GOALS:
-            claim = Claim(goal, Counted.PERSONS, 2)
-            verdict = prover.judge(claim, most=2)
+            claim = Claim(goal, Counted.PERSONS, least)
+            verdict = prover.judge(claim, most=least)
             if verdict.outcome is not Outcome.PROVEN or verdict.never:
                 continue
             for mutate in MUTATIONS:
@@ -51,8 +52,8 @@ def judge_mutants(count: int, seed: int) -> Score:
 
 def _judge(mutant: Model, claim: Claim, kind: str, score: Score) -> None:
     plain: dict[str, Any] = to_plain(mutant)
-    verdict = Prover(mutant).judge(claim, most=2)
-    attack = least_team(plain, to_plain(claim.goal), 1)
+    verdict = Prover(mutant).judge(claim, most=claim.least)
+    attack = least_team(plain, to_plain(claim.goal), claim.least - 1)
     score.mutants += 1
     if attack is not None:
         score.dangerous += 1

@@ -4,9 +4,10 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from interlock.proof.model import Duties, Goal, Lend, Member, Model, Power, Rule, Separated, Takeover
+from interlock.proof.model import Duties, Goal, Invitation, Lend, Member, Model, Power, Rule, Separated, Takeover
 
 PEOPLE = ("ann", "ben", "cid", "dot", "eve")
+GUESTS = ("guest-1", "guest-2", "guest-3")
 GROUPS = ("dba", "ops", "leads")
 VENDORS = (None, None, "acme", "globex")
 ALTER = Goal("alter", "orders")
@@ -27,7 +28,8 @@ def make_policy(dice: random.Random) -> Model:
     lends = tuple(make_lend(dice, number, everyone) for number in range(dice.randint(1, 2)))
     groups["helpers"] = tuple(dice.sample(everyone, dice.randint(0, 3)))
     takeovers = (Takeover("helpers", dice.choice((1, 2, 2))),) if dice.random() < 0.15 else ()
-    return Model(people, groups, nested, accounts, lends, powers, (make_chain(dice),), takeovers)
+    model = Model(people, groups, nested, accounts, lends, powers, (make_chain(dice),), takeovers)
+    return bring_guests(model, dice) if dice.random() < 0.3 else model
 
 
 def make_rule(dice: random.Random, *, deep: bool = True) -> Rule:
@@ -110,14 +112,14 @@ def drop_rule(model: Model, dice: random.Random) -> Model:
 
 def second_account(model: Model, dice: random.Random) -> Model:
     """What was another person turns out to be an account of somebody."""
-    owner, other = dice.sample(sorted(model.people), 2)
+    owner, other = dice.sample(_persons(model), 2)
     people = {name: member for name, member in model.people.items() if name != other}
     accounts = {account: owner if person == other else person for account, person in model.accounts.items()}
     return replace(model, people=people, accounts={**accounts, other: owner})
 
 
 def change_vendor(model: Model, dice: random.Random) -> Model:
-    name = dice.choice(sorted(model.people))
+    name = dice.choice(_persons(model))
     return replace(model, people={**model.people, name: Member(dice.choice(VENDORS))})
 
 
@@ -145,7 +147,7 @@ def new_bot(model: Model, dice: random.Random) -> Model:
     """An agent in a group, whose owner is a person."""
     group = dice.choice(GROUPS)
     groups = {**model.groups, group: (*model.groups[group], "bot")}
-    return replace(model, groups=groups, accounts={**model.accounts, "bot": dice.choice(sorted(model.people))})
+    return replace(model, groups=groups, accounts={**model.accounts, "bot": dice.choice(_persons(model))})
 
 
 def drop_separation(model: Model, dice: random.Random) -> Model:
@@ -169,6 +171,43 @@ def let_in_again(model: Model, dice: random.Random) -> Model:
     return replace(model, takeovers=(Takeover(group, dice.choice((1, 2))),))
 
 
+def bring_guests(model: Model, dice: random.Random) -> Model:
+    """A contract whose sponsor, with another employee, can bring in guests, who may ask for some roles."""
+    vendor, guests = dice.choice(("acme", "globex")), GUESTS[: dice.choice((1, 2, 3))]
+
+    def known(rule: Rule) -> Rule:
+        inner = tuple(map(known, rule.any_of))
+        if rule.sponsors is None:
+            return replace(rule, any_of=inner)
+        return replace(rule, any_of=inner, sponsors={**rule.sponsors, **dict.fromkeys(guests, (sponsor,))})
+
+    sponsor = dice.choice(_persons(model))
+    lends = tuple(
+        replace(
+            lend,
+            contractors=lend.contractors | (set(guests) if dice.random() < 0.6 else set()),
+            rules=tuple(map(known, lend.rules)),
+            hold_rules=tuple(map(known, lend.hold_rules)),
+        )
+        for lend in model.lends
+    )
+    groups = dict(model.groups)
+    if dice.random() < 0.2:
+        group = dice.choice(GROUPS)
+        groups[group] = (*groups[group], guests[0])
+    return replace(
+        model,
+        people={**model.people, **{name: Member(vendor, guest=True) for name in guests}},
+        groups=groups,
+        lends=lends,
+        invitations=(*model.invitations, Invitation(f"{vendor}-orders", (sponsor,), guests)),
+    )
+
+
+def _persons(model: Model) -> list[str]:
+    return sorted(name for name, member in model.people.items() if not member.guest)
+
+
 MUTATIONS: tuple[Callable[[Model, random.Random], Model], ...] = (
     add_member,
     nest_once_more,
@@ -184,4 +223,5 @@ MUTATIONS: tuple[Callable[[Model, random.Random], Model], ...] = (
     drop_separation,
     let_anybody_take,
     let_in_again,
+    bring_guests,
 )

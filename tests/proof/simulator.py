@@ -114,7 +114,8 @@ class Simulator:
         state: set[tuple[str, ...]] = set()
         while True:
             if self.takes_over(frozenset(state)):
-                self.team = tuple(sorted(self.people))
+                self.team = tuple(sorted(name for name in self.people if not self.people[name].get("guest")))
+            self.team = (*self.team, *self.invited())
             fresh = set(self.moves(frozenset(state))) - state
             if not fresh:
                 break
@@ -126,6 +127,19 @@ class Simulator:
             and fact[2] in (goal["action"], "execute")
             and goal["resource"] in self.plain["lends"][int(fact[1])]["resources"]
             for fact in state
+        )
+
+    def invited(self) -> list[str]:
+        """Whom the team brings in, a sponsor of theirs and another employee being in it."""
+        hosts = [person for person in self.team if self.people[person]["vendor"] is None]
+        return sorted(
+            {
+                guest
+                for invitation in self.plain.get("invitations", [])
+                for guest in invitation["guests"]
+                if guest in self.people and guest not in self.team
+                if any(self.listed(host, invitation["sponsors"]) and len(hosts) > 1 for host in hosts)
+            }
         )
 
     def takes_over(self, state: State) -> bool:
@@ -190,7 +204,7 @@ def _choices(people: list[str], length: int) -> Iterator[tuple[str, ...]]:
 def least_team(plain: dict[str, Any], goal: dict[str, str], most: int) -> tuple[str, ...] | None:
     """A smallest team of up to ``most`` persons that can, by trying all of them in the order of their size."""
     for size in range(most + 1):
-        for team in combinations(sorted(plain["people"]), size):
+        for team in combinations(sorted(n for n in plain["people"] if not plain["people"][n].get("guest")), size):
             if Simulator(plain, team).can(goal):
                 return team
     return None

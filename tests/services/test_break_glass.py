@@ -8,7 +8,9 @@ import pytest
 from interlock.domain.actions import Action
 from interlock.domain.grants import RequestState
 from interlock.domain.people import Person
-from interlock.domain.roles import ApprovalRule, BreakGlass, Role
+from interlock.domain.roles import ApprovalRule, BreakGlass, Lending, Role
+from interlock.policy.configuration import Chain
+from interlock.policy.repositories import Environment, Repository
 from interlock.proof.model import Goal
 from interlock.proof.prove import Prover
 from interlock.services.break_glass import Broken, break_glass
@@ -265,6 +267,38 @@ class TestTheBreaker:
         assert broken.grant.active(house.clock.now())
         house.clock.advance(TICK)
         assert not broken.grant.active(house.clock.now())
+
+
+async def test_the_prover_counts_an_emergency_past_a_gate_as_a_way_of_two(state: PostgresState) -> None:
+    """What a gate lends, two who may break the glass deploy past it; one alone does not, nor two without the glass."""
+    house = World(state)
+    await house.apply(company(separations=(), contracts={}))
+    async with house.state.reading() as reading:
+        live = await read_live(house.desk, reading)
+    lending = Lending(HOUR, (ApprovalRule(3, "dba"),))
+    broken = replace(glassy("reader"), allow=frozenset({Action.CONNECT, Action.ALTER}), hold=None, lending=lending)
+    chain = Chain("release", ("develop", "deploy"))
+    production = Environment("production", resource="orders", role="reader")
+    shop = Repository("shop", "/shop", "main", "", "release", "develop", environments={"production": production})
+    for role, gated, least in (
+        (broken, True, 2),
+        (broken, False, 1),
+        (replace(broken, break_glass=None), True, 4),
+    ):
+        configuration = replace(
+            live.configuration,
+            roles={"reader": role},
+            chains={"release": chain},
+            repositories={"shop": shop} if gated else {},
+            policy_approvals=(ApprovalRule(4, "dba"),),
+        )
+        prover = Prover(build_model(replace(live, configuration=configuration, alone=frozenset())))
+        found = prover.smallest(Goal("alter", "orders"))
+        assert (found.never or found.least >= least) if least > 2 else found.least == least
+        if least == 2:
+            assert found.team is not None
+            team = set(prover.reach.members(found.team))
+            assert team & {OPS, BOTH}, "one of the two may break it"
 
 
 async def test_the_prover_counts_it_as_a_way_of_the_breaker_alone(state: PostgresState) -> None:

@@ -20,7 +20,7 @@ from interlock.proof.check import check_certificate
 from interlock.proof.model import OURS, Goal
 from interlock.proof.prove import Prover
 from interlock.proof.steps import Step
-from interlock.proof.verdicts import Outcome, assumptions_of
+from interlock.proof.verdicts import Claim, Counted, Outcome
 from interlock.services.break_glass import break_glass
 from interlock.services.contract_life import take_contract
 from interlock.services.duties import do_duty, take_duty
@@ -252,7 +252,7 @@ async def test_the_whole_answer_is_certified(world: World) -> None:
         Claims(min_persons=3, survives_absences=1),
         {"deploy": ApprovalRule(1, "ops")},
     )
-    await world.apply(company(chains={"release": chain}))
+    await world.apply(company(chains={"release": chain}, contracts={}))
     for name in (ADMIN, DBA):
         await world.sign_in(name)
     proved = await prove_state(world.desk, by=ADMIN)
@@ -304,7 +304,7 @@ async def test_two_who_let_others_in_again_can_be_anybody(world: World) -> None:
         ("ops", [Outcome.REFUTED, Outcome.REFUTED, Outcome.PROVEN]),
         ("administrators", [Outcome.PROVEN] * 3),
     ):
-        await world.apply(company(chains={"release": chain}, recovery=group))
+        await world.apply(company(chains={"release": chain}, contracts=_named(), recovery=group))
         proved = await prove_state(world.desk, by=ADMIN, chain="release")
         assert [v.outcome for v in proved.proof.verdicts] == outcomes, group
         told = any("recovery" in sentence for sentence in proved.proof.assumptions)
@@ -315,18 +315,71 @@ async def test_two_who_let_others_in_again_can_be_anybody(world: World) -> None:
             first = proved.proof.verdicts[0]
             assert first.team == (BOTH, OPS)
             assert [step.what for step in first.steps[:3]] == ["help", "help", "come-in"]
-    await world.apply(company(chains={"release": chain}, recovery="ops", passwords=False))
+    await world.apply(company(chains={"release": chain}, contracts=_named(), recovery="ops", passwords=False))
     assert (await prove_state(world.desk, by=ADMIN, chain="release")).proof.holds
 
 
-async def test_it_is_said_that_two_could_bring_themselves_in_as_a_third(world: World) -> None:
-    for contracts in (company().contracts, {}):
-        await world.apply(company(contracts=contracts))
-        async with world.state.reading() as reading:
-            model = build_model(await read_live(world.desk, reading))
-        told = [sentence for sentence in assumptions_of(model) if "could make themselves a third" in sentence]
-        assert bool(told) == bool(contracts)
+async def test_two_bring_in_a_third_where_a_contract_lets_them(world: World) -> None:
+    """Three persons are proven where the contracts name all whom they cover; where not, their sponsor and any other
+    employee are three, or two vendors. Two persons stay proven, absences too, and where a duty takes a group a guest is
+    of no use."""
+    chain = Chain("release", DUTIES, (SEPARATE,), Claims(min_persons=3, survives_absences=1))
+    vendors = (SEPARATE, Separation(SeparationKind.INDEPENDENT, ("review",), by="vendor"))
+    for name in (ADMIN, DBA):
+        await world.sign_in(name)
+    three, two, apart, grouped = (
+        chain,
+        replace(chain, claims=Claims(min_persons=2)),
+        replace(chain, separations=vendors, claims=Claims(min_persons=2, min_vendors=2)),
+        replace(chain, takers={"develop": DBAS, "review": DBAS, "deploy": OPERATORS}),
+    )
+    proven, refuted = Outcome.PROVEN, Outcome.REFUTED
+    for one, contracts, outcomes in (
+        (three, _named(), [proven, proven]),
+        (three, company().contracts, [refuted, proven]),
+        (two, company().contracts, [proven, proven]),
+        (apart, _named(), [proven, proven, proven]),
+        (apart, company().contracts, [proven, refuted, proven]),
+        (grouped, company().contracts, [proven, proven]),
+    ):
+        await world.apply(company(chains={"release": one}, contracts=contracts))
+        proved = await prove_state(world.desk, by=ADMIN, chain="release")
+        assert [v.outcome for v in proved.proof.verdicts] == outcomes, one
+        accepted = [proven for _, proven, _ in check_certificate(proved.certificate)]
+        assert accepted == [outcome is Outcome.PROVEN for outcome in outcomes]
+        # No stronger claim is believed of the same model.
+        forged = proved.certificate.replace('"outcome": "refuted"', '"outcome": "proven"')
+        assert [proven for _, proven, _ in check_certificate(forged)] == accepted
+        told = [sentence for sentence in proved.proof.assumptions if "(invitation)" in sentence]
         assert all("acme-orders, globex-ops" in sentence for sentence in told)
+        assert bool(told) == (contracts == company().contracts)
+        if outcomes[0] is refuted:
+            verdict = proved.proof.verdicts[0]
+            assert verdict.least == 2
+            assert LEAD in verdict.team
+            assert {step.person for step in verdict.steps if step.what == "admit"} == {LEAD}
+            assert [step.what for step in verdict.steps[:4]] == ["invite", "arrive", "admit", "stay"]
+
+
+async def test_a_guest_asks_and_two_say_yes(world: World) -> None:
+    """A role that takes two besides the asker takes two persons where a contract of one of them has it, and none where
+    the contract names all whom it covers."""
+    roles = {name: company().roles[name] for name in ("two", "reader")}
+    (mine,) = _scoped("two").values()
+    mine = replace(mine, sponsor=DBA)
+    other = replace(mine, roles=frozenset({"reader"}))
+    for contract, least in ((None, 3), (mine, 2), (other, 3), (replace(mine, people=frozenset({DEV})), 3)):
+        contracts = {} if contract is None else {"acme": contract}
+        policy = (ApprovalRule(3, "dba"),)
+        await world.apply(company(roles=roles, separations=(), contracts=contracts, policy_approvals=policy))
+        async with world.state.reading() as reading:
+            live = replace(await read_live(world.desk, reading), alone=frozenset())
+        role = replace(roles["two"], hold=None)
+        model = build_model(replace(live, configuration=replace(live.configuration, roles={"two": role})))
+        verdict = Prover(model).judge(Claim(DESTROY, Counted.PERSONS, 3), most=6)
+        assert verdict.most == least, contract
+        assert set(verdict.team) <= set(company().people)
+        assert {step.person for step in verdict.steps} - set(verdict.team) <= {"guest-1@acme"}
 
 
 async def test_a_contract_whose_sponsor_has_left_is_anybodys_to_take(world: World) -> None:
@@ -355,6 +408,15 @@ async def test_administrators_ask_and_nobody_else(world: World) -> None:
 def _scoped(role: str) -> dict[str, Contract]:
     start, end = datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 2, 28, tzinfo=UTC)
     return {"acme": Contract("acme", "acme", LEAD, start, end, frozenset({role}))}
+
+
+def _named() -> dict[str, Contract]:
+    """The contracts, each with the names of all whom it covers: nobody else can be brought in."""
+    people = company().people.values()
+    return {
+        name: replace(contract, people=frozenset(one.name for one in people if contract.covers(one)))
+        for name, contract in company().contracts.items()
+    }
 
 
 async def _withdraw(world: World, request: Request) -> None:

@@ -1,5 +1,5 @@
-"""The checker of certificates. With ``check_world`` and ``check_few`` it shares no code with the
-prover: these three import nothing but the standard library.
+"""The checker of certificates. With ``check_world``, ``check_few`` and ``check_guests`` it shares no
+code with the prover: these four import nothing but the standard library.
 
 A certificate holds the model, the claims and, for each that is proven, *cuts*: sets of persons of which every team that
 can do the thing is said to have one. The checker finds out by itself, in three steps:
@@ -10,7 +10,8 @@ can do the thing is said to have one. The checker finds out by itself, in three 
 3. that no team smaller than claimed has one of each cut; hence, since more persons never reach less, that no smaller
    team can. Where a certificate gives no cuts, smaller teams are tried: all that have somebody of each of the sets of
    which every team that can has one;
-4. that no fewer can come in as others, who could.
+4. that no fewer can come in as others, who could;
+5. that no fewer can with guests whom they bring in: all smaller teams that can bring in any are tried.
 
 A claim on absences is the same with both sides turned: each cut is a set of persons who can do the chain without
 anybody else, and no set of so few persons touches all of them. Where all together cannot do a thing, the only cut is
@@ -21,6 +22,7 @@ import json
 from typing import Any
 
 from interlock.proof.check_few import Few
+from interlock.proof.check_guests import Hosts
 from interlock.proof.check_world import Names, World
 
 
@@ -45,6 +47,11 @@ def _check(world: World, few: Few, verdict: dict[str, Any]) -> tuple[str, bool, 
     over = "" if counted == "absences" else world.taken_over(goal, counted, least)
     if over:
         return says, False, f"{over} could do it"
+    try:
+        if counted != "absences" and Hosts(world, few).can(goal, counted, least - 1):
+            return says, False, "fewer could do it with a guest whom they bring in"
+    except ValueError as error:
+        return says, False, str(error)
     if counted != "absences" and world.least(goal, counted) >= least:
         return says, True, ""
     if counted == "persons" and not goal["chain"] and not verdict["cuts"]:

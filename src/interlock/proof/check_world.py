@@ -17,15 +17,19 @@ class World:
     def __init__(self, model: dict[str, Any], away: Names) -> None:
         self.model = model
         self.people: dict[str, dict[str, Any]] = model["people"]
-        self.present = frozenset(self.people) - away
+        self.guests = frozenset(who for who, person in self.people.items() if person.get("guest"))
+        self.persons = frozenset(self.people) - self.guests
+        self.present = self.persons - away
         self.approving = frozenset(who for who, person in self.people.items() if person["approves"])
         self.groups: dict[tuple[str, Names], tuple[Names, bool]] = {}
-        self.counts: dict[tuple[int, bool], int] = {}
+        self.counts: dict[tuple[int, bool, Names], int] = {}
         self.by_resource: dict[str, list[dict[str, Any]]] = {}
         for lend in model["lends"]:
             for resource in lend["resources"]:
                 self.by_resource.setdefault(resource, []).append(lend)
         self.everybody_joined = self.joined(self.present)
+        self.with_all_guests = self.with_guests(self.present)
+        """All who are there, and whom they could bring in."""
 
     def who(self, names: Any) -> Names:
         return frozenset(self.model["accounts"].get(name, name) for name in names) & frozenset(self.people)
@@ -149,12 +153,22 @@ class World:
     def asking(self, lend: dict[str, Any]) -> tuple[Names, Names, dict[str, Names]]:
         """Who may ask, who has it already, and what was said already for whom."""
         named = self.who(lend["contractors"])
-        askers = frozenset(w for w in self.present if (lend["employees"] if self.employee(w) else w in named))
+        everybody = self.present | self.guests
+        askers = frozenset(w for w in everybody if (lend["employees"] if self.employee(w) else w in named))
         given: dict[str, Names] = {}
         for account, yes in lend["given"].items():
             for who in self.who([account]):
                 given[who] = given.get(who, Names()) | self.who(yes)
-        return askers, self.who(lend["held"]) & self.present, given
+        return askers, self.who(lend["held"]) & everybody, given
+
+    def with_guests(self, team: Names) -> Names:
+        """``team`` and whom it could bring in: a sponsor of theirs and another employee are in it."""
+        hosts = [who for who in team if self.employee(who)]
+        found = team
+        for invitation in self.model.get("invitations", ()):
+            if len(hosts) > 1 and not self.who(invitation["sponsors"]).isdisjoint(hosts):
+                found |= self.who(invitation["guests"]) & self.guests
+        return found
 
     def can_by(self, team: Names, lend: dict[str, Any], action: str, joined: Names) -> bool:
         askers, held, given = self.asking(lend)
@@ -173,12 +187,14 @@ class World:
                 return True
         return False
 
-    def counted(self, lend: dict[str, Any], action: str) -> int:
+    def counted(self, lend: dict[str, Any], action: str, among: Names | None = None) -> int:
         """How many a way takes at least: who asks, and as many as its rules ask for; rules that nobody could meet two
-        of add up. All who are there are taken to have joined what they could."""
-        key = (id(lend), action in lend["holds"])
+        of add up. All who are there are taken to have joined what they could. ``among`` are who may ask."""
+        there = self.present if among is None else among
+        key = (id(lend), action in lend["holds"], there)
         if key not in self.counts:
             askers, held, given = self.asking(lend)
+            askers, held = askers & there, held & there
             everybody = self.everybody_joined
             rules, holds = (
                 [(self.fitting(rule, None, everybody, frozenset(self.people)), max(1, rule["count"])) for rule in some]
@@ -198,9 +214,11 @@ class World:
         """Who are fewer than ``least``, and could do it by coming in as others; empty when nobody."""
         for takeover in self.model.get("takeovers", ()):
             count = max(1, takeover["count"])
-            members = self.group(takeover["group"], self.everybody_joined, frozenset(self.people)) & self.present
+            joined = self.joined(self.with_all_guests)
+            members = self.group(takeover["group"], joined, frozenset(self.people)) & self.present
             fewer = (1 if counted == "vendors" else count) < least
-            if fewer and len([w for w in members if self.employee(w)]) >= count and self.can(Names(self.people), goal):
+            able = len([w for w in members if self.employee(w)]) >= count
+            if fewer and able and self.can(self.with_guests(self.persons), goal):
                 return f"{count} of {takeover['group']}, who can come in as anybody,"
         return ""
 

@@ -24,6 +24,9 @@ class Index:
             if person in people:
                 self._place[account] = self._place[person]
         self.everybody: Team = (1 << len(self.names)) - 1
+        """All, with those who are nobody yet."""
+        self.guests = self.mask(name for name, member in people.items() if member.guest)
+        self.persons = self.everybody & ~self.guests
         self.approvers = self.mask(name for name, member in people.items() if member.approves)
         by_vendor: dict[str, list[str]] = {}
         for name, member in people.items():

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A person. ``vendor`` None is an employee; ``approves`` says whether their yes can ever count."""
+    """A person. ``vendor`` None is an employee; ``approves`` says whether their yes can ever count.
+
+    ``guest``: nobody yet, who could be brought in by an invitation, and counts as no person of a team.
+    """
 
     vendor: str | None = None
     approves: bool = True
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,16 @@ class Takeover:
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """One of ``sponsors``, all employees, and another employee together bring in ``guests`` on ``contract``, and could
+    come in as them."""
+
+    contract: str
+    sponsors: tuple[str, ...]
+    guests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outsider:
     """Somebody outside of the model who is taken to be honest: of what ``kind``, over what."""
 
@@ -137,7 +151,7 @@ class Model:
     """``accounts`` maps an account to its person; a name that is no account is the person of that name.
 
     ``groups`` are direct members, ``nested`` maps a group to the groups whose members belong to it too. ``takeovers``
-    are not counted where the question is who may be absent. ``outsiders`` are told, and not counted.
+    and ``invitations`` are not counted where the question is who may be absent. ``outsiders`` are told, not counted.
     """
 
     people: Mapping[str, Member]
@@ -149,6 +163,7 @@ class Model:
     chains: tuple[Duties, ...] = ()
     takeovers: tuple[Takeover, ...] = ()
     outsiders: tuple[Outsider, ...] = ()
+    invitations: tuple[Invitation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

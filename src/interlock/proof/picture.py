@@ -137,8 +137,8 @@ def add_steps(panel: Panel, steps: Sequence[Mapping[str, str]], said: Mapping[st
         if target.startswith("the role on "):
             # What a changed policy lends: the yes belongs to that change.
             target = THE_POLICY
-        if what in ("help", "come-in"):
-            word = "lets in" if what == "help" else "comes in"
+        if what in ("help", "come-in", "invite", "arrive", "admit", "stay"):
+            word = {"help": "lets in", "invite": "invites", "admit": "admits"}.get(what, "comes in")
             panel.edges.append((person(step["person"]), right("somebody else", target), word))
         elif what == "break-glass":
             panel.edges.append((person(step["person"]), right("role", target), "breaks the glass"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from interlock.proof.actions import MANY, Actions
 from interlock.proof.carried import Carried, union
 from interlock.proof.counting import fewest_vendors
+from interlock.proof.guests import Guests
 from interlock.proof.index import Team, each
 from interlock.proof.model import Goal, Model
 from interlock.proof.partitions import GivenUp
@@ -57,7 +58,8 @@ class Prover:
         self._present = self.reach.everybody & ~self.reach.mask(away)
         self._actions = Actions(self.reach, self._present, many=many)
         self._carried = Carried(self.reach, self._present)
-        self._takeovers = Takeovers(self.reach, self._present)
+        self._guests = Guests(self.reach, self._present)
+        self._takeovers = Takeovers(self.reach, self._present, self._guests)
         self._gone: int | None = None
         self._vendors: dict[tuple[int, ...], int | None] = {}
         units = sorted(self.reach.index.units.items())
@@ -75,10 +77,10 @@ class Prover:
                 verdict = self._remembered(claim, most)
         except GivenUp:
             verdict = Verdict(claim, Outcome.UNKNOWN, 0, exact=False)
-        return self._takeovers.applied(verdict)
+        return self._takeovers.applied(self._guests.applied(verdict))
 
     def smallest(self, goal: Goal, *, most: int = 6) -> Smallest:
-        """The fewest persons for ``goal``, nobody coming in as another."""
+        """The fewest persons for ``goal``, nobody bringing anybody in or coming in as another."""
         return self._fewest(Claim(goal, Counted.PERSONS, 1), most)
 
     def bottlenecks(self, goal: Goal) -> tuple[str, ...]:

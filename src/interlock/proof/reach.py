@@ -102,7 +102,7 @@ class Reach:
         self.model = model
         self.memory = memory or Memory()
         self.index = self.memory.index_of(model)
-        self.everybody = self.index.everybody
+        self.everybody = self.index.persons
         self.groups = Groups(model, self.index)
         self.approving = Approving(self.index, self.groups)
         self.joining = Joining(model, self.index, self.groups, self.approving)

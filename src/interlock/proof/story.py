@@ -40,4 +40,12 @@ def _command(step: Step) -> str:
             return f"interlock recover {shlex.quote(step.target)} --reason REASON"
         case "come-in":
             return f"interlock login --person {shlex.quote(step.target)} --code HALF+HALF    # from now on as them"
+        case "invite":
+            return f"interlock contract invite {on} {shlex.quote(subject)}    # a guest on {resource}; prints LINK"
+        case "arrive":
+            return f"interlock arrive LINK    # as {subject}, on a machine of their own: shows WORDS"
+        case "admit":
+            return f"interlock contract admit INVITATION --words WORDS    # {step.target}"
+        case "stay":
+            return f"interlock arrive LINK    # there again: from now on as {subject}"
     return f"adds {step.for_whom} to {step.target}"

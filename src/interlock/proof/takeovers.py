@@ -7,6 +7,7 @@ is told in its place. How many may be absent is asked without it: nobody plans t
 from collections.abc import Sequence
 from dataclasses import replace
 
+from interlock.proof.guests import Guests
 from interlock.proof.index import Team, each
 from interlock.proof.model import EMPLOYEES, Goal
 from interlock.proof.reach import Reach
@@ -17,14 +18,15 @@ from interlock.proof.verdicts import Claim, Counted, Outcome, Verdict
 class Takeovers:
     """``present`` are those who may be in a team; whom they come in as may be away."""
 
-    def __init__(self, reach: Reach, present: Team) -> None:
+    def __init__(self, reach: Reach, present: Team, guests: Guests) -> None:
         self._reach = reach
+        self._guests = guests
         self._possible: dict[Goal, bool] = {}
         self._found: tuple[int, Team] | None = None
         """The least number that takes over, and a team of so many; nobody when it would have to join a group first."""
         for takeover in reach.model.takeovers:
             helpers = reach.groups.mask(takeover.group) & present & reach.index.employees
-            opened, _ = reach.joining.join(present, reach.joining.rights_for({takeover.group}))
+            opened, _ = reach.joining.join(guests.brought_by(present), reach.joining.rights_for({takeover.group}))
             able = present & reach.index.employees if takeover.group in opened else helpers
             count = max(1, takeover.count)
             if able.bit_count() < count or (self._found is not None and self._found[0] <= count):
@@ -51,9 +53,9 @@ class Takeovers:
 
     def _told(self, verdict: Verdict, team: Team) -> Verdict:
         goal, index = verdict.claim.goal, self._reach.index
-        steps = verdict.steps or self._reach.plan(self._reach.everybody, goal) or ()
+        steps = verdict.steps or self._guests.plan(self._reach.everybody, goal)
         actors = self._reach.mask(name for step in steps for name in (step.person, step.for_whom) if name)
-        helpers, entered = tuple(index.members(team)), tuple(index.members(actors & ~team))
+        helpers, entered = tuple(index.members(team)), tuple(index.members(actors & ~team & ~index.guests))
         vendors = verdict.claim.counted is Counted.VENDORS
         size = 1 if vendors else len(helpers)
         return replace(
@@ -71,7 +73,7 @@ class Takeovers:
         if verdict.team:
             return True
         if goal not in self._possible:
-            self._possible[goal] = self._reach.works(self._reach.everybody, goal)
+            self._possible[goal] = self._reach.works(self._guests.brought_by(self._reach.everybody), goal)
         return self._possible[goal]
 
 

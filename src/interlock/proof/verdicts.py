@@ -76,12 +76,19 @@ class Proof:
 def assumptions_of(model: Model) -> tuple[str, ...]:
     """What verdicts on ``model`` rest on, as sentences."""
     said = [_OUTSIDE[one.kind].format(", ".join(one.names)) for one in model.outsiders if one.kind in _OUTSIDE]
-    return (*ASSUMPTIONS, *(_TAKEN_OVER.format(one) for one in model.takeovers), *said)
+    brought = [one.contract for one in model.invitations]
+    more = (_BROUGHT_IN.format(", ".join(brought)),) if brought else ()
+    return (*ASSUMPTIONS, *(_TAKEN_OVER.format(one) for one in model.takeovers), *more, *said)
 
 
 _TAKEN_OVER = (
     "{0.count} employees of {0.group} can come in as anybody else by letting them in again (recovery): that is counted "
     "wherever persons or vendors are, and not where somebody's absence is."
+)
+_BROUGHT_IN = (
+    "The sponsor and another employee could bring in a guest on the contracts {} and come in as that person "
+    "(invitation): that is counted wherever persons or vendors are, and not where somebody's absence is. Whoever is "
+    "known here already and has not come in yet is taken to come in themselves."
 )
 _OUTSIDE = {
     "provider": "Whoever administers the identity provider {} signs in only those who are there themselves.",
@@ -89,10 +96,6 @@ _OUTSIDE = {
     "forge": "Whoever administers the forge {} says truly who pushed and who approved there.",
     "workload": "Only its owner, or those whom the owner answers for, can change what runs as the workload {}.",
     "vault": "Whoever administers the vault {} uses no key and no credential of it.",
-    "invitation": (
-        "Two who bring somebody in for the contracts {} (the sponsor, and an employee who gives the link) bring "
-        "in only persons who are there themselves: together they could make themselves a third."
-    ),
     "contract": (
         "Who sponsors a contract does so as long as it is asked about. Nobody who is still here sponsors {}: any "
         "employee is taken to."

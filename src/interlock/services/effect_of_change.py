@@ -134,7 +134,7 @@ def _could(reach: Reach, resource: str, action: Action) -> Team:
         # Every employee has a way to everything by a change of the policy: it would say nothing here.
         if lead.way.role != THE_POLICY and lead.way.askers & ~team and reach.can(reach.everybody, [lead]):
             team |= lead.way.askers
-    return team
+    return team & reach.everybody
 
 
 def _gathered(found: Mapping[tuple[str, tuple[str, ...], str], Sequence[str]]) -> list[Difference]:

@@ -2,12 +2,14 @@
 
 It lets people do more than the engine does and never less: a contract that has not started counts as running, and so
 does a grant that has not; conflicts of roles, windows and presence are no obstacle. What a Cedar file forbids is not
-believed, and what it permits is counted without the hold it may ask for.
+believed, and what it permits is counted without the hold it may ask for. Whoever could be brought in by an invitation
+under a contract is in it as a guest, with what that contract gives them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import count, islice
 
 from interlock.domain.actions import Action
 from interlock.domain.approving import rules_for_hold
@@ -23,6 +25,7 @@ from interlock.proof.model import (
     WIDEST,
     Duties,
     Goal,
+    Invitation,
     Lend,
     Member,
     Model,
@@ -59,10 +62,13 @@ class LiveState:
 
 def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GUARDED)) -> Model:
     """``looked_at`` are the actions that are asked about; a role that allows none of them is left out."""
-    people = {person.name: person for person in state.people if person.active}
+    known = {person.name: person for person in state.people if person.active}
     lasting = [c for c in state.contracts if c.ended_at is None and c.end > state.at]
+    guests = _guests(state, lasting)
+    invited = {name: Person(name, vendor=c.vendor) for c, names in guests for name in names}
+    people = {**known, **invited}
     members = {
-        name: Member(person.vendor, person.is_employee or any(c.covers(person) for c in lasting))
+        name: Member(person.vendor, person.is_employee or any(c.covers(person) for c in lasting), guest=name in invited)
         for name, person in people.items()
     }
     groups: dict[str, list[str]] = {}
@@ -77,7 +83,26 @@ def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GU
         chains=tuple(duties_of(chain) for chain in state.configuration.chains.values()),
         takeovers=_takeovers(state.configuration),
         outsiders=tuple(_outsiders(state.configuration, people, lasting)),
+        invitations=tuple(Invitation(c.name, tuple(sorted(_sponsors(c, people))), names) for c, names in guests),
     )
+
+
+def _guests(state: LiveState, lasting: Sequence[Contract]) -> list[tuple[Contract, tuple[str, ...]]]:
+    """Who could be brought in under each contract (``services.invite``) and is nobody yet: as many as there are duties
+    in the longest chain, and one to ask for a role. Their yes counts in no rule: they are in no group."""
+    wanted = max([1, *(len(chain.duties) for chain in state.configuration.chains.values())])
+    # One human in two spellings would be two voices: no guest has a name that is another's in other letters.
+    taken = {person.name.lower() for person in state.people}
+    taken |= {f"{identity.kind}:{identity.subject}".lower() for identity in state.identities}
+    found: list[tuple[Contract, tuple[str, ...]]] = []
+    for contract in sorted(lasting, key=lambda one: one.name):
+        named = sorted(contract.people) or (f"guest-{number}@{contract.name}" for number in count(1))
+        free = (name for name in named if name.lower() not in taken)
+        names = tuple(islice(free, wanted))
+        taken |= {name.lower() for name in names}
+        if names:
+            found.append((contract, names))
+    return found
 
 
 def _takeovers(configuration: Configuration) -> tuple[Takeover, ...]:
@@ -99,8 +124,6 @@ def _outsiders(
         "workload": sorted(configuration.workloads),
         "vault": [] if configuration.openbao is None else [configuration.openbao.address],
         "contract": orphaned,
-        # An employee and the sponsor bring somebody in together (``services.invite``).
-        "invitation": sorted(contract.name for contract in lasting),
     }
     return [Outsider(kind, tuple(names)) for kind, names in named.items() if names]
 

@@ -24,6 +24,10 @@ def step_told(step: Step) -> str:
         "duty": f"carries {step.target}",
         "help": f"gives one half of a code that lets {step.target} in again",
         "come-in": f"comes in as {step.target}",
+        "invite": f"gives an invitation to {step.target}",
+        "arrive": f"opens it as {step.target}",
+        "admit": f"admits {step.target}",
+        "stay": f"comes in as {step.target}",
         "join": f"lets {step.for_whom} into {step.target}",
     }
     return f"{step.person} {told.get(step.what, step.what)}"
