@@ -68,7 +68,7 @@ class Guests:
         least = 1 if vendors else _HOSTS
         if not self._any or claim.counted is Counted.ABSENCES:
             return verdict
-        if (verdict.most is not None and verdict.most <= least and not verdict.never) or not self._matter(claim.goal):
+        if (verdict.most is not None and verdict.most <= least and not verdict.never) or not self._matter(verdict):
             return verdict
         most = max(least, claim.least - 1)
         if vendors and len(self._reach.index.units) <= _FEW_UNITS:
@@ -105,8 +105,9 @@ class Guests:
             vendors=None,
         )
 
-    def _matter(self, goal: Goal) -> bool:
-        """Whether a guest could have a part in ``goal``, and it can be done at all."""
+    def _matter(self, verdict: Verdict) -> bool:
+        """Whether a guest could have a part in it, and it can be done at all."""
+        goal = verdict.claim.goal
         if goal.chain:
             rights = self._reach.chain_rights(goal)
             takers = self._reach.takers(goal, frozenset())
@@ -115,6 +116,8 @@ class Guests:
             useful = any(self._least(lead) is not None for lead in self._reach.leads(goal))
         if not useful:
             return False
+        if verdict.most is not None and not verdict.never:
+            return True
         if goal not in self._possible:
             self._possible[goal] = self._reach.works(self._everybody, goal)
         return self._possible[goal]
@@ -123,6 +126,13 @@ class Guests:
         """How many persons this way takes at least when a guest has a part in it; None when none can."""
         if lead.rights:
             return _HOSTS
+        facts, key = self._reach.memory.facts, ("least with guests", lead.way.key, self._everybody)
+        if key not in facts:
+            facts[key] = self._counted(lead)
+        found = facts[key]
+        return found if isinstance(found, int) else None
+
+    def _counted(self, lead: Lead) -> int | None:
         way, approving = lead.way, self._reach.approving
         places = (*way.rules, *(way.holds or ()))
         if any(approving.anybody(place, frozenset()) & self._any for place in places):
