@@ -6,7 +6,7 @@ says the same only one. How many may be absent is asked without guests. The chec
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from interlock.proof.few import places_apart, told_apart
@@ -22,6 +22,15 @@ _HOSTS = 2
 _MOST_TRIED = 20_000
 _FEW_UNITS = 8
 """Among so many vendors the true number is told, whatever is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A verdict before and after, and what both rest on."""
+
+    before: Verdict
+    rests_on: tuple[int, ...]
+    after: Verdict
 
 
 class Guests:
@@ -62,12 +71,23 @@ class Guests:
         return (*told, *steps)
 
     def applied(self, verdict: Verdict) -> Verdict:
-        """``verdict``, which knows of none of it, with what can be done with guests."""
+        """``verdict``, which knows of none of it, with what can be done with guests; as in the proof before where it
+        cannot have changed."""
+        if not self._any or verdict.claim.counted is Counted.ABSENCES:
+            return verdict
+        if verdict.claim.goal.chain:
+            return self._applied(verdict)
+        facts = self._reach.memory.facts
+        key = ("with guests", verdict.claim, self._present, self._brought)
+        rests_on, known = self._reach.rests_on(verdict.claim.goal.resource), facts.get(key)
+        if not isinstance(known, _Known) or known.before is not verdict or known.rests_on != rests_on:
+            known = facts[key] = _Known(verdict, rests_on, self._applied(verdict))
+        return known.after
+
+    def _applied(self, verdict: Verdict) -> Verdict:
         claim = verdict.claim
         vendors = claim.counted is Counted.VENDORS
         least = 1 if vendors else _HOSTS
-        if not self._any or claim.counted is Counted.ABSENCES:
-            return verdict
         if (verdict.most is not None and verdict.most <= least and not verdict.never) or not self._matter(verdict):
             return verdict
         most = max(least, claim.least - 1)
