@@ -20,7 +20,13 @@ people:
   second@example.com: {groups: [dba]}
   dev@acme.example: {vendor: acme}
 contracts:
-  acme-orders: {vendor: acme, sponsor: lead@example.com, start: 2020-01-01, end: 2090-01-01, roles: [writer]}
+  acme-orders:
+    vendor: acme
+    sponsor: lead@example.com
+    start: 2020-01-01
+    end: 2090-01-01
+    roles: [writer]
+    people: [dev@acme.example]
 roles:
   writer:
     on: {kind: postgres, environment: production}
