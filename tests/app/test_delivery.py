@@ -6,7 +6,9 @@ import re
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -174,7 +176,15 @@ def released(site: Site) -> str:
     site.stack.run(site.member(LEAD), "duty", "done", "release", "review", "--artifact", artifact)
     assert site.push("dev", f"{head}:refs/heads/main").returncode == 0
     assert site.origin.head() == head
-    site.stack.run(site.member(QA), "duty", "done", "release", "test", "--artifact", artifact)
+    asked = ("gate", "release", "deploy", "--artifact", artifact, "--environment", "production", "--wait")
+    with ThreadPoolExecutor() as beside:
+        waiting = beside.submit(site.stack.run, site.member(OPS), *asked, check=False)
+        time.sleep(4)
+        assert not waiting.done(), "the gate is shut, and is asked again"
+        site.stack.run(site.member(QA), "duty", "done", "release", "test", "--artifact", artifact)
+        waited = waiting.result(timeout=60)
+    assert "Nobody has done test on" in waited.stderr
+    assert (waited.returncode, "Open: deploy of" in waited.stdout) == (0, True)
     return head
 
 
