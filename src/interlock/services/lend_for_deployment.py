@@ -12,7 +12,7 @@ Holds to:
   evidence that is taken back ends the request, the grant, and with it every session (``deployment_ends``)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from interlock.domain.delivery import Verdict
@@ -208,7 +208,7 @@ async def find_lent(delivery: Delivery, *, request_id: str, person: str, key: st
         logins = [one for one in await reading.logins(key=key) if one.active(now)]
         if not logins:
             raise Refusal("login-ended", "This login is over.", "Ask the gate again.")
-    return Lent(replace(request), max(logins, key=_started), grants[0] if grants else None)
+    return Lent(request, max(logins, key=_started), grants[0] if grants else None)
 
 
 def _started(login: Login) -> datetime:

@@ -18,23 +18,8 @@ from interlock.policy.configuration import PAGE, Notifier
 from interlock.services.credentials import Credentials
 from interlock.store.home import StateAddress
 from interlock.store.outbox import PostgresOutbox
-from interlock.store.state import PostgresState
-from tests.notify.posts import CONSOLE, SENDER, Mailbox, house_of, mail_of, settled
+from tests.notify.posts import CONSOLE, SENDER, Mailbox, mail_of, settled
 from tests.services.world import BOTH, DBA, DBA2, RIVAL, World
-
-
-@pytest.fixture
-async def house(state: PostgresState) -> World:
-    world = World(state)
-    await world.apply(house_of())
-    return world
-
-
-@pytest.fixture
-async def outbox(state_database: StateAddress) -> AsyncIterator[PostgresOutbox]:
-    opened = PostgresOutbox(state_database.url)
-    yield opened
-    await opened.close()
 
 
 def mail_source(port: int) -> Notifier:
