@@ -1,0 +1,92 @@
+"""SSH certificates as the gateway takes them: whose they are, until when, and that no byte of them can be another."""
+
+import base64
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from interlock.domain.grants import Login
+from interlock.domain.snapshot import PolicyText, Snapshot
+from interlock.gateway.admission import read_key_certificate
+from interlock.identity.keys import new_key, thumbprint
+from interlock.identity.ssh_authority import BadCertificateError, SshAuthority, read_user_certificate
+from interlock.ports.protocol import Refused
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> SshAuthority:
+    return SshAuthority.open(tmp_path)
+
+
+def login_of(key: EllipticCurvePrivateKey, person: str = "dev@acme.example") -> Login:
+    return Login("l-1", person, thumbprint(key.public_key()), NOW, NOW + 8 * HOUR, NOW)
+
+
+def blob_of(authority: SshAuthority, key: EllipticCurvePrivateKey, login: Login) -> bytes:
+    line = authority.issue_user(key.public_key(), login=login, ends_at=NOW + HOUR, at=NOW)
+    return base64.b64decode(line.split()[1])
+
+
+def judged(authority: SshAuthority, blob: bytes, login: Login, at: datetime) -> Login | Refused:
+    known = Snapshot(1, NOW, PolicyText(1, "", ""), logins={login.id: login})
+    return read_key_certificate(blob, authority.line, known, at)
+
+
+def code_of(answer: Login | Refused) -> str:
+    return answer.code if isinstance(answer, Refused) else ""
+
+
+def test_the_window_begins_in_it_and_ends_before_its_end(authority: SshAuthority) -> None:
+    key = new_key()
+    login = login_of(key)
+    blob = blob_of(authority, key, login)
+    last = NOW + HOUR
+    assert judged(authority, blob, login, NOW) == login
+    assert judged(authority, blob, login, last - timedelta(microseconds=1)) == login
+    assert code_of(judged(authority, blob, login, last)) == "expired"
+    assert code_of(judged(authority, blob, login, NOW - timedelta(minutes=1, microseconds=1))) == "expired"
+
+
+def test_a_login_that_is_somebody_elses_by_now_or_over_opens_nothing(authority: SshAuthority) -> None:
+    key = new_key()
+    login = login_of(key)
+    blob = blob_of(authority, key, login)
+    assert code_of(judged(authority, blob, replace(login, person="mate@acme.example"), NOW)) == "wrong-person"
+    assert code_of(judged(authority, blob, replace(login, ended_at=NOW), NOW)) == "login-ended"
+    another = replace(login, key=thumbprint(new_key().public_key()))
+    assert isinstance(judged(authority, blob, another, NOW), Refused)
+
+
+def test_another_authority_says_nothing(authority: SshAuthority, tmp_path: Path) -> None:
+    key = new_key()
+    stranger = SshAuthority.open(tmp_path / "elsewhere")
+    assert code_of(judged(authority, blob_of(stranger, key, login_of(key)), login_of(key), NOW)) == "bad-certificate"
+
+
+def test_no_byte_of_it_can_be_another(authority: SshAuthority) -> None:
+    key = new_key()
+    blob = blob_of(authority, key, login_of(key))
+    for place in range(len(blob)):
+        for bit in (1, 0x80):
+            flipped = bytearray(blob)
+            flipped[place] ^= bit
+            with pytest.raises(BadCertificateError):
+                read_user_certificate(bytes(flipped), authority.line)
+    for length in range(len(blob)):
+        with pytest.raises(BadCertificateError):
+            read_user_certificate(blob[:length], authority.line)
+
+
+def test_a_type_with_a_space_in_it_is_no_way_to_show_a_certificate_of_somebody_else(authority: SshAuthority) -> None:
+    theirs = new_key()
+    blob = blob_of(authority, theirs, login_of(theirs))
+    size = int.from_bytes(blob[:4])
+    line = blob[4 : 4 + size] + b" " + base64.b64encode(blob)
+    with pytest.raises(BadCertificateError):
+        read_user_certificate(len(line).to_bytes(4) + line + b"whatever the client holds the key of", authority.line)
