@@ -157,7 +157,10 @@ async def _measure_append(server: EmbeddedPostgres, folder: Path, rounds: int) -
     address = embedded_address(server)
     await migrate(address.owner_url)
     state = PostgresState(address.url)
-    for units, events in ((6, 100), (60, 1)):
+    # the first units and inserts make connections and plans
+    await _append(state, 2, 100, "warm")
+    await _insert(server.url_for("postgres", "postgres"), 2, 100)
+    for units, events in ((25, 100), (60, 1)):
         ours, plain = [], []
         for turn in range(rounds):
             ours.append(await _append(state, units, events, f"{turn}-{events}"))

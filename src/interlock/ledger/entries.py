@@ -32,18 +32,35 @@ class Recorded:
 
 def body_of(recorded: Recorded) -> bytes:
     """The bytes that are hashed and kept. Raises NotCanonical for text or numbers that JSON cannot hold."""
-    event = recorded.event
-    if EVENTS.get(event.kind) is not type(event):
-        raise TypeError(f"{type(event).__name__} is not one of the ledger's kinds of event")
-    return canonical(
-        {
-            "actor": recorded.actor,
-            "at": to_plain(recorded.at),
-            "event": to_plain(event),
-            "kind": event.kind,
-            "position": recorded.position,
-        }
-    )
+    return Written(recorded.event).placed(recorded.position, Stamp(recorded.at, recorded.actor))
+
+
+class Stamp:
+    """When, and by whom: the same for all events of a unit of work. Raises NotCanonical as ``Written`` does."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, at: datetime, actor: str) -> None:
+        self.text = b'{"actor":%b,"at":%b' % (canonical(actor), canonical(to_plain(at)))
+
+
+class Written:
+    """An event's part of its body, made before its place is known: who gives places lets everybody else wait.
+
+    Raises NotCanonical for text or numbers that JSON cannot hold.
+    """
+
+    __slots__ = ("_text", "kind")
+
+    def __init__(self, event: Event) -> None:
+        if EVENTS.get(event.kind) is not type(event):
+            raise TypeError(f"{type(event).__name__} is not one of the ledger's kinds of event")
+        self.kind = event.kind
+        self._text = b'"event":%b,"kind":%b' % (canonical(to_plain(event)), canonical(event.kind))
+
+    def placed(self, position: int, stamp: Stamp) -> bytes:
+        """The body of the event in its place."""
+        return b'%b,%b,"position":%d}' % (stamp.text, self._text, position)
 
 
 def read_body(body: bytes) -> Recorded:

@@ -9,11 +9,24 @@ committed, and a snapshot taken before the wait would not.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Insert, Integer, Select, cast, func, insert, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Insert,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +34,7 @@ from interlock.domain.event import Event
 from interlock.domain.events import EVENTS
 from interlock.errors import Misuse, Refusal
 from interlock.ledger.canonical import NotCanonical
-from interlock.ledger.entries import Recorded, body_of
+from interlock.ledger.entries import Stamp, Written
 from interlock.ledger.links import GENESIS, link
 from interlock.ports.clock import Clock
 from interlock.ports.state import Entity
@@ -33,6 +46,25 @@ from interlock.store.rows import Form, form_of
 
 LEDGER_LOCK = (18764, 1)
 """The advisory lock under which entries get their places; the ledger's own trigger takes the same."""
+
+
+def _insert_entries() -> Insert:
+    """All entries of a unit in one statement: the lock is held for one trip, however many there are."""
+    table = tables.ledger
+    listed = {"positions": BigInteger, "kinds": Text, "bodies": LargeBinary, "links": LargeBinary}
+    each = {name: func.unnest(bindparam(name, type_=ARRAY(kind))) for name, kind in listed.items()}
+    rows = select(
+        each["positions"],
+        bindparam("at", type_=table.c.at.type),
+        bindparam("actor", type_=Text),
+        each["kinds"],
+        each["bodies"],
+        each["links"],
+    )
+    return insert(table).from_select(["position", "at", "actor", "kind", "body", "link"], rows)
+
+
+_INSERT_ENTRIES = _insert_entries()
 
 
 class PostgresUnitOfWork(PostgresReading):
@@ -89,9 +121,10 @@ class PostgresUnitOfWork(PostgresReading):
             if self._touched:
                 raise Misuse("a unit of work saved something and recorded no event; nothing was written")
             return
+        written = self._written_events()
         # Last of all locks, so that nobody waits for another's whole unit of work, and no two can wait for each other.
         await self._execute(select(func.pg_advisory_xact_lock(*(cast(part, Integer) for part in LEDGER_LOCK))))
-        position = await self._append()
+        position = await self._append(written)
         if self._touched:
             rows = [{"position": position, "entity": name, "key": list(key)} for name, key in sorted(self._touched)]
             await self._execute(insert(tables.changes), rows)
@@ -103,7 +136,13 @@ class PostgresUnitOfWork(PostgresReading):
                 f"{error.sentence} A change was being committed: whether it was kept, the ledger says.", error.remedy
             ) from error
 
-    async def _append(self) -> int:
+    def _written_events(self) -> list[Written]:
+        try:
+            return [Written(event) for event in self._events]
+        except NotCanonical as error:
+            raise _unkeepable(str(error)) from error
+
+    async def _append(self, events: Sequence[Written]) -> int:
         """Write the events after the last entry; the position of the last of them."""
         table = tables.ledger
         query = select(table.c.position, table.c.link).order_by(table.c.position.desc()).limit(1)
@@ -111,21 +150,29 @@ class PostgresUnitOfWork(PostgresReading):
             last = (await self._connection.execute(query)).one_or_none()
         position, head = (last.position, bytes(last.link)) if last else (0, GENESIS)
         at = self._clock.now()
-        rows: list[dict[str, Any]] = []
-        for event in self._events:
-            position += 1
-            try:
-                body = body_of(Recorded(position, at, self._actor, event))
-            except NotCanonical as error:
-                raise _unkeepable(str(error)) from error
+        try:
+            stamp = Stamp(at, self._actor)
+        except NotCanonical as error:
+            raise _unkeepable(str(error)) from error
+        bodies, links = [], []
+        for number, event in enumerate(events, position + 1):
+            body = event.placed(number, stamp)
             head = link(head, body)
-            rows.append(
-                {"position": position, "at": at, "actor": self._actor, "kind": event.kind, "body": body, "link": head}
-            )
-        await self._execute(insert(table), rows)
-        return position
+            bodies.append(body)
+            links.append(head)
+        places = range(position + 1, position + 1 + len(events))
+        given = {
+            "positions": list(places),
+            "at": at,
+            "actor": self._actor,
+            "kinds": [one.kind for one in events],
+            "bodies": bodies,
+            "links": links,
+        }
+        await self._execute(_INSERT_ENTRIES, given)
+        return places[-1]
 
-    async def _execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> None:
+    async def _execute(self, statement: Any, rows: Mapping[str, Any] | list[dict[str, Any]] | None = None) -> None:
         with as_failures():
             await self._connection.execute(statement, rows)
 
