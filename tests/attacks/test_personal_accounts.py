@@ -192,6 +192,29 @@ def test_a_shared_account_says_whose_session_it_is(site: Site) -> None:
     site.stack.ask(site.lead, "end", grant)
 
 
+def test_on_a_shared_account_nobody_else_is_named_in_the_databases_log(site: Site) -> None:
+    grant = site.stack.grant(site.dev, "pool", "reader", [site.lead])
+    with site.session("pool", application_name="lead@example.com") as connection:
+        for attempt in (
+            "SET application_name = 'lead@example.com'",
+            "SET application_name = 'lead@example.com'; SELECT 'framed'; RESET application_name",
+            "SELECT set_config('application_name', 'lead@example.com', false), 'framed'",
+        ):
+            with pytest.raises(psycopg.Error, match=r"SET application_name = 'dev@example\.com my program'"):
+                connection.execute(attempt.encode())
+        connection.execute("SELECT 'still mine'")
+        connection.execute("SET application_name = 'dev@example.com tool'")
+        connection.execute("SELECT 'and now too'")
+    with site.session("pool", options="-c application_name=lead@example.com") as connection:
+        connection.execute("SELECT 'by options'")
+    lines = [line for line in site.log.splitlines() if re.match(r"<shared\|.*LOG:  (statement|execute)", line)]
+    assert len(lines) > 4
+    assert all("<shared|dev@example.com" in line for line in lines)
+    assert not any("framed" in line for line in lines)
+    assert "<shared|dev@example.com tool>" in next(line for line in lines if "and now too" in line)
+    site.stack.ask(site.lead, "end", grant)
+
+
 def test_an_offboarding_takes_the_account_too(site: Site) -> None:
     other = site.stack.member("Dev@other.example")
     site.stack.grant(other, "shop", "reader", [site.lead])

@@ -33,7 +33,7 @@ SCRIPTS = {
     "gexec": "select format('select %s', g) from generate_series(1, 3) g \\gexec",
     "bind": "select $1::int + 1 \\bind 41 \\g",
     "crosstab variables": "\\set ids '1,2'\nselect id from conf_orders where id in (:ids) order by id;",
-    "settings": "set application_name = 'conf'; show application_name; set timezone = 'UTC'; show timezone; reset all;",
+    "settings": "set work_mem = '5MB'; show work_mem; set timezone = 'UTC'; show timezone; reset all;",
     "syntax error": "selec 1;\nselect 'fine';",
     "unicode": "select 'Grüße, 世界 🐘' as greeting;",
     "empty": ";\n;;\n-- nothing\n",

@@ -57,11 +57,14 @@ class Upstream:
     secret: str | None = None
     tls: dict[str, str] | None = None
     read_only: bool = False
+    personal: bool = False
 
     def admission(self) -> Admission:
         settings: dict[str, object] = {"database": self.database}
         if self.tls is not None:
             settings["tls"] = self.tls
+        if self.personal:
+            settings["account"] = "per-person"
         resource = Resource("orders", "postgres", self.host, self.port, settings=settings)
         return Admission("s-1", "dev", resource, UpstreamCredential(self.user, self.secret), self.read_only)
 

@@ -29,6 +29,7 @@ def greet(*, read_only: bool = False) -> bytes:
         "default_transaction_read_only": "on" if read_only else "off",
         "is_superuser": "off",
         "session_authorization": "app",
+        "application_name": "dev",
     }
     said = [messages.authentication(0)]
     said += [messages.frame(b"S", f"{name}\0{setting}\0".encode()) for name, setting in reported.items()]
@@ -358,7 +359,7 @@ class ScriptedServer:
             self._out += messages.frame(b"C", b"SELECT 0\0")
             return -1
         if "current_setting" in text:
-            self._out += _row(b"on", b"UTF8", b"off", b"app", b"off") + messages.frame(b"C", b"SELECT 1\0")
+            self._out += _row(b"on", b"UTF8", b"off", b"app", b"off", b"dev") + messages.frame(b"C", b"SELECT 1\0")
             return -1
         if words[:1] == ["SELECT"]:
             total = int(words[1]) if words[1].isdigit() else 1

@@ -39,7 +39,7 @@ def test_the_opening_step_by_step() -> None:
     assert asked["client_encoding"] == "UTF8"
     assert book.take_client() == b""
     machine.upstream_bytes(greet(read_only=True))
-    assert codes(book.take_client()) == "RSSSSSKZ"
+    assert codes(book.take_client()) == "RSSSSSSKZ"
     assert book.calls == [
         "secure_client b'S' b'' ('postgresql',)",
         "authenticate orders dev",

@@ -18,8 +18,8 @@ from tests.protocols.postgres.rules import SENTENCE, refusing
 from tests.protocols.postgres.servers import binaries
 
 
-async def connect(gateway: TinyGateway, *, autocommit: bool = True) -> psycopg.AsyncConnection:
-    return await psycopg.AsyncConnection.connect(gateway.dsn(), autocommit=autocommit)
+async def connect(gateway: TinyGateway, *, autocommit: bool = True, **more: str) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(gateway.dsn(**more), autocommit=autocommit)
 
 
 def status(connection: psycopg.AsyncConnection) -> TransactionStatus:
@@ -219,11 +219,92 @@ async def test_a_changed_setting_is_noticed_inside_a_batch(gateway: TinyGateway)
 
 async def test_harmless_settings_pass(gateway: TinyGateway) -> None:
     async with await connect(gateway) as connection:
-        await connection.execute("SET application_name = 'other'; SET statement_timeout = 5000")
+        await connection.execute("SET application_name = 'dev other'; SET statement_timeout = 5000")
         async with connection.pipeline():
             await connection.execute("SELECT set_config('search_path', 'public', false)")
             row = await connection.execute("SHOW search_path")
             assert await row.fetchone() == ("public",)
+
+
+_OTHER_NAMES = (
+    "SET application_name = 'boss'",
+    "SET application_name TO boss",
+    "SET LOCAL Application_Name = 'boss'",
+    "SET application_name = 'developer'",
+    "SET application_name = ' dev'",
+    "SET application_name = ''",
+    "SELECT 1; SET application_name = 'boss'; DELETE FROM items; SET application_name = 'dev'",
+    "SELECT set_config('application_name', 'boss', false)",
+    "SELECT pg_catalog.set_config('Application_Name', 'boss', true) FROM items",
+    "SELECT set_config(name, 'boss', false) FROM pg_settings WHERE name = 'application_name'",
+    "SELECT set_config('application_name', upper('dev'), false)",
+    "SELECT CASE WHEN true THEN set_config('application_name', 'boss', false) END",
+    "PREPARE p AS SELECT set_config('application_name', $1, false)",
+    "WITH a AS (SELECT set_config('application_name', 'boss', false)) SELECT * FROM a",
+    "EXPLAIN ANALYZE SELECT set_config('application_name', 'boss', false)",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT set_config('application_name', 'boss', false)",
+)
+
+
+@pytest.mark.parametrize("text", _OTHER_NAMES)
+async def test_on_a_shared_account_nobody_takes_another_name_in_the_servers_log(
+    gateway: TinyGateway, text: str
+) -> None:
+    async with await connect(gateway, application_name="psql") as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="begins with your own name"):
+            await connection.execute(text.encode())
+        if text.count(";") == 0:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="begins with your own name"):
+                await connection.execute(text.encode(), prepare=True)
+        row = await connection.execute("SHOW application_name")
+        assert await row.fetchone() == ("dev psql",)
+
+
+async def test_on_a_shared_account_ones_own_name_is_ones_own(gateway: TinyGateway) -> None:
+    async with await connect(gateway, application_name="psql") as connection:
+        for text, then in (
+            ("SET application_name = 'dev reports'", "dev reports"),
+            ("SELECT set_config('application_name', 'dev', false)", "dev"),
+            ("SET application_name TO DEFAULT", "dev psql"),
+            ("SET application_name = 'dev x'; RESET ALL", "dev psql"),
+            ("SET application_name = 'dev x'; RESET application_name", "dev psql"),
+            ("PREPARE own AS SELECT set_config('application_name', 'dev y', false)", "dev psql"),
+            ("EXECUTE own", "dev y"),
+            ("DISCARD ALL", "dev psql"),
+        ):
+            await connection.execute(text.encode())
+            row = await connection.execute("SHOW application_name")
+            assert await row.fetchone() == (then,), text
+
+
+async def test_on_an_account_of_ones_own_any_name_goes(gateway: TinyGateway) -> None:
+    gateway.upstream.personal = True
+    async with await connect(gateway) as connection:
+        await connection.execute("SET application_name = 'reports'")
+        row = await connection.execute("SHOW application_name")
+        assert await row.fetchone() == ("reports",)
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_name_that_changes_out_of_sight_ends_the_session(gateway: TinyGateway, pipelined: bool) -> None:
+    """What is hidden in a function or a DO block needs ``execute``, or was put there by who had it."""
+    hidden = "DO $$ BEGIN PERFORM set_config('application_name', 'boss', false); END $$"
+    connection = await connect(gateway)
+
+    async def rename_and_go_on() -> None:
+        if not pipelined:
+            await connection.execute(hidden)
+            return
+        async with connection.pipeline():
+            await connection.execute(hidden)
+            await connection.execute("DELETE FROM items")
+
+    with pytest.raises(psycopg.OperationalError):
+        await rename_and_go_on()
+    assert "would name somebody else" in gateway.session.why
+    gateway.session.faults.clear()
+    assert not any("DELETE" in text for text in gateway.texts())
+    await connection.close()
 
 
 async def test_readers_are_read_only_at_the_server(gateway: TinyGateway, database: Database) -> None:

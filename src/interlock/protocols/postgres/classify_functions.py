@@ -11,7 +11,7 @@ from interlock.protocols.postgres.catalogue import (
 )
 from interlock.protocols.postgres.classify_names import dotted, strings
 from interlock.protocols.postgres.classify_parser import Tree
-from interlock.protocols.postgres.classify_settings import classify_setting
+from interlock.protocols.postgres.classify_settings import classify_setting, renames_application
 from interlock.protocols.postgres.classify_walk import Findings, Rule, Scope
 
 _CALL_PARTS = ("args", "agg_order", "agg_filter", "over")
@@ -85,6 +85,8 @@ def _set_config(findings: Findings, call: Tree) -> None:
     for action in setting.actions:
         findings.need(action, f"setting {setting.name}")
     findings.may_change_settings |= setting.followed
+    if renames_application(name):
+        findings.renames[value] = None
 
 
 def _constant(node: Tree) -> str | None:

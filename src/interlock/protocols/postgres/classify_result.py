@@ -28,6 +28,8 @@ class Classified:
     ``deallocates`` the names that would be forgotten, ``deallocates_all`` that every name would.
     ``executes`` is the first name that EXECUTE runs, ``fetches`` holds the cursors that FETCH and MOVE run.
     ``unvetted`` names the functions and operators that are not in the catalogue of built-ins.
+    ``renames`` holds what it would set ``application_name`` to, None for a value that is not written out: on an account
+    that is shared, the server's own log tells by that name whose a statement was.
 
     ``unknown`` says why nobody understood the text; then ``needs`` is ``EVERYTHING`` and all that a text may do must be
     taken as done.
@@ -56,6 +58,7 @@ class Classified:
     unvetted: tuple[str, ...] = ()
     fetches: tuple[str, ...] = ()
     uncountable: bool = False
+    renames: tuple[str | None, ...] = ()
     unknown: str = ""
 
 

@@ -4,7 +4,7 @@ from interlock.domain.actions import Action
 from interlock.protocols.postgres.classify_names import quote
 from interlock.protocols.postgres.classify_parser import Tree
 from interlock.protocols.postgres.classify_result import Classified, NotUnderstoodError
-from interlock.protocols.postgres.classify_settings import classify_setting
+from interlock.protocols.postgres.classify_settings import classify_setting, renames_application
 from interlock.protocols.postgres.classify_summary import summarize
 from interlock.protocols.postgres.classify_walk import Findings, Rule, Scope
 
@@ -80,6 +80,8 @@ def _set(findings: Findings, fields: Tree, _: Scope) -> None:
         for action in setting.actions:
             findings.need(action, f"setting {setting.name}")
         findings.may_change_settings |= setting.followed
+        if kind == "VAR_SET_VALUE" and renames_application(name):
+            findings.renames[known[0] if len(known) == 1 else None] = None
     else:
         raise NotUnderstoodError(f"nothing is known of {kind}")
 
@@ -110,6 +112,7 @@ def _prepare(findings: Findings, fields: Tree, _: Scope) -> None:
     classified = inner.result()
     name = _prepared_name(fields)
     findings.prepares.append((name, classified))
+    findings.renames.update(dict.fromkeys(classified.renames))
     findings.prepared_here.setdefault(name, []).append(classified)
 
 
@@ -154,6 +157,7 @@ def _absorb(findings: Findings, inner: Classified) -> None:
     findings.deallocates.extend(inner.deallocates)
     findings.prepares.extend(inner.prepares)
     findings.fetches.update(dict.fromkeys(inner.fetches))
+    findings.renames.update(dict.fromkeys(inner.renames))
     findings.uncountable |= inner.uncountable
 
 

@@ -48,6 +48,11 @@ class Setting:
     followed: bool = False
 
 
+def renames_application(name: str) -> bool:
+    """Whether the setting ``name`` is the name by which the server's log knows the client's program."""
+    return name.lower() == "application_name"
+
+
 def classify_setting(name: str, value: str | None, *, as_list: bool = False, words: tuple[str, ...] = ()) -> Setting:
     """What setting ``name`` to ``value`` needs; None is its default, or a value that is not written out.
 

@@ -91,6 +91,7 @@ class Findings:
         "outside_transaction",
         "prepared_here",
         "prepares",
+        "renames",
         "rules",
         "selects",
         "summaries",
@@ -109,6 +110,7 @@ class Findings:
         self.target: dict[str, None] = {}
         self.unvetted: dict[str, None] = {}
         self.fetches: dict[str, None] = {}
+        self.renames: dict[str | None, None] = {}
         self.summaries: list[str] = []
         self.prepares: list[tuple[str, Classified]] = []
         self.prepared_here: dict[str, list[Classified]] = {}
@@ -223,7 +225,7 @@ class Findings:
 
     def absorb(self, inner: "Findings") -> None:
         """Take in all that was found apart."""
-        for name in ("needs", "target", "unvetted", "fetches"):
+        for name in ("needs", "target", "unvetted", "fetches", "renames"):
             getattr(self, name).update(getattr(inner, name))
         for name in _IF_ANY:
             setattr(self, name, getattr(self, name) or getattr(inner, name))
@@ -263,6 +265,7 @@ class Findings:
             unvetted=tuple(self.unvetted),
             fetches=tuple(self.fetches),
             uncountable=self.uncountable,
+            renames=tuple(self.renames),
         )
 
 

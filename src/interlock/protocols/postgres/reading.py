@@ -21,7 +21,8 @@ class Reading:
     """What one text was found to be, and what the machine asks of it again and again, worked out once.
 
     ``unsettles``: settings or the names of prepared statements may be others once it has run. ``plain``: it runs and
-    makes nothing by name and takes no copy data, so that what it is depends on nothing but its text. ``steady``: also,
+    makes nothing by name, takes no copy data and gives the session no other name, so that what it is depends on nothing
+    but its text. ``steady``: also,
     it changes no setting, ends no transaction, and copies nothing.
     """
 
@@ -37,7 +38,8 @@ class Reading:
         self.changes = classified.changes or classified.ends_transaction
         self.takes_reserved = any(is_reserved(name) for name, _ in classified.prepares)
         self.runs_names = classified.executes is not None or bool(classified.fetches)
-        self.plain = not (self.runs_names or classified.prepares or classified.copies_in or classified.unknown)
+        makes_names = bool(classified.prepares or classified.renames)
+        self.plain = not (self.runs_names or makes_names or classified.copies_in or classified.unknown)
         # What comes of it is rows, a tag and the state of the transaction: what the short way may take (lane.py).
         self.steady = self.plain and not (self.unsettles or self.ends_transaction or classified.copies_out)
         self._never: Described | None = None

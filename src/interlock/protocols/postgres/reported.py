@@ -1,7 +1,7 @@
 """The settings that a server reports as they change, and which of them a session may not have."""
 
 from interlock.errors import PeerError
-from interlock.protocols.postgres.settings import READABLE_ENCODINGS
+from interlock.protocols.postgres.settings import READABLE_ENCODINGS, says_who
 
 FOLLOWED = (
     "standard_conforming_strings",
@@ -9,8 +9,9 @@ FOLLOWED = (
     "default_transaction_read_only",
     "session_authorization",
     "is_superuser",
+    "application_name",
 )
-"""The settings on which the reading of statements, or the rights of the session, rest."""
+"""The settings on which the reading of statements, the rights of the session, or its name in the server's log, rest."""
 
 
 class ForbiddenStateError(PeerError):
@@ -18,10 +19,14 @@ class ForbiddenStateError(PeerError):
 
 
 class Reported:
-    """What the server last reported. ``follow`` raises when the session may not go on."""
+    """What the server last reported. ``follow`` raises when the session may not go on.
 
-    def __init__(self, read_only: bool) -> None:
+    ``person`` is whose name the session bears on an account that is shared; empty on one of their own.
+    """
+
+    def __init__(self, read_only: bool, person: str = "") -> None:
         self._read_only = read_only
+        self._person = person
         self._settings: dict[str, str] = {}
         self._first: dict[str, str] = {}
 
@@ -52,6 +57,8 @@ class Reported:
             raise _ended(f"client_encoding is {setting}, in which statements cannot be read exactly")
         if name == "default_transaction_read_only" and self._read_only and setting != "on":
             raise _ended("default_transaction_read_only is off, and no grant of this session allows a change")
+        if name == "application_name" and self._person and not says_who(self._person, setting):
+            raise _ended("application_name no longer says whose it is, and the database's log would name somebody else")
         if name in ("session_authorization", "is_superuser") and setting != first:
             raise _ended(f"{name} changed from {first} to {setting}, and the session would act with other rights")
 

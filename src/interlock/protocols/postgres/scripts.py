@@ -18,6 +18,7 @@ from interlock.protocols.postgres.reading import Reader, Reading, is_reserved, m
 from interlock.protocols.postgres.relay import DENIED, Relay, Script, Wait
 from interlock.protocols.postgres.replies import FAILED, Awaited
 from interlock.protocols.postgres.reported import FOLLOWED, Reported
+from interlock.protocols.postgres.settings import name_in_log, says_who
 
 MALFORMED = "08P01"
 
@@ -61,7 +62,7 @@ class Scripts:
             return
         text = messages.read_query(raw)
         reading = yield from self._read(text)
-        unusable = _RESERVED_NAME if reading.takes_reserved else (yield from self._find_fetched(reading.classified))
+        unusable = self._find_taken(reading) or (yield from self._find_fetched(reading.classified))
         if unusable is not None:
             relay.refuse(DENIED, unusable, query=True)
             return
@@ -138,7 +139,7 @@ class Scripts:
         reading = yield from self._read(parsed.text)
         if self._skips():
             return
-        unusable = _RESERVED_NAME if reading.takes_reserved else why_unusable(parsed.name)
+        unusable = self._find_taken(reading) or why_unusable(parsed.name)
         if unusable is not None:
             relay.refuse(DENIED, unusable, query=False)
             return
@@ -234,6 +235,22 @@ class Scripts:
             yield Wait.DRAINED
 
     # --- what the scripts share
+
+    def _find_taken(self, reading: Reading) -> Refused | None:
+        """Why its text cannot be taken at all: it takes a name of ours, or on a shared account one of somebody's."""
+        if reading.takes_reserved:
+            return _RESERVED_NAME
+        admission = self._relay.admission
+        if admission.resource.personal or all(
+            name is not None and says_who(admission.person, name) for name in reading.classified.renames
+        ):
+            return None
+        return Refused(
+            f"{admission.resource.name} is one account for everybody, and its server's log tells people apart by"
+            f" application_name: here it begins with your own name, as in"
+            f" SET application_name = '{name_in_log(admission.person)} my program'.",
+            "shared-name",
+        )
 
     def _skips(self) -> bool:
         """Whether the batch failed: everything up to the client's next Sync is skipped, as the server does."""

@@ -178,7 +178,8 @@ class PostgresMachine:
             if self._phase is not Phase.OPENING or opening is None or admission is None:
                 return
             self._phase = Phase.SIGNING_IN
-            self._reported = Reported(admission.read_only)
+            shared = not admission.resource.personal
+            self._reported = Reported(admission.read_only, admission.person if shared else "")
             own = str(admission.resource.settings.get("database") or admission.resource.name)
             if admission.resource.personal and opening.database not in (None, own):
                 raise StartupError(

@@ -42,6 +42,9 @@ _STARTUP_ALLOWED = frozenset(
 )
 """What a client may set as it starts: how values look, how long things may take, nothing that widens what it can do."""
 
+_LONGEST_NAME_BYTES = 63
+"""Of an ``application_name`` (NAMEDATALEN): a server cuts what is longer."""
+
 _SPELLINGS = {"datestyle": "DateStyle", "timezone": "TimeZone", "intervalstyle": "IntervalStyle"}
 
 
@@ -125,6 +128,22 @@ def split_database(name: str) -> tuple[str, str | None]:
     """``orders`` or ``orders/otherdb``: the resource, and another database of its server."""
     resource, slash, database = name.partition("/")
     return resource, database if slash and database else None
+
+
+def name_in_log(person: str) -> str:
+    """How every ``application_name`` on an account that is shared begins, so that the server's log has the person."""
+    return person.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
+
+
+def named_application(person: str, application: str) -> str:
+    """``application`` with the person before it, as long as a server keeps it."""
+    return f"{person} {application}".strip().encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
+
+
+def says_who(person: str, application: str) -> bool:
+    """Whether a log in which ``application`` stands says that it was ``person``."""
+    name = name_in_log(person)
+    return application == name or application.startswith(f"{name} ")
 
 
 def read_client_parameters(parameters: Mapping[str, str]) -> dict[str, str]:

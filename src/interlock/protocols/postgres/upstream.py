@@ -12,9 +12,8 @@ from interlock.ports.protocol import Admission, Aside, AsideChannel, Outlet
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Message, Piece
 from interlock.protocols.postgres.scram import MECHANISM, ScramClient, md5_answer
-from interlock.protocols.postgres.settings import UpstreamTls, choose_tls, is_local
+from interlock.protocols.postgres.settings import UpstreamTls, choose_tls, is_local, named_application
 
-_LONGEST_NAME_BYTES = 63
 _OK, _CLEARTEXT, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
 
 
@@ -174,8 +173,7 @@ def _pin(parameters: dict[str, str], admission: Admission) -> dict[str, str]:
     if admission.read_only:
         pinned["default_transaction_read_only"] = "on"
     if not admission.resource.personal:
-        named = f"{admission.person} {parameters.get('application_name', '')}".strip()
-        pinned["application_name"] = named.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
+        pinned["application_name"] = named_application(admission.person, parameters.get("application_name", ""))
     return pinned
 
 
