@@ -173,3 +173,14 @@ def test_no_change_of_meaning_goes_unsaid(word: str, which: int, data: st.DataOb
     except ConfigurationError:
         return
     assert bool(describe_changes(load(), changed)) is (meaning(load()) != meaning(changed))
+
+
+def test_who_can_be_invited_is_told() -> None:
+    closed, open_, wrong = (
+        EXAMPLE.replace("roles: [reader, writer]}", f"roles: [reader, writer], invitations: {word}}}")
+        for word in ("false", "true", "never")
+    )
+    assert describe_changes(load(), load(closed)) == ("Under the contract acme-orders nobody can be invited.",)
+    assert describe_changes(load(), load(open_)) == ()
+    with pytest.raises(ConfigurationError, match="invitations of the contract acme-orders is"):
+        load(wrong)

@@ -172,7 +172,8 @@ def let_in_again(model: Model, dice: random.Random) -> Model:
 
 
 def bring_guests(model: Model, dice: random.Random) -> Model:
-    """A contract whose sponsor, with another employee, can bring in guests, who may ask for some roles."""
+    """A contract whose sponsor, with another employee, can bring in guests, who may ask for some roles, and some of its
+    persons, who have not come in yet."""
     vendor, guests = dice.choice(("acme", "globex")), GUESTS[: dice.choice((1, 2, 3))]
 
     def known(rule: Rule) -> Rule:
@@ -181,6 +182,7 @@ def bring_guests(model: Model, dice: random.Random) -> Model:
             return replace(rule, any_of=inner)
         return replace(rule, any_of=inner, sponsors={**rule.sponsors, **dict.fromkeys(guests, (sponsor,))})
 
+    waiting = [name for name in _persons(model) if model.people[name].vendor == vendor and dice.random() < 0.6]
     sponsor = dice.choice(_persons(model))
     lends = tuple(
         replace(
@@ -200,7 +202,7 @@ def bring_guests(model: Model, dice: random.Random) -> Model:
         people={**model.people, **{name: Member(vendor, guest=True) for name in guests}},
         groups=groups,
         lends=lends,
-        invitations=(*model.invitations, Invitation(f"{vendor}-orders", (sponsor,), guests)),
+        invitations=(*model.invitations, Invitation(f"{vendor}-orders", (sponsor,), (*waiting, *guests))),
     )
 
 

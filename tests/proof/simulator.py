@@ -136,8 +136,8 @@ class Simulator:
             {
                 guest
                 for invitation in self.plain.get("invitations", [])
-                for guest in invitation["guests"]
-                if guest in self.people and guest not in self.team
+                for guest in map(self.person, invitation["guests"])
+                if guest in self.people and guest not in self.team and self.people[guest]["vendor"] is not None
                 if any(self.listed(host, invitation["sponsors"]) and len(hosts) > 1 for host in hosts)
             }
         )

@@ -143,6 +143,23 @@ async def test_who_may_not_give_a_link(door: Door) -> None:
         await _invite(door)
 
 
+async def test_under_a_contract_that_lets_nobody_be_invited_nobody_is(door: Door) -> None:
+    """Neither with a link, nor with one that was given, opened or confirmed before."""
+    given, opened, confirmed = [await _invite(door, f"{name}@acme") for name in "abc"]
+    words = [(await _look(door, one, key * 43)).words for one, key in ((opened, "x"), (confirmed, "y"))]
+    await _confirm(door, confirmed, words[1])
+    await door.world.apply(company(recovery="dba", uninvited=frozenset({NAME})))
+    object.__setattr__(door.front, "desk", door.world.desk)
+    with refused("no-invitations"):
+        await _invite(door)
+    with refused("no-invitations"):
+        await _confirm(door, opened, words[0])
+    with refused("no-invitations"):
+        await _arrive(door, confirmed, "y" * 43)
+    with refused("no-invitations"):
+        await _confirm(door, given, "AAAA-AAAA")
+
+
 async def test_who_may_not_confirm(door: Door) -> None:
     invited = await _invite(door)
     with refused("not-opened"):

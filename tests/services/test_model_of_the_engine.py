@@ -80,8 +80,9 @@ def _role(dice: random.Random, number: int, names: tuple[str, ...]) -> Role:
 class _Engine:
     """What a team can do by the engine's rules alone."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, come_in: frozenset[str]) -> None:
         self.configuration = configuration
+        self.come_in = come_in
         self.contracts = tuple(configuration.contracts.values())
         self.guests = {
             contract.name: Person(f"new@{contract.name}.example", contract.vendor) for contract in self.contracts
@@ -103,6 +104,9 @@ class _Engine:
             sponsors = [person for person in team if person.name == contract.sponsor]
             if sponsors and any(person.is_employee and person not in sponsors for person in team):
                 yield self.guests[contract.name]
+                for person in self.configuration.people.values():
+                    if contract.covers(person) and person.name not in self.come_in and person not in team:
+                        yield person
 
     def _runs(self, team: tuple[Person, ...], asker: Person, goal: Goal) -> bool:
         rules = rules_for_policy(self.configuration, tuple(self.configuration.people.values()))
@@ -154,8 +158,9 @@ def test_what_a_team_can_do_by_the_engines_rules_the_prover_says_it_can() -> Non
     for seed in range(250):
         configuration = _company(random.Random(seed))
         people, contracts = tuple(configuration.people.values()), tuple(configuration.contracts.values())
-        prover = Prover(build_model(LiveState(configuration, people, contracts, AT)))
-        engine = _Engine(configuration)
+        come_in = frozenset(name for name in configuration.people if random.Random(f"{seed} {name}").random() < 0.6)
+        prover = Prover(build_model(LiveState(configuration, people, contracts, AT, come_in=come_in)))
+        engine = _Engine(configuration, come_in)
         for goal in (*GOALS, Goal("alter", OURS)):
             found = prover.judge(Claim(goal, Counted.PERSONS, MOST + 1), most=MOST)
             expected = engine.least(goal)

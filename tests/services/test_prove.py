@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from interlock.proof.check import check_certificate
 from interlock.proof.model import OURS, Goal
 from interlock.proof.prove import Prover
 from interlock.proof.steps import Step
-from interlock.proof.verdicts import Claim, Counted, Outcome
+from interlock.proof.verdicts import Claim, Counted, Outcome, assumptions_of
 from interlock.services.break_glass import break_glass
 from interlock.services.contract_life import take_contract
 from interlock.services.duties import do_duty, take_duty
@@ -41,7 +42,9 @@ from tests.services.world import (
     GATEWAY,
     HOUR,
     LEAD,
+    MATE,
     OPS,
+    RIVAL,
     World,
     company,
     opening_of,
@@ -297,7 +300,7 @@ async def test_two_who_let_others_in_again_can_be_anybody(world: World) -> None:
         (Separation(SeparationKind.SEPARATE, duties), Separation(SeparationKind.INDEPENDENT, ("review",), by="vendor")),
         Claims(min_persons=3, min_vendors=2, survives_absences=1),
     )
-    for name in (ADMIN, DBA):
+    for name in (ADMIN, DBA, DEV, MATE, RIVAL):
         await world.sign_in(name)
     for group, outcomes in (
         ("", [Outcome.PROVEN] * 3),
@@ -325,7 +328,7 @@ async def test_two_bring_in_a_third_where_a_contract_lets_them(world: World) -> 
     of no use."""
     chain = Chain("release", DUTIES, (SEPARATE,), Claims(min_persons=3, survives_absences=1))
     vendors = (SEPARATE, Separation(SeparationKind.INDEPENDENT, ("review",), by="vendor"))
-    for name in (ADMIN, DBA):
+    for name in (ADMIN, DBA, DEV, MATE, RIVAL):
         await world.sign_in(name)
     three, two, apart, grouped = (
         chain,
@@ -361,9 +364,43 @@ async def test_two_bring_in_a_third_where_a_contract_lets_them(world: World) -> 
             assert [step.what for step in verdict.steps[:4]] == ["invite", "arrive", "admit", "stay"]
 
 
+async def test_a_contractor_who_has_not_come_in_yet_is_one_whom_two_can_be(world: World) -> None:
+    """The contracts name all whom they cover. Two employees can come in as each of them who has not come in; not as who
+    has, nor under a contract that lets nobody be invited."""
+    chain = Chain("release", DUTIES, (SEPARATE,), Claims(min_persons=3), {"deploy": ApprovalRule(1, "dba")})
+    people = {name: one for name, one in company().people.items() if one.is_employee or name == RIVAL}
+    contracts = {"globex-ops": replace(company().contracts["globex-ops"], people=frozenset({RIVAL}))}
+    refuted, proven = Outcome.REFUTED, Outcome.PROVEN
+    parts: dict[str, Any] = {"chains": {"release": chain}, "people": people, "contracts": contracts}
+    for name in (ADMIN, DBA):
+        await world.sign_in(name)
+    for uninvited, outcome in ((frozenset[str](), refuted), (frozenset({"globex-ops"}), proven)):
+        await world.apply(company(**parts, uninvited=uninvited))
+        proved = await prove_state(world.desk, by=ADMIN, chain="release")
+        assert proved.proof.verdicts[0].outcome is outcome
+        assert check_certificate(proved.certificate)[0][1] == (outcome is proven)
+        forged = proved.certificate.replace('"outcome": "refuted"', '"outcome": "proven"')
+        assert check_certificate(forged)[0][1] == (outcome is proven)
+    await world.apply(company(**parts))
+    verdict = (await prove_state(world.desk, by=ADMIN, chain="release")).proof.verdicts[0]
+    assert RIVAL not in verdict.team
+    assert [(step.what, step.target) for step in verdict.steps if step.what == "invite"] == [
+        ("invite", f"{RIVAL} on globex-ops")
+    ]
+    # It is so as well where nothing is known of who has come in, and is said.
+    async with world.state.reading() as reading:
+        live = await read_live(world.desk, reading)
+    unknown = build_model(replace(live, come_in=None))
+    assert any("globex-ops" in one for one in assumptions_of(unknown))
+    await world.sign_in(RIVAL)
+    assert (await prove_state(world.desk, by=ADMIN, chain="release")).proof.verdicts[0].outcome is proven
+
+
 async def test_a_guest_asks_and_two_say_yes(world: World) -> None:
     """A role that takes two besides the asker takes two persons where a contract of one of them has it, and none where
-    the contract names all whom it covers."""
+    the contract names all whom it covers, who have come in."""
+    for name in (DEV, MATE, RIVAL):
+        await world.sign_in(name)
     roles = {name: company().roles[name] for name in ("two", "reader")}
     (mine,) = _scoped("two").values()
     mine = replace(mine, sponsor=DBA)

@@ -292,6 +292,7 @@ class Configuration:
     people: Mapping[str, Person] = field(default_factory=dict)
     identities: tuple[Identity, ...] = ()
     contracts: Mapping[str, Contract] = field(default_factory=dict)
+    uninvited: frozenset[str] = field(default_factory=frozenset)
     roles: Mapping[str, Role] = field(default_factory=dict)
     separations: tuple[Separation, ...] = ()
     chains: Mapping[str, Chain] = field(default_factory=dict)

@@ -37,6 +37,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("receiver of security events", old.receivers, new.receivers),
         *_password_changes(old, new),
         *_recovery_changes(old, new),
+        *_invitation_changes(old, new),
         *_whole("workload", old.workloads, new.workloads),
         *_whole("forge", old.forges, new.forges),
         *_whole("repository", old.repositories, new.repositories),
@@ -79,6 +80,12 @@ def _whole(noun: str, old: Mapping[str, object], new: Mapping[str, object]) -> I
 def _password_changes(old: Configuration, new: Configuration) -> Iterator[str]:
     if old.passwords != new.passwords:
         yield f"People {'now' if new.passwords else 'no longer'} sign in with passwords of Interlock's own."
+
+
+def _invitation_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    both = old.contracts.keys() & new.contracts.keys()
+    for name in sorted(both & (old.uninvited ^ new.uninvited)):
+        yield f"Under the contract {name} {'nobody' if name in new.uninvited else 'somebody'} can be invited."
 
 
 def _recovery_changes(old: Configuration, new: Configuration) -> Iterator[str]:

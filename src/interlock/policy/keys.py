@@ -41,7 +41,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "resources.NAME.credential": ("user", "secret"),
     "vendors.NAME": (),
     "people.NAME": ("vendor", "groups", "identities"),
-    "contracts.NAME": ("vendor", "sponsor", "start", "end", "roles", "people", "review"),
+    "contracts.NAME": ("vendor", "sponsor", "start", "end", "roles", "people", "review", "invitations"),
     "roles.NAME": ("on", "allow", "hold", "fence", "lend", "break_glass"),
     "roles.NAME.break_glass": ("longest", "by", "tell", "review"),
     "roles.NAME.break_glass.WHO": ("group", "people"),

@@ -69,7 +69,7 @@ def load_configuration(
     resources = read_resources(draft, check_settings, schemes)
     vendors = read_vendors(draft)
     people, identities = read_people(draft)
-    contracts = read_contracts(draft, people)
+    contracts, uninvited = read_contracts(draft, people)
     scim = read_scim(draft, schemes)
     openbao = read_openbao(draft, schemes)
     providers = read_providers(draft, schemes)
@@ -107,6 +107,7 @@ def load_configuration(
         people=people,
         identities=identities,
         contracts=contracts,
+        uninvited=uninvited,
         roles=roles,
         separations=separations,
         chains=chains,

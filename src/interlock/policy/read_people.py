@@ -8,6 +8,7 @@ from interlock.policy.nodes import Table
 from interlock.policy.scalars import (
     is_name,
     read_duration,
+    read_flag,
     read_list,
     read_moment,
     read_name,
@@ -93,17 +94,22 @@ def _read_identities(section: Section, person: str) -> list[Identity]:
     return identities
 
 
-def read_contracts(draft: Draft, people: dict[str, Person]) -> dict[str, Contract]:
-    contracts = {}
+def read_contracts(draft: Draft, people: dict[str, Person]) -> tuple[dict[str, Contract], frozenset[str]]:
+    """The contracts, and the names of those under which nobody is invited."""
+    contracts, uninvited = {}, set()
     for key, node in named_entries(draft, "contracts", "contract"):
         path = ("contracts", key.text)
         read_name(draft, key, path, "the contract's name")
-        contract = _read_contract(
-            Section(draft, node, path, "contracts.NAME", f"the contract {key.text}"), key.text, people
-        )
+        section = Section(draft, node, path, "contracts.NAME", f"the contract {key.text}")
+        contract = _read_contract(section, key.text, people)
         if contract is not None:
             contracts[key.text] = contract
-    return contracts
+        flag = section.get("invitations")
+        if flag is not None:
+            where = section.at("invitations")
+            if read_flag(draft, flag, where, f"invitations of {section.where}") is not True:
+                uninvited.add(key.text)
+    return contracts, frozenset(uninvited)
 
 
 def _read_contract(section: Section, name: str, people: dict[str, Person]) -> Contract | None:

@@ -122,6 +122,9 @@ class Reading(Protocol):
     async def signed_in(self, *, limit: int) -> Sequence[str]:
         """Persons who have ever signed in, ``limit`` at most, sorted."""
 
+    async def come_in(self) -> Collection[str]:
+        """Persons who have signed in, or could: by a password of their own or a passkey."""
+
     async def activity(self, session_id: str) -> Activity | None: ...
     async def activities(
         self,

@@ -20,8 +20,8 @@ class Hosts:
     def __init__(self, world: World, few: Few) -> None:
         self.world = world
         self.few = few
-        self.guests = world.with_all_guests & world.guests
-        self.sponsors = [world.who(one["sponsors"]) for one in world.model.get("invitations", ())]
+        self.guests = world.all_guests
+        self.sponsors = [sponsors for sponsors, _ in world.brought]
 
     def can(self, goal: dict[str, str], counted: str, most: int) -> bool:
         """Whether up to ``most`` persons or vendors can, with guests. Raises ValueError when there are too many."""
@@ -86,7 +86,8 @@ class Hosts:
         more = [self.world.group(name, Names(), Names()) for one in powers for name in (one["holder"], one["group"])]
         kinds: dict[Any, list[str]] = {}
         for who in sorted(self.world.present):
-            own = tuple(who in one for one in (*self.sponsors, *sets, *more))
+            brought = [guests for _, guests in self.world.brought]
+            own = tuple(who in one for one in (*self.sponsors, *brought, *sets, *more))
             kinds.setdefault((self.few.kind(who), own, who if who in named else ""), []).append(who)
         for number, team in enumerate(self.teams(list(kinds.values()), most)):
             if number == _MOST_TRIED:
@@ -104,7 +105,8 @@ class Hosts:
                         yield from self.grown(kinds, Names({sponsor, other}), size - 2)
 
     def grown(self, kinds: list[list[str]], team: Names, more: int) -> Iterator[Names]:
-        others = self.others(kinds, team) if more else []
+        # Whom they bring in anyway need not be one of them.
+        others = self.others(kinds, self.world.with_guests(team)) if more else []
         if not others:
             yield team
         for who in others:

@@ -20,6 +20,11 @@ class World:
         self.guests = frozenset(who for who, person in self.people.items() if person.get("guest"))
         self.persons = frozenset(self.people) - self.guests
         self.present = self.persons - away
+        self.brought: list[tuple[Names, Names]] = [
+            (self.who(one["sponsors"]), frozenset(who for who in self.who(one["guests"]) if not self.employee(who)))
+            for one in model.get("invitations", ())
+        ]
+        """Who sponsors, and who could be brought in with them: some are known here already."""
         self.approving = frozenset(who for who, person in self.people.items() if person["approves"])
         self.groups: dict[tuple[str, Names], tuple[Names, bool]] = {}
         self.counts: dict[tuple[int, bool, Names], int] = {}
@@ -28,8 +33,9 @@ class World:
             for resource in lend["resources"]:
                 self.by_resource.setdefault(resource, []).append(lend)
         self.everybody_joined = self.joined(self.present)
-        self.with_all_guests = self.with_guests(self.present)
-        """All who are there, and whom they could bring in."""
+        self.all_guests = self.guests_of(self.present)
+        """Whom all who are there could bring in."""
+        self.with_all_guests = self.present | self.all_guests
 
     def who(self, names: Any) -> Names:
         return frozenset(self.model["accounts"].get(name, name) for name in names) & frozenset(self.people)
@@ -153,7 +159,7 @@ class World:
     def asking(self, lend: dict[str, Any]) -> tuple[Names, Names, dict[str, Names]]:
         """Who may ask, who has it already, and what was said already for whom."""
         named = self.who(lend["contractors"])
-        everybody = self.present | self.guests
+        everybody = self.present | self.all_guests
         askers = frozenset(w for w in everybody if (lend["employees"] if self.employee(w) else w in named))
         given: dict[str, Names] = {}
         for account, yes in lend["given"].items():
@@ -162,12 +168,16 @@ class World:
         return askers, self.who(lend["held"]) & everybody, given
 
     def with_guests(self, team: Names) -> Names:
-        """``team`` and whom it could bring in: a sponsor of theirs and another employee are in it."""
+        """``team`` and whom it could bring in."""
+        return team | self.guests_of(team)
+
+    def guests_of(self, team: Names) -> Names:
+        """Whom ``team`` could bring in: a sponsor of theirs and another employee are in it."""
         hosts = [who for who in team if self.employee(who)]
-        found = team
-        for invitation in self.model.get("invitations", ()):
-            if len(hosts) > 1 and not self.who(invitation["sponsors"]).isdisjoint(hosts):
-                found |= self.who(invitation["guests"]) & self.guests
+        found = Names()
+        for sponsors, guests in self.brought:
+            if len(hosts) > 1 and not sponsors.isdisjoint(hosts):
+                found |= guests
         return found
 
     def can_by(self, team: Names, lend: dict[str, Any], action: str, joined: Names) -> bool:

@@ -1,8 +1,10 @@
-"""Persons who together bring in others who are nobody yet, and come in as them: what is done with guests.
+"""Persons who together bring in others, and come in as them: what is done with guests.
 
-It takes the sponsor of a contract and another employee, so a team with a guest has two persons at least. It is counted
-after a verdict that knows of no guests: smaller teams with the two in it are tried, and of persons about whom the model
-says the same only one. How many may be absent is asked without guests. The checker tries them again.
+A guest is nobody yet, or a contractor who is known here and has not come in yet: the latter has what the state gives
+them, and may as well be one of the team themselves. It takes the sponsor of a contract and another employee, so a team
+with a guest has two persons at least. It is counted after a verdict that knows of no guests: smaller teams with the two
+in it are tried, and of persons about whom the model says the same only one. How many may be absent is asked without
+guests. The checker tries them again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,21 +43,24 @@ class Guests:
         self._present = present
         index = reach.index
         self._brought = tuple(
-            (one.contract, index.mask(one.sponsors) & index.employees, index.mask(one.guests) & index.guests)
+            (one.contract, index.mask(one.sponsors) & index.employees, index.mask(one.guests) & ~index.employees)
             for one in reach.model.invitations
         )
         self._everybody = self.brought_by(present)
         """All who are there, with whom they could bring in."""
-        self._any = self._everybody & index.guests
+        self._any = self._guests_of(present)
         self._possible: dict[Goal, bool] = {}
 
     def brought_by(self, team: Team) -> Team:
         """``team`` with all whom it could bring in."""
-        hosts = team & self._reach.index.employees
+        return team | self._guests_of(team)
+
+    def _guests_of(self, team: Team) -> Team:
+        hosts, found = team & self._reach.index.employees, 0
         for _, sponsors, guests in self._brought:
             if sponsors & hosts and hosts.bit_count() >= _HOSTS:
-                team |= guests
-        return team
+                found |= guests
+        return found
 
     def plan(self, team: Team, goal: Goal) -> tuple[Step, ...]:
         """How ``team`` does it, with guests where it takes some, and none in vain; no steps when it cannot."""
@@ -190,7 +195,8 @@ class Guests:
 
     def _try(self, able: Callable[[Team], bool], apart: Sequence[Team], size: int) -> Team | None:
         sponsors = [mask for _, mask, _ in self._brought]
-        masks = tuple(dict.fromkeys((*self._reach.index.units.values(), *sponsors, *apart)))
+        guests = [mask for _, _, mask in self._brought]
+        masks = tuple(dict.fromkeys((*self._reach.index.units.values(), *sponsors, *guests, *apart)))
         left = _MOST_TRIED
         for team in self._teams(masks, size):
             left -= 1
@@ -211,7 +217,8 @@ class Guests:
                 yield from self._grown(sponsor | (other & -other), apart, size - _HOSTS)
 
     def _grown(self, team: Team, apart: Sequence[Team], more: int) -> Iterator[Team]:
-        rest = self._present & ~team
+        # Whom they bring in anyway need not be one of them.
+        rest = self._present & ~self.brought_by(team)
         if not more or not rest:
             yield team
             return
@@ -248,7 +255,7 @@ class Guests:
 
     def _without_need(self, team: Team, goal: Goal) -> Team:
         """As few of ``team`` as do it, left out one by one of those who have a part."""
-        kept = self._actors(self.plan(team, goal)) & ~self._reach.index.guests
+        kept = self._actors(self.plan(team, goal)) & team
         for one in each(kept):
             if self._reach.works(self.brought_by(kept & ~one), goal):
                 kept &= ~one

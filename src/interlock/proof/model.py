@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 class Member:
     """A person. ``vendor`` None is an employee; ``approves`` says whether their yes can ever count.
 
-    ``guest``: nobody yet, who could be brought in by an invitation, and counts as no person of a team.
+    ``guest``: nobody yet, who could be brought in by an invitation, and is in no team.
     """
 
     vendor: str | None = None
@@ -107,7 +107,8 @@ class Takeover:
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """One of ``sponsors``, all employees, and another employee together bring in ``guests`` on ``contract``, and could
-    come in as them."""
+    come in as them. A guest is nobody yet, or a contractor who is known here and has not come in yet: that one may be
+    in a team as well."""
 
     contract: str
     sponsors: tuple[str, ...]

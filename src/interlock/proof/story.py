@@ -41,7 +41,7 @@ def _command(step: Step) -> str:
         case "come-in":
             return f"interlock login --person {shlex.quote(step.target)} --code HALF+HALF    # from now on as them"
         case "invite":
-            return f"interlock contract invite {on} {shlex.quote(subject)}    # a guest on {resource}; prints LINK"
+            return f"interlock contract invite {on} {shlex.quote(subject)}    # brings them in; prints LINK"
         case "arrive":
             return f"interlock arrive LINK    # as {subject}, on a machine of their own: shows WORDS"
         case "admit":

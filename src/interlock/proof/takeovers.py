@@ -55,7 +55,9 @@ class Takeovers:
         goal, index = verdict.claim.goal, self._reach.index
         steps = verdict.steps or self._guests.plan(self._reach.everybody, goal)
         actors = self._reach.mask(name for step in steps for name in (step.person, step.for_whom) if name)
-        helpers, entered = tuple(index.members(team)), tuple(index.members(actors & ~team & ~index.guests))
+        # Whom they bring in as guests they are already.
+        guests = index.mask(step.target.partition(" on ")[0] for step in steps if step.what == "invite")
+        helpers, entered = tuple(index.members(team)), tuple(index.members(actors & ~team & ~guests))
         vendors = verdict.claim.counted is Counted.VENDORS
         size = 1 if vendors else len(helpers)
         return replace(

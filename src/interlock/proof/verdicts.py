@@ -87,14 +87,15 @@ _TAKEN_OVER = (
 )
 _BROUGHT_IN = (
     "The sponsor and another employee could bring in a guest on the contracts {} and come in as that person "
-    "(invitation): that is counted wherever persons or vendors are, and not where somebody's absence is. Whoever is "
-    "known here already and has not come in yet is taken to come in themselves."
+    "(invitation), also when a contractor who is known here has not come in yet: that is counted wherever persons or "
+    "vendors are, and not where somebody's absence is."
 )
 _OUTSIDE = {
     "provider": "Whoever administers the identity provider {} signs in only those who are there themselves.",
     "directory": "Whoever administers the company's directory (SCIM) lets into {} only those who belong there.",
     "forge": "Whoever administers the forge {} says truly who pushed and who approved there.",
     "workload": "Only its owner, or those whom the owner answers for, can change what runs as the workload {}.",
+    "newcomer": "No state was asked: everybody of the contracts {} is taken to have come in already.",
     "vault": "Whoever administers the vault {} uses no key and no credential of it.",
     "contract": (
         "Who sponsors a contract does so as long as it is asked about. Nobody who is still here sponsors {}: any "

@@ -21,7 +21,7 @@ from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.ending_rights import acting_person
 from interlock.services.enrol import Enrolled, hash_of
 from interlock.services.front_desk import FrontDesk, refuse_without_passwords
-from interlock.services.invite import check_invitable, contract_that_runs, words_of
+from interlock.services.invite import check_invitable, check_invites, contract_that_runs, words_of
 
 _LONGEST_TEXT = 200
 
@@ -77,6 +77,7 @@ async def arrive(front: FrontDesk, *, code: str, key: str, password: str, addres
         _check_confirmed(found, contract, key)
         now = front.desk.clock.now()
         await acting_person(work, found.person)
+        check_invites(front.desk, contract)
         await check_invitable(work, contract, found.person)
         await work.lock(LocalCredential, found.person)
         secret = front.codes.new_secret()

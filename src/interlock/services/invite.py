@@ -9,7 +9,8 @@ Holds to:
 * a link has 128 random bits, is kept as its SHA-256 only, lasts a week, and a new one ends the last
 * the sponsor says the words that the person sees on their own screen: they are made of the key that is bound to the
   link. A link that went astray shows other words, or none. The key is nobody else's, the sponsor's neither
-* a contract that has ended or pauses brings nobody in; neither does a link of somebody who has left meanwhile
+* a contract that has ended or pauses brings nobody in; neither does a link of somebody who has left meanwhile, nor one
+  of a contract under which the policy lets nobody be invited
 """
 
 import base64
@@ -57,6 +58,7 @@ async def invite(front: FrontDesk, *, login_id: str, contract: str, person: str)
         if not actor.is_employee:
             raise Refusal("not-employee", f"{by} comes from {actor.vendor}: employees invite.", "Ask one.")
         found = await contract_that_runs(work, contract, now)
+        check_invites(desk, found)
         if found.sponsor == by:
             raise Refusal(
                 "sponsor-confirms",
@@ -96,6 +98,7 @@ async def confirm_invited(desk: Desk, *, login_id: str, invitation_id: str, word
         if found is None:
             raise NotFound(f"There is no invitation {invitation_id}.", "See: interlock contract invitations")
         contract = await contract_that_runs(work, found.contract, now)
+        check_invites(desk, contract)
         _check_confirmable(found, contract, by, words, now)
         await _check_both(work, found, login.key)
         await check_invitable(work, contract, found.person)
@@ -156,6 +159,16 @@ async def contract_that_runs(reading: Reading, name: str, now: datetime) -> Cont
     if contract.ended_at is not None or now >= contract.end or contract.paused_at is not None:
         raise Refusal("over", f"The contract {name} has ended, or pauses.", "See `interlock contracts`.")
     return contract
+
+
+def check_invites(desk: Desk, contract: Contract) -> None:
+    """Raises Refusal (``no-invitations``) where the policy says that nobody is invited under ``contract``."""
+    if contract.name in desk.configuration.uninvited:
+        raise Refusal(
+            "no-invitations",
+            f"Nobody is invited under {contract.name}: interlock.yaml says so.",
+            "Its people come in through your identity provider, or with the operator's code: interlock enrol PERSON",
+        )
 
 
 async def check_invitable(reading: Reading, contract: Contract, name: str) -> None:

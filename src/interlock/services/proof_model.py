@@ -47,6 +47,8 @@ class LiveState:
     """What the model is made from, at ``at``. ``asked`` are the open requests for grants, ``yeses`` their approvals.
 
     ``alone`` may change the policy without anybody's yes: the first administrator, before a second person signs in.
+    ``come_in`` are those who have come in, so that nobody is invited as them; None where that cannot be known: then
+    everybody is taken to have.
     """
 
     configuration: Configuration
@@ -58,6 +60,7 @@ class LiveState:
     asked: Sequence[Request] = ()
     yeses: Sequence[Approval] = field(default_factory=tuple)
     alone: frozenset[str] = frozenset()
+    come_in: frozenset[str] | None = None
 
 
 def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GUARDED)) -> Model:
@@ -65,7 +68,7 @@ def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GU
     known = {person.name: person for person in state.people if person.active}
     lasting = [c for c in state.contracts if c.ended_at is None and c.end > state.at]
     guests = _guests(state, lasting)
-    invited = {name: Person(name, vendor=c.vendor) for c, names in guests for name in names}
+    invited = {name: Person(name, vendor=c.vendor) for c, names in guests for name in names if name not in known}
     people = {**known, **invited}
     members = {
         name: Member(person.vendor, person.is_employee or any(c.covers(person) for c in lasting), guest=name in invited)
@@ -82,26 +85,31 @@ def build_model(state: LiveState, *, looked_at: frozenset[Action] = frozenset(GU
         lends=(*_lends(state, people, lasting, looked_at), *_by_policy(state, people)),
         chains=tuple(duties_of(chain) for chain in state.configuration.chains.values()),
         takeovers=_takeovers(state.configuration),
-        outsiders=tuple(_outsiders(state.configuration, people, lasting)),
+        outsiders=tuple(_outsiders(state, people, lasting)),
         invitations=tuple(Invitation(c.name, tuple(sorted(_sponsors(c, people))), names) for c, names in guests),
     )
 
 
 def _guests(state: LiveState, lasting: Sequence[Contract]) -> list[tuple[Contract, tuple[str, ...]]]:
-    """Who could be brought in under each contract (``services.invite``) and is nobody yet: as many as there are duties
-    in the longest chain, and one to ask for a role. Their yes counts in no rule: they are in no group."""
+    """Who could be brought in under each contract (``services.invite``): those whom it covers who have not come in
+    yet, and as many who are nobody yet as there are duties in the longest chain, or one to ask for a role: their yes
+    counts in no rule, for they are in no group."""
     wanted = max([1, *(len(chain.duties) for chain in state.configuration.chains.values())])
     # One human in two spellings would be two voices: no guest has a name that is another's in other letters.
     taken = {person.name.lower() for person in state.people}
     taken |= {f"{identity.kind}:{identity.subject}".lower() for identity in state.identities}
     found: list[tuple[Contract, tuple[str, ...]]] = []
     for contract in sorted(lasting, key=lambda one: one.name):
+        if contract.name in state.configuration.uninvited:
+            continue
+        waiting = [] if state.come_in is None else [p for p in state.people if p.active and contract.covers(p)]
+        known = tuple(sorted(person.name for person in waiting if person.name not in (state.come_in or ())))
         named = sorted(contract.people) or (f"guest-{number}@{contract.name}" for number in count(1))
         free = (name for name in named if name.lower() not in taken)
         names = tuple(islice(free, wanted))
         taken |= {name.lower() for name in names}
-        if names:
-            found.append((contract, names))
+        if known or names:
+            found.append((contract, (*known, *names)))
     return found
 
 
@@ -112,10 +120,10 @@ def _takeovers(configuration: Configuration) -> tuple[Takeover, ...]:
     return (Takeover(configuration.recovery, HELPERS),)
 
 
-def _outsiders(
-    configuration: Configuration, people: Mapping[str, Person], lasting: Sequence[Contract]
-) -> Iterable[Outsider]:
+def _outsiders(state: LiveState, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Iterable[Outsider]:
     """Who could let persons in, make them others, or act as them, and is taken not to."""
+    configuration = state.configuration
+    unknown = [] if state.come_in is not None else [c for c in lasting if c.name not in configuration.uninvited]
     orphaned = sorted(contract.name for contract in lasting if contract.sponsor not in people)
     named = {
         "provider": sorted(configuration.providers),
@@ -124,6 +132,7 @@ def _outsiders(
         "workload": sorted(configuration.workloads),
         "vault": [] if configuration.openbao is None else [configuration.openbao.address],
         "contract": orphaned,
+        "newcomer": sorted(c.name for c in unknown if any(c.covers(person) for person in state.people)),
     }
     return [Outsider(kind, tuple(names)) for kind, names in named.items() if names]
 

@@ -83,6 +83,7 @@ async def read_live(desk: Desk, reading: Reading, configuration: Configuration |
         grants=await reading.grants(lasting_at=at, limit=MANY),
         asked=asked,
         yeses=[yes for request in asked for yes in await reading.approvals(request.id)],
+        come_in=frozenset(await reading.come_in()),
     )
 
 

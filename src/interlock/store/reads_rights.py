@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, false, or_, select
+from sqlalchemy import and_, exists, false, or_, select
 
 from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.grants import Activity, Approval, Grant, Login, Request
@@ -91,6 +91,15 @@ class RightsReads(Reads):
         """Persons who have ever signed in, ``limit`` at most, sorted: a login is kept when it is over."""
         person = tables.logins.c.person
         return [row[0] for row in await self._rows(select(person).distinct().order_by(person).limit(limit))]
+
+    async def come_in(self) -> frozenset[str]:
+        """Persons who have signed in, or could: by a password of their own or a passkey."""
+        name = tables.people.c.name
+        login = exists().where(tables.logins.c.person == name)
+        password = exists().where(tables.local_credentials.c.person == name)
+        passkey = exists().where(tables.passkeys.c.person == name, tables.passkeys.c.ended_at.is_(None))
+        query = select(name).where(or_(login, password, passkey))
+        return frozenset(row[0] for row in await self._rows(query))
 
     async def activity(self, session_id: str) -> Activity | None:
         return await self._one(Activity, id=session_id)
