@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from interlock.proof.model import Duties, Lend, Member, Model, Power, Rule, Separated
+from interlock.proof.model import Duties, Invitation, Lend, Member, Model, Power, Rule, Separated
 
 RESOURCES, ROLES, GROUPS, VENDORS = 1_000, 500, 400, 40
 ACTIONS = ("alter", "destroy", "grant")
@@ -47,6 +48,22 @@ def make_company(dice: random.Random, persons: int) -> Model:
         for number in range(ROLES)
     )
     return Model(people, groups, nested, {}, lends, powers)
+
+
+def open_contracts(model: Model, dice: random.Random, contracts: int = 5) -> Model:
+    """``model`` with open contracts of the first vendors, each with a role in three in its scope: four who are nobody
+    yet could be brought in under each, and fifty who are known and have not come in yet."""
+    people, lends, invitations = dict(model.people), list(model.lends), []
+    employees = sorted(name for name, member in model.people.items() if member.vendor is None)
+    for number in range(contracts):
+        vendor = f"vendor{number}"
+        guests = tuple(f"guest-{one}@{vendor}" for one in range(4))
+        known = sorted(name for name, member in model.people.items() if member.vendor == vendor)
+        people |= dict.fromkeys(guests, Member(vendor, guest=True))
+        invitations.append(Invitation(vendor, (dice.choice(employees),), (*known[:50], *guests)))
+        for place in range(number % 3, len(lends), 3):
+            lends[place] = replace(lends[place], contractors=lends[place].contractors.union(guests))
+    return replace(model, people=people, lends=tuple(lends), invitations=tuple(invitations))
 
 
 def _rule(dice: random.Random) -> Rule:

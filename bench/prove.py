@@ -31,6 +31,7 @@ from bench.companies import (
     make_relation,
     make_workflow,
     model_relation,
+    open_contracts,
     read_relation,
 )
 from interlock.proof.carrying import Standing
@@ -62,9 +63,12 @@ WORKFLOWS = {
 """For steps and users so many limits: near to where workflows begin to be impossible."""
 
 
-def prove_company(persons: int, least: int) -> Iterable[str]:
+def prove_company(persons: int, least: int, contracts: int = 0) -> Iterable[str]:
     """That every action on every resource takes ``least``; and again after one person joined one group."""
-    model = make_company(random.Random(1), persons)  # noqa: S311 -- no secret
+    dice = random.Random(1)  # noqa: S311 -- no secret
+    model = make_company(dice, persons)
+    if contracts:
+        model = open_contracts(model, dice, contracts)
     claims = [
         Claim(Goal(action, f"resource{number}"), Counted.PERSONS, least)
         for number in range(RESOURCES)
@@ -73,11 +77,11 @@ def prove_company(persons: int, least: int) -> Iterable[str]:
     memory = Memory()
     proof, took_s = _timed(partial(prove, model, claims, memory=memory))
     yield (
-        f"{persons:,} persons, {ROLES * 200:,} permissions, {GROUPS} groups: {len(claims):,} claims of {least} in "
-        f"{took_s:.2f} s: {_told(proof)}"
+        f"{persons:,} persons, {ROLES * 200:,} permissions, {GROUPS} groups, {contracts} open contracts: "
+        f"{len(claims):,} claims of {least} in {took_s:.2f} s: {_told(proof)}"
     )
     again: list[float] = []
-    for number in range(5):
+    for number in range(20):
         name = f"group{7 * number}"
         model = replace(model, groups={**model.groups, name: (*model.groups[name], f"p{number:05}")})
         again.append(_timed(partial(prove, model, claims, memory=memory))[1])
@@ -200,6 +204,8 @@ def _timed(ask: Callable[[], T]) -> tuple[T, float]:
 def _lines(folder: Path | None) -> Iterable[str]:
     for persons, least in ((1_000, 2), (10_000, 2), (10_000, 3), (10_000, 4)):
         yield from prove_company(persons, least)
+    for least in (2, 3, 4):
+        yield from prove_company(10_000, least, contracts=5)
     for duties, persons in ((10, 1_000), (10, 10_000), (20, 10_000)):
         yield from look_ahead(duties, persons, seed=duties)
     for name, (users, permissions, assignments) in SHAPES.items():

@@ -9,6 +9,7 @@ guests. The checker tries them again.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 from interlock.proof.few import places_apart, told_apart
@@ -27,12 +28,23 @@ _FEW_UNITS = 8
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """A team of ``size`` persons or vendors that can with guests, and how: by the lend at that place, if by one."""
+
+    size: int
+    team: Team
+    steps: tuple[Step, ...]
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
-    """A verdict before and after, and what both rest on."""
+    """A verdict before and after, what both rest on, and what was found between."""
 
     before: Verdict
     rests_on: tuple[int, ...]
     after: Verdict
+    found: _Found | None
 
 
 class Guests:
@@ -50,6 +62,7 @@ class Guests:
         """All who are there, with whom they could bring in."""
         self._any = self._guests_of(present)
         self._possible: dict[Goal, bool] = {}
+        self._key = reach.memory.token(("guests", present, self._brought)) if self._any else 0
 
     def brought_by(self, team: Team) -> Team:
         """``team`` with all whom it could bring in."""
@@ -64,13 +77,18 @@ class Guests:
 
     def plan(self, team: Team, goal: Goal) -> tuple[Step, ...]:
         """How ``team`` does it, with guests where it takes some, and none in vain; no steps when it cannot."""
-        actors = self._actors(self._reach.plan(self.brought_by(team), goal) or ()) & ~team
+        return self._plan(team, lambda some: self._reach.works(some, goal), lambda some: self._reach.plan(some, goal))
+
+    def _plan(
+        self, team: Team, able: Callable[[Team], bool], tell: Callable[[Team], tuple[Step, ...] | None]
+    ) -> tuple[Step, ...]:
+        actors = self._actors(tell(self.brought_by(team)) or ()) & ~team
         for guest in each(actors):
-            if self._reach.works(team | actors & ~guest, goal):
+            if able(team | actors & ~guest):
                 actors &= ~guest
         first = self._first(actors)
-        actors = first if self._reach.works(team | first, goal) else actors
-        steps = self._reach.plan(team | actors, goal) or ()
+        actors = first if first == actors or able(team | first) else actors
+        steps = tell(team | actors) or ()
         actors &= self._actors(steps)
         told = [step for guest in each(actors) for step in self._bring_in(team, guest)]
         return (*told, *steps)
@@ -81,20 +99,43 @@ class Guests:
         if not self._any or verdict.claim.counted is Counted.ABSENCES:
             return verdict
         if verdict.claim.goal.chain:
-            return self._applied(verdict)
+            return self._applied(verdict)[0]
         facts = self._reach.memory.facts
-        key = ("with guests", verdict.claim, self._present, self._brought)
+        key = ("with guests", verdict.claim, self._key)
         rests_on, known = self._reach.rests_on(verdict.claim.goal.resource), facts.get(key)
-        if not isinstance(known, _Known) or known.before is not verdict or known.rests_on != rests_on:
-            known = facts[key] = _Known(verdict, rests_on, self._applied(verdict))
-        return known.after
+        if isinstance(known, _Known) and known.before is verdict and known.rests_on == rests_on:
+            return known.after
+        found: _Found | None = None
+        if isinstance(known, _Known) and known.found is not None and self._stands(known, verdict, rests_on):
+            after, found = self._told(verdict, known.found), known.found
+        else:
+            after, found = self._applied(verdict)
+        facts[key] = _Known(verdict, rests_on, after, found)
+        return after
 
-    def _applied(self, verdict: Verdict) -> Verdict:
+    def _stands(self, known: _Known, verdict: Verdict, rests_on: tuple[int, ...]) -> bool:
+        """Whether what was found stands: how its team does it has not changed, and nothing that has takes fewer."""
+        found, before, goal = known.found, known.rests_on, verdict.claim.goal
+        if found is None or found.place is None or len(before) != len(rests_on):
+            return False
+        if before[found.place] != rests_on[found.place]:
+            return False
+        if verdict.most is not None and verdict.most <= found.size and not verdict.never:
+            return False
+        changed = [place for place, now in enumerate(rests_on) if before[place] != now] if found.size > _HOSTS else []
+        for place in changed:
+            lead = self._reach.lead(self._reach.lends_on(goal.resource)[place], goal)
+            least = None if lead is None else self._least(lead)
+            if least is not None and least < found.size:
+                return False
+        return True
+
+    def _applied(self, verdict: Verdict) -> tuple[Verdict, _Found | None]:
         claim = verdict.claim
         vendors = claim.counted is Counted.VENDORS
         least = 1 if vendors else _HOSTS
         if (verdict.most is not None and verdict.most <= least and not verdict.never) or not self._matter(verdict):
-            return verdict
+            return verdict, None
         most = max(least, claim.least - 1)
         if vendors and len(self._reach.index.units) <= _FEW_UNITS:
             most = len(self._reach.index.units)
@@ -102,31 +143,31 @@ class Guests:
             most = min(most, verdict.most - 1)
         try:
             for size in range(least, most + 1):
-                team = self._of_units(claim.goal, size) if vendors else self._team_of(claim.goal, size)
-                if team is not None:
-                    return self._told(verdict, team, size)
+                found = self._of_units(claim.goal, size) if vendors else self._found_of(claim.goal, size)
+                if found is not None:
+                    return self._told(verdict, found), found
         except GivenUp:
             outcome = Outcome.UNKNOWN if verdict.outcome is Outcome.PROVEN and size < claim.least else verdict.outcome
-            return replace(verdict, outcome=outcome, least=min(verdict.least, size), exact=False, never=False)
+            told = replace(verdict, outcome=outcome, least=min(verdict.least, size), exact=False, never=False)
+            return told, None
         fewest = min(verdict.least, max(least, most + 1))
         exact = verdict.exact and fewest == verdict.least
-        return replace(verdict, least=fewest, exact=exact, never=False, vendors=None)
+        return replace(verdict, least=fewest, exact=exact, never=False, vendors=None), None
 
-    def _told(self, verdict: Verdict, team: Team, size: int) -> Verdict:
+    def _told(self, verdict: Verdict, found: _Found) -> Verdict:
         claim, index = verdict.claim, self._reach.index
-        units: tuple[str, ...] = tuple(index.members(team))
+        units: tuple[str, ...] = tuple(index.members(found.team))
         if claim.counted is Counted.VENDORS:
-            units = tuple(name for name, mask in sorted(index.units.items()) if mask & team)
-            team = self._without_need(team, claim.goal)
+            units = tuple(name for name, mask in sorted(index.units.items()) if mask & found.team)
         return replace(
             verdict,
-            outcome=Outcome.REFUTED if size < claim.least else verdict.outcome,
-            least=min(verdict.least, size),
+            outcome=Outcome.REFUTED if found.size < claim.least else verdict.outcome,
+            least=min(verdict.least, found.size),
             exact=True,
             never=False,
             team=units,
-            steps=self.plan(team, claim.goal),
-            most=size,
+            steps=found.steps,
+            most=found.size,
             vendors=None,
         )
 
@@ -167,21 +208,27 @@ class Guests:
         # A guest asks, and none says yes.
         return max(_HOSTS, bound(way, approving, self._everybody, frozenset()) - 1)
 
-    def _team_of(self, goal: Goal, size: int) -> Team | None:
+    def _found_of(self, goal: Goal, size: int) -> _Found | None:
         """A team of ``size`` persons, two of them hosts, that can with its guests. Raises GivenUp."""
+        reach = self._reach
         if goal.chain:
-            return self._try(lambda team: self._reach.works(team, goal), self._chain_apart(goal), size)
-        for lead in self._reach.leads(goal):
-            least = self._least(lead)
-            team = self._by(lead, size) if least is not None and least <= size else None
-            if team is not None:
-                return team
+            team = self._try(lambda some: reach.works(some, goal), self._chain_apart(goal), size)
+            return None if team is None else _Found(size, team, self.plan(team, goal))
+        for place, lead in enumerate(map(partial(reach.lead, goal=goal), reach.lends_on(goal.resource))):
+            least = None if lead is None else self._least(lead)
+            team = self._by(lead, size) if lead is not None and least is not None and least <= size else None
+            if lead is not None and team is not None:
+                able, tell = partial(self._can_by, lead), partial(reach.tell_way, lead, goal)
+                return _Found(size, team, self._plan(team, able, tell), place)
         return None
+
+    def _can_by(self, lead: Lead, team: Team) -> bool:
+        return self._reach.can(team, [lead])
 
     def _by(self, lead: Lead, size: int) -> Team | None:
         reach, memory = self._reach, self._reach.memory
         rests_on = reach.joining.rests_on(lead.rights, memory.token)
-        key = ("guests", lead.way.key, rests_on, self._present, self._brought, size)
+        key = ("guests", lead.way.key, rests_on, self._key, size)
         if key not in memory.facts:
             apart = [*told_apart(reach, lead), *self._rights_apart(lead.rights)]
             try:
@@ -242,7 +289,7 @@ class Guests:
             masks += places_apart(self._reach, self._reach.approving.compile(right.rules))
         return masks
 
-    def _of_units(self, goal: Goal, size: int) -> Team | None:
+    def _of_units(self, goal: Goal, size: int) -> _Found | None:
         """All persons of ``size`` vendors, the employees among them, who can with their guests."""
         others = [mask & self._present for name, mask in sorted(self._reach.index.units.items()) if name != EMPLOYEES]
         for chosen in combinations(others, min(size - 1, len(others))):
@@ -250,7 +297,8 @@ class Guests:
             for mask in chosen:
                 team |= mask
             if self._reach.works(self.brought_by(team), goal):
-                return team
+                team = self._without_need(team, goal)
+                return _Found(size, team, self.plan(team, goal))
         return None
 
     def _without_need(self, team: Team, goal: Goal) -> Team:

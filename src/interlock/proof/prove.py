@@ -60,6 +60,7 @@ class Prover:
         self._carried = Carried(self.reach, self._present)
         self._guests = Guests(self.reach, self._present)
         self._takeovers = Takeovers(self.reach, self._present, self._guests)
+        self._key = self.reach.memory.token(("present", self._present))
         self._gone: int | None = None
         self._vendors: dict[tuple[int, ...], int | None] = {}
         units = sorted(self.reach.index.units.items())
@@ -96,7 +97,7 @@ class Prover:
 
     def _remembered(self, claim: Claim, most: int) -> Verdict:
         """The verdict on an action; that of the proof before where it cannot have changed."""
-        facts, key = self.reach.memory.facts, (claim, most, self._present)
+        facts, key = self.reach.memory.facts, (claim, most, self._key)
         rests_on = self.reach.rests_on(claim.goal.resource)
         known = facts.get(key)
         if isinstance(known, _Known) and (known.rests_on == rests_on or self._stands(known, rests_on, claim.goal)):

@@ -113,6 +113,8 @@ class Reach:
         self._tokens: list[int] | None = None
         self._leads: tuple[Goal, list[Lead]] | None = None
         self._ways: dict[tuple[int, bool], tuple[Way, Rights]] = {}
+        self._known_leads: dict[tuple[int, str], Lead | None] = {}
+        self._rests: dict[str, tuple[int, ...]] = {}
 
     def mask(self, names: Iterable[str]) -> Team:
         """The persons behind ``names``; a name that is nobody's is left out."""
@@ -186,8 +188,14 @@ class Reach:
 
     def lead(self, number: int, goal: Goal) -> Lead | None:
         """The way to ``goal`` by one lend; if it allows it with and without a second yes the latter."""
+        key = number, goal.action
+        if key not in self._known_leads:
+            self._known_leads[key] = self._lead(number, goal.action)
+        return self._known_leads[key]
+
+    def _lead(self, number: int, wanted: str) -> Lead | None:
         lend = self.model.lends[number]
-        able = [action for action in (goal.action, WIDEST) if action in lend.actions]
+        able = [action for action in (wanted, WIDEST) if action in lend.actions]
         if not able:
             return None
         action = able[0] if len(able) == 1 or able[0] not in lend.holds else able[1]
@@ -201,8 +209,11 @@ class Reach:
         """What the verdicts on ``resource`` depend on, as numbers: equal as long as nothing of it has changed."""
         if self._tokens is None:
             self._tokens = [self._token(number) for number in range(len(self.model.lends))]
-        tokens = self._tokens
-        return tuple([tokens[number] for number in self._lends.get(resource, ())])
+        known = self._rests.get(resource)
+        if known is None:
+            tokens = self._tokens
+            known = self._rests[resource] = tuple([tokens[number] for number in self._lends.get(resource, ())])
+        return known
 
     def _token(self, number: int) -> int:
         own, names = self.memory.content_of(self.model.lends[number])
