@@ -4,7 +4,7 @@ import random
 from xml.etree import ElementTree
 
 from interlock.domain.codec import to_plain
-from interlock.proof.model import Goal, Lend, Member, Model, Rule
+from interlock.proof.model import Goal, Lend, Member, Model, Rule, Takeover
 from interlock.proof.picture import draw, panels_of_proof, panels_of_why
 from interlock.proof.prove import prove
 from interlock.proof.verdicts import Claim, Counted
@@ -43,6 +43,20 @@ def test_every_way_is_a_panel_and_no_way_says_why() -> None:
     assert {"ann", "ben", "fix on orders", "alter on orders"} <= texts
     none = _texts(draw(panels_of_why(to_plain(explain_why(model, "cid", "alter", "orders")))))
     assert any("may not ask" in text for text in none)
+
+
+def test_as_whom_others_come_in_is_seen() -> None:
+    model = Model(
+        {"ann": Member(), "ben": Member(), "cid": Member()},
+        {"dba": ("cid",), "helpers": ("ann", "ben")},
+        lends=(Lend("fix", ("orders",), frozenset({"alter"}), (Rule(group="dba"), Rule(people=frozenset({"ben"})))),),
+        takeovers=(Takeover("helpers", 2),),
+    )
+    ways = explain_why(model, "ann", "alter", "orders").ways
+    assert [(way.how, way.team) for way in ways] == [("recovery", ("ann", "ben")), ("", ("ann", "ben", "cid"))]
+    svg = draw(panels_of_why(to_plain(explain_why(model, "ann", "alter", "orders"))))
+    assert {"others come in as them", "lets in cid", "1. ann by fix, 2 persons in all, by recovery"} <= _texts(svg)
+    assert svg.count("stroke-dasharray") == 1
 
 
 def test_names_are_text_and_nothing_else() -> None:

@@ -14,6 +14,10 @@ from interlock.proof.story import tell
 
 _STYLES = {"proven": "green", "refuted": "red", "unknown": "yellow"}
 _SHOWN = 5
+_HOW = {
+    "recovery": ", who let others in again and come in as them",
+    "invitation": ", who bring others in and come in as them",
+}
 
 
 def show_proof(console: Console, answer: Mapping[str, Any], certificate: Path | None, svg: Path | None) -> None:
@@ -45,7 +49,7 @@ def show_why(console: Console, answer: Mapping[str, Any], svg: Path | None) -> N
     more = "" if why["complete"] else " at least; there may be more"
     _say(console, f"{why['person']} can do {deed} in {counted(len(why['ways']), 'way')}{more}:")
     for number, way in enumerate(why["ways"], start=1):
-        _say(console, f"\n{number}. by {way['role']}{_with(way['others'])}")
+        _say(console, f"\n{number}. by {way['role']}{_with(way['others'])}{_HOW.get(way['how'], '')}")
         _tell(console, way["steps"])
     for reason in why["reasons"]:
         _say(console, f"\nNot by {reason}")

@@ -77,11 +77,12 @@ class Guests:
 
     def plan(self, team: Team, goal: Goal) -> tuple[Step, ...]:
         """How ``team`` does it, with guests where it takes some, and none in vain; no steps when it cannot."""
-        return self._plan(team, lambda some: self._reach.works(some, goal), lambda some: self._reach.plan(some, goal))
+        return self.plan_by(team, lambda some: self._reach.works(some, goal), lambda some: self._reach.plan(some, goal))
 
-    def _plan(
+    def plan_by(
         self, team: Team, able: Callable[[Team], bool], tell: Callable[[Team], tuple[Step, ...] | None]
     ) -> tuple[Step, ...]:
+        """As ``plan`` for what ``able`` says of a team, and ``tell`` how."""
         actors = self._actors(tell(self.brought_by(team)) or ()) & ~team
         for guest in each(actors):
             if able(team | actors & ~guest):
@@ -219,7 +220,7 @@ class Guests:
             team = self._by(lead, size) if lead is not None and least is not None and least <= size else None
             if lead is not None and team is not None:
                 able, tell = partial(self._can_by, lead), partial(reach.tell_way, lead, goal)
-                return _Found(size, team, self._plan(team, able, tell), place)
+                return _Found(size, team, self.plan_by(team, able, tell), place)
         return None
 
     def _can_by(self, lead: Lead, team: Team) -> bool:

@@ -13,19 +13,22 @@ from xml.sax.saxutils import escape
 from interlock.proof.model import THE_POLICY
 
 _WIDTH = 940
-_ROW = 64
-_TOP = 64
-_UNTITLED = 14
+_TOP = 52
+_UNTITLED = 16
 _MARGIN = 24
-_LEFT, _MIDDLE, _RIGHT = 24, 416, 726
-_PERSON_W, _RIGHT_W, _GOAL_W = 210, 190, 190
-_TITLE_LETTERS, _TITLE_H = 92, 20
-_LABEL_LETTERS = 28
+_GAP = 20
+_LEFT, _MIDDLE, _RIGHT = 24, 470, 740
+_PERSON_W, _RIGHT_W, _GOAL_W = 220, 190, 176
+_TITLE_LETTERS, _TITLE_H = 98, 20
 _BOX_H = 44
-_SHOWN = 4
+_PORT = 18
+"""Between two lines that leave one person: as much as a label is high."""
+_LABEL_PX = 6.2
+_SHOWN = 12
 _CHIP_H = 30
-_CHIP_LETTERS = 24
+_CHIP_PX = 8.2
 _COLOURS = {"refuted": "#b3261e", "proven": "#1b6e3c", "unknown": "#8a6100", "": "#28456b"}
+_HOW = {"recovery": ", by recovery", "invitation": ", by invitation"}
 _MARKER = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     '<path d="M0 0L8 4L0 8z" fill="#55616e"/></marker></defs>'
@@ -33,10 +36,10 @@ _MARKER = (
 _STYLE = (
     ".panel{fill:#ffffff;stroke:#d5dbe2}"
     "text{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;font-size:13px;fill:#1d2630}"
-    ".title{font-size:16px;font-weight:600}.small{font-size:11px;fill:#55616e}"
+    ".title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#55616e}.tight{font-size:11px}"
     ".person{fill:#e8effa;stroke:#28456b}.right{fill:#fff6df;stroke:#8a6100}.goal{fill:#fbe9e7;stroke:#b3261e}"
     ".cut{fill:#e6f4ea;stroke:#1b6e3c}.edge{fill:none;stroke:#55616e;stroke-width:1.4}"
-    ".label{font-size:11px;fill:#28456b}.halo{stroke:#fff;stroke-width:4px;paint-order:stroke}"
+    ".label{font-size:11px;fill:#28456b}"
 )
 
 
@@ -44,7 +47,7 @@ _STYLE = (
 class Panel:
     """``edges`` lead from a person to a right, with what the person does there; every right leads to ``goal``.
 
-    ``rows`` are cuts: a word and names.
+    ``entered`` are those, by their place, as whom others come in. ``rows`` are cuts: a word and names.
     """
 
     title: str
@@ -55,6 +58,7 @@ class Panel:
     rights: list[tuple[str, str]] = field(default_factory=list)
     edges: list[tuple[int, int, str]] = field(default_factory=list)
     rows: list[tuple[str, Sequence[str]]] = field(default_factory=list)
+    entered: set[int] = field(default_factory=set)
 
     @property
     def head(self) -> int:
@@ -95,7 +99,9 @@ def panels_of_why(why: Mapping[str, Any]) -> list[Panel]:
     goal = f"{why['action']} on {why['resource']}"
     found = []
     for number, way in enumerate(why["ways"], start=1):
-        panel = Panel(f"{number}. {why['person']} by {way['role']}, {len(way['team'])} persons in all", goal=goal)
+        size = len(way["team"])
+        many = f"{size} persons in all" if size > 1 else "alone"
+        panel = Panel(f"{number}. {why['person']} by {way['role']}, {many}{_HOW.get(way['how'], '')}", goal=goal)
         instead = {}
         for other in way["others"]:
             chosen = [name for name in other["names"] if name in way["team"]]
@@ -119,11 +125,12 @@ def add_steps(panel: Panel, steps: Sequence[Mapping[str, str]], said: Mapping[st
     """The steps as persons, rights and edges; ``said`` has a word on some of the persons."""
     persons: dict[str, int] = {}
     rights: dict[tuple[str, str], int] = {}
+    notes = {**_notes(steps), **{name: word for name, word in (said or {}).items() if word}}
 
     def person(name: str) -> int:
         if name not in persons:
             persons[name] = len(persons)
-            panel.persons.append((name, (said or {}).get(name, "")))
+            panel.persons.append((name, notes.get(name, "")))
         return persons[name]
 
     def right(kind: str, target: str) -> int:
@@ -137,9 +144,8 @@ def add_steps(panel: Panel, steps: Sequence[Mapping[str, str]], said: Mapping[st
         if target.startswith("the role on "):
             # What a changed policy lends: the yes belongs to that change.
             target = THE_POLICY
-        if what in ("help", "come-in", "invite", "arrive", "admit", "stay"):
-            word = {"help": "lets in", "invite": "invites", "admit": "admits"}.get(what, "comes in")
-            panel.edges.append((person(step["person"]), right("somebody else", target), word))
+        if what in _ENTERING:
+            person(step["person"])
         elif what == "break-glass":
             panel.edges.append((person(step["person"]), right("role", target), "breaks the glass"))
         elif what == "activate":
@@ -162,6 +168,26 @@ def add_steps(panel: Panel, steps: Sequence[Mapping[str, str]], said: Mapping[st
             held = not asked
             number = right("has it already", target) if held else asked[0]
             panel.edges.append((person(step["person"]), number, "runs"))
+    panel.entered |= {persons[name] for name in _entered(steps) if name in persons}
+
+
+_ENTERING = ("help", "come-in", "invite", "arrive", "admit", "stay")
+
+
+def _entered(steps: Sequence[Mapping[str, str]]) -> set[str]:
+    return {step["target"].partition(" on ")[0] for step in steps if step["what"] in ("come-in", "stay")}
+
+
+def _notes(steps: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Who lets whom in, or brings them in, and as whom others come in."""
+    does: dict[str, dict[str, None]] = {}
+    for step in steps:
+        if step["what"] in ("help", "invite", "admit"):
+            does.setdefault(step["person"], {})[step["target"].partition(" on ")[0]] = None
+    notes = dict.fromkeys(_entered(steps), "others come in as them")
+    for name, others in does.items():
+        notes[name] = f"lets in {next(iter(others)) if len(others) == 1 else f'{len(others)} others'}"
+    return notes
 
 
 def draw(panels: Sequence[Panel]) -> str:
@@ -191,28 +217,29 @@ def draw_alone(panel: Panel, name: str) -> str:
 
 
 def _draw_panel(panel: Panel, top: int) -> tuple[list[str], int]:
-    rows = max(len(panel.persons), len(panel.rights), 1 if panel.goal and panel.persons else 0)
-    chips = [_chip_rows(names) for _, names in panel.rows]
+    edges = _gathered(panel)
+    tall = [max(_BOX_H, _PORT * len(own) + 8) for own in edges]
+    body = max([_stacked(tall), _stacked([_BOX_H] * len(panel.rights))]) if panel.persons else 0
+    chips = [_chip_rows(names, _chip_start(word)) for word, names in panel.rows]
     cuts = sum(len(lines) * (_CHIP_H + 6) + 10 for lines in chips)
-    height = panel.head + rows * _ROW + cuts + (24 if panel.note else 0)
+    height = panel.head + body + (_GAP if body else 0) + cuts + (24 if panel.note else 0)
     colour = _COLOURS.get(panel.outcome, _COLOURS[""])
     parts = [
         f'<rect class="panel" x="8" y="{top}" width="{_WIDTH - 16}" height="{height}" rx="10"/>',
         f'<rect x="8" y="{top}" width="6" height="{height}" rx="3" fill="{colour}"/>',
-        *(_text(_LEFT, top + 32 + place * _TITLE_H, line, "title", 100) for place, line in enumerate(panel.lines)),
-    ]
-    places = [
-        [_middle(top + panel.head, number, len(column), rows) for number in range(len(column))]
-        for column in _columns(panel)
+        *(_text(_LEFT, top + 32 + place * _TITLE_H, line, "title", 110) for place, line in enumerate(panel.lines)),
     ]
     if panel.persons:
-        parts += _edges(panel, places, _middle(top + panel.head, 0, 1, rows))
-        parts += [
-            _box(_LEFT, y, _PERSON_W, "person", *person) for person, y in zip(panel.persons, places[0], strict=True)
-        ]
-        parts += [_box(_MIDDLE, y, _RIGHT_W, "right", *right) for right, y in zip(panel.rights, places[1], strict=True)]
-        parts.append(_box(_RIGHT, _middle(top + panel.head, 0, 1, rows), _GOAL_W, "goal", panel.goal, ""))
-    y = top + panel.head + rows * _ROW
+        start, middle = top + panel.head, top + panel.head + body / 2
+        people, rights = _middles(start, body, tall), _middles(start, body, [_BOX_H] * len(panel.rights))
+        parts += _edges(edges, people, rights, middle)
+        for number, ((name, small), y) in enumerate(zip(panel.persons, people, strict=True)):
+            dashed = number in panel.entered
+            parts.append(_box(_LEFT, y, (_PERSON_W, tall[number]), "person", name, small, dashed=dashed))
+        size = (_RIGHT_W, _BOX_H)
+        parts += [_box(_MIDDLE, y, size, "right", *right) for right, y in zip(panel.rights, rights, strict=True)]
+        parts.append(_box(_RIGHT, middle, (_GOAL_W, _BOX_H), "goal", panel.goal, ""))
+    y = top + panel.head + body + (_GAP if body else 0)
     for (word, _), lines in zip(panel.rows, chips, strict=True):
         parts += _draw_cut(word, lines, y)
         y += len(lines) * (_CHIP_H + 6) + 10
@@ -221,79 +248,115 @@ def _draw_panel(panel: Panel, top: int) -> tuple[list[str], int]:
     return parts, height
 
 
-def _columns(panel: Panel) -> tuple[Sequence[object], Sequence[object]]:
-    return panel.persons, panel.rights
-
-
-def _middle(top: float, number: int, count: int, rows: int) -> float:
-    """The height of a box that is ``number`` of ``count``, spread over the panel's rows."""
-    return top + (number + 0.5) * rows * _ROW / count - 10
-
-
-def _edges(panel: Panel, places: Sequence[Sequence[float]], goal: float) -> list[str]:
-    parts = []
-    together: dict[tuple[int, int], list[str]] = {}
+def _gathered(panel: Panel) -> list[list[tuple[int, str]]]:
+    """For each person the rights that lines lead to, from the top, and what the person does there."""
+    found: list[dict[int, list[str]]] = [{} for _ in panel.persons]
     for person, right, word in panel.edges:
-        words = together.setdefault((person, right), [])
+        words = found[person].setdefault(right, [])
         if word not in words:
             words.append(word)
-    for (person, right), words in together.items():
-        one, other = places[0][person], places[1][right]
-        parts.append(_curve(_LEFT + _PERSON_W, one, _MIDDLE, other))
-        # Near the person, where curves from one place have parted and those to one place have not met yet.
-        x, y = (_LEFT + _PERSON_W) * 0.62 + _MIDDLE * 0.38, one * 0.74 + other * 0.26 - 5
-        parts.append(_text(x, y, ", ".join(words), "label halo", _LABEL_LETTERS, middle=True))
-    parts += [_curve(_MIDDLE + _RIGHT_W, place, _RIGHT, goal) for place in places[1]]
-    return parts
+    return [[(right, ", ".join(words)) for right, words in sorted(own.items())] for own in found]
 
 
-def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
-    bend = (x2 - x1) / 2
+def _stacked(heights: Sequence[int]) -> int:
+    return sum(heights) + _GAP * (len(heights) - 1) if heights else 0
+
+
+def _middles(top: float, room: int, heights: Sequence[int]) -> list[float]:
+    """The middles of boxes below each other, in the middle of ``room``."""
+    y, found = top + (room - _stacked(heights)) / 2, []
+    for height in heights:
+        found.append(y + height / 2)
+        y += height + _GAP
+    return found
+
+
+def _edges(
+    edges: Sequence[Sequence[tuple[int, str]]], people: Sequence[float], rights: Sequence[float], goal: float
+) -> list[str]:
+    """Each line leaves its person at a place of its own, below its label, and bends only after that."""
+    lines, labels = [], []
+    for own, y in zip(edges, people, strict=True):
+        for number, (right, word) in enumerate(own):
+            port = y + (number - (len(own) - 1) / 2) * _PORT + (4 if len(own) == 1 else 5)
+            start = _LEFT + _PERSON_W
+            straight = start + min(len(word) * _LABEL_PX + 14, _MIDDLE - start - 60)
+            lines.append(_curve(start, port, _MIDDLE, rights[right], straight))
+            labels.append(_text(start + 8, port - 5, word, "label", 30))
+    lines += [_curve(_MIDDLE + _RIGHT_W, place, _RIGHT, goal, _MIDDLE + _RIGHT_W) for place in rights]
+    return lines + labels
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float, straight: float) -> str:
+    bend = (x2 - straight) / 2
     return (
-        f'<path class="edge" marker-end="url(#tip)" d="M{x1:.0f} {y1:.0f}'
-        f'C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"/>'
+        f'<path class="edge" marker-end="url(#tip)" d="M{x1:.0f} {y1:.0f}H{straight:.0f}'
+        f'C{straight + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"/>'
     )
 
 
-def _box(x: float, y: float, width: int, kind: str, text: str, small: str) -> str:
-    top, most = y - _BOX_H / 2, width // 8
-    rect = f'<rect class="{kind}" x="{x:.0f}" y="{top:.0f}" width="{width}" height="{_BOX_H}" rx="{_radius(kind)}"/>'
+def _box(x: float, y: float, size: tuple[int, int], kind: str, text: str, small: str, *, dashed: bool = False) -> str:
+    width, height = size
+    dashes = ' stroke-dasharray="5 4"' if dashed else ""
+    rect = (
+        f'<rect class="{kind}" x="{x:.0f}" y="{y - height / 2:.0f}" width="{width}" height="{height}" '
+        f'rx="{_radius(kind)}"{dashes}/>'
+    )
     middle = x + width / 2
     if not small:
-        return f"<g>{rect}{_text(middle, y + 5, text, '', most, middle=True)}</g>"
-    upper, lower = (
-        _text(middle, y - 2, text, "", most, middle=True),
-        _text(middle, y + 14, small, "small", most, middle=True),
-    )
-    return f"<g>{rect}{upper}{lower}</g>"
+        return f"<g>{rect}{_named(middle, y + 5, text, width)}</g>"
+    lower = _text(middle, y + 14, small, "small", int(width / 6.2), middle=True)
+    return f"<g>{rect}{_named(middle, y - 2, text, width)}{lower}</g>"
+
+
+def _named(x: float, y: float, text: str, width: int) -> str:
+    """A name, in smaller letters when it is long."""
+    tight = len(text) > width // 8
+    return _text(x, y, text, "tight" if tight else "", int(width / 6.6) if tight else width // 8, middle=True)
 
 
 def _radius(kind: str) -> int:
     return _BOX_H // 2 if kind == "person" else 6
 
 
-def _chip_rows(names: Sequence[str]) -> list[list[str]]:
+def _chip_start(word: str) -> int:
+    return _LEFT + (130 if word else 0)
+
+
+def _chip_width(name: str, room: int) -> int:
+    return min(room, int(len(name) * _CHIP_PX) + 22)
+
+
+def _chip_rows(names: Sequence[str], start: int) -> list[list[str]]:
     """Names in lines that fit, the last one saying how many more there are."""
-    shown = list(names[: 3 * _SHOWN])
+    shown, room = list(names[:_SHOWN]), _WIDTH - 24 - start
     if len(names) > len(shown):
         shown[-1] = f"and {len(names) - len(shown) + 1} more"
-    if shown and max(map(len, shown)) > _CHIP_LETTERS:
-        return [[name] for name in shown]
-    return [shown[start : start + _SHOWN] for start in range(0, len(shown), _SHOWN)] or [["nobody"]]
+    lines: list[list[str]] = []
+    left = 0
+    for name in shown or ["nobody"]:
+        width = _chip_width(name, room)
+        if width > left:
+            lines.append([])
+            left = room
+        lines[-1].append(name)
+        left -= width + 8
+    return lines
 
 
 def _draw_cut(word: str, lines: Sequence[Sequence[str]], y: float) -> list[str]:
     parts = [_text(_LEFT, y + 20, word, "small", 40)]
-    start = _LEFT + (130 if word else 0)
+    start = _chip_start(word)
     room = _WIDTH - 24 - start
     for line in lines:
-        width = room if len(line) == 1 and len(line[0]) > _CHIP_LETTERS else room / _SHOWN - 8
-        for number, name in enumerate(line):
-            x = start + number * (room / _SHOWN)
+        x = start
+        for name in line:
+            width = _chip_width(name, room)
             parts.append(
-                f'<rect class="cut" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{_CHIP_H}" rx="15"/>'
-                + _text(x + 12, y + 20, name, "", int(width / 7.2))
+                f'<rect class="cut" x="{x}" y="{y:.0f}" width="{width}" height="{_CHIP_H}" rx="15"/>'
+                + _text(x + width / 2, y + 20, name, "", int((width - 20) / 7), middle=True)
             )
+            x += width + 8
         y += _CHIP_H + 6
     return parts
 

@@ -64,7 +64,7 @@ class Takeovers:
             verdict,
             exact=verdict.least == size,
             team=(EMPLOYEES,) if vendors else helpers,
-            steps=(*_come_in(helpers, entered), *steps),
+            steps=(*come_in(helpers, entered), *steps),
             most=size,
             vendors=None if vendors else 1,
         )
@@ -79,7 +79,8 @@ class Takeovers:
         return self._possible[goal]
 
 
-def _come_in(helpers: Sequence[str], entered: Sequence[str]) -> list[Step]:
+def come_in(helpers: Sequence[str], entered: Sequence[str]) -> list[Step]:
+    """How all of ``helpers`` together come in as each of ``entered``."""
     steps: list[Step] = []
     for name in entered:
         steps += [Step(helper, "help", name) for helper in helpers]

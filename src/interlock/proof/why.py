@@ -14,6 +14,7 @@ from interlock.proof.model import Goal, Lend, Model, Rule
 from interlock.proof.reach import Lead, Reach
 from interlock.proof.steps import Step
 from interlock.proof.ways import Way
+from interlock.proof.why_as_others import AsOther, AsOthers
 
 _MOST_TRIED = 20_000
 
@@ -28,12 +29,16 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class OneWay:
-    """By ``role``; ``team`` is one that can, ``steps`` how; ``others`` who could stand in the place of whom."""
+    """By ``role``; ``team`` is one that can, ``steps`` how; ``others`` who could stand in the place of whom.
+
+    ``how`` is empty where everybody acts as themselves; else ``recovery`` or ``invitation``: they come in as others.
+    """
 
     role: str
     team: tuple[str, ...]
     others: tuple[Other, ...]
     steps: tuple[Step, ...]
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,13 @@ def explain_why(model: Model, person: str, action: str, resource: str) -> Why:
     ways: list[OneWay] = []
     reasons: list[str] = []
     complete = True
+    as_others = AsOthers(reach, who)
     for lead in reach.leads(goal):
         lend = model.lends[lead.number]
         found, whole = _ways_of(reach, lead, goal, who)
-        complete = complete and whole
+        more, all_of_them = as_others.ways(lead, goal)
+        found += [_as_other(reach, lead, one) for one in more]
+        complete = complete and whole and all_of_them
         ways += found
         if not found:
             reasons.append(_reason(reach, lead, lend, who))
@@ -66,6 +74,11 @@ def explain_why(model: Model, person: str, action: str, resource: str) -> Why:
         reasons.append(f"No role allows {action} on {resource}.")
     ways.sort(key=lambda way: len(way.team))
     return Why(person, action, resource, tuple(ways), tuple(reasons), complete)
+
+
+def _as_other(reach: Reach, lead: Lead, way: AsOther) -> OneWay:
+    others = tuple(Other(count, tuple(reach.members(part))) for part, count in way.others)
+    return OneWay(lead.way.role, tuple(reach.members(way.team)), others, way.steps, way.how)
 
 
 def _ways_of(reach: Reach, lead: Lead, goal: Goal, who: Team) -> tuple[list[OneWay], bool]:
