@@ -10,7 +10,8 @@ from setuptools import Extension, setup
 
 _SOURCE = Path("src")
 _FLAGS = ["-O2", "-g0", "-Wno-maybe-uninitialized", "-Wno-unused-function"]
-_HOT = sorted(path.with_suffix(".py") for path in _SOURCE.rglob("*.pxd"))
+# What is C itself (``in_c.pxd``) is compiled into the files that use it.
+_HOT = sorted(path.with_suffix(".py") for path in _SOURCE.rglob("*.pxd") if path.stem != "in_c")
 
 setup(
     options={"build_ext": {"parallel": 2}},

@@ -5,13 +5,15 @@ import errno
 import os
 import resource
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from interlock.errors import Failure
-from interlock.gateway.journal import Journal, file_path
+from interlock.gateway.journal import Journal
+from interlock.gateway.pen import RING, file_path
 from interlock.wire.frames import scan
 from tests.gateway.world import until
 
@@ -41,7 +43,9 @@ class Disk:
         self.synced += 1
 
 
-def _journal(folder: Path, disk: Disk, *, file_bytes: int = 1 << 20, durable_s: float = 0.02) -> Journal:
+def _journal(
+    folder: Path, disk: Callable[[int], None], *, file_bytes: int = 1 << 20, durable_s: float = 0.02
+) -> Journal:
     return Journal(folder, file_bytes=file_bytes, durable_s=durable_s, stall_s=0.1, sync=disk)
 
 
@@ -138,6 +142,64 @@ async def test_a_full_disk_calls_nobody_and_loses_nothing(tmp_path: Path) -> Non
     assert _payloads(journal) == [b"first", b"second", b"third"]
     journal.append(owner, b"fourth", then=lambda: called.append("fourth"))
     await until(lambda: "fourth" in called)
+    await journal.close()
+
+
+def _handle_of(path: Path) -> int:
+    """The descriptor by which this process has ``path`` open."""
+    for link in Path("/proc/self/fd").iterdir():
+        if link.exists() and link.samefile(path):
+            return int(link.name)
+    raise AssertionError(f"{path} is not open")
+
+
+async def test_a_sync_that_fails_is_believed_once_and_the_file_given_up(tmp_path: Path) -> None:
+    # The writing thread's own fdatasync, which a character device refuses after it has taken what was written.
+    owner = Owner()
+    journal = _journal(tmp_path, os.fdatasync)
+    failures: list[str] = []
+    called: list[str] = []
+    journal.on_failure = failures.append
+    journal.append(owner, b"first", then=lambda: called.append("first"))
+    await until(lambda: called)
+    null = os.open("/dev/null", os.O_WRONLY)
+    os.dup2(null, _handle_of(file_path(journal.folder, 1)), inheritable=False)
+    os.close(null)
+    journal.append(owner, b"second", then=lambda: called.append("second"))
+    await until(lambda: failures)
+    assert failures == ["Invalid argument"]
+    await until(lambda: len(owner.places) == 2)
+    assert called == ["first"]
+    assert owner.places[1][0] == 2
+    assert _payloads(journal) == [b"first", b"second"]
+    await journal.close()
+
+
+async def test_more_than_may_be_under_way_waits_and_keeps_its_order(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    disk.slow_s = 0.002
+    journal = _journal(tmp_path, disk, file_bytes=2000)
+    done: list[int] = []
+    for number in range(3 * RING):
+        journal.append(owner, str(number).encode(), then=partial(done.append, number))
+        await asyncio.sleep(0)
+    await until(lambda: len(done) == 3 * RING)
+    assert done == list(range(3 * RING))
+    assert _payloads(journal) == [str(number).encode() for number in range(3 * RING)]
+    await journal.close()
+
+
+async def test_many_groups_through_several_files_by_the_thread_s_own_sync(tmp_path: Path) -> None:
+    owner = Owner()
+    journal = _journal(tmp_path, os.fdatasync, file_bytes=20_000)
+    done: list[int] = []
+    for number in range(400):
+        journal.append(owner, b"%d " % number + b"x" * 400, then=partial(done.append, number))
+        await asyncio.sleep(0.001)
+    await until(lambda: len(done) == 400)
+    assert done == list(range(400))
+    assert [int(payload.split()[0]) for payload in _payloads(journal)] == done
+    assert len({file for file, _ in owner.places}) > 5
     await journal.close()
 
 

@@ -1,3 +1,4 @@
+from interlock.gateway.pen cimport Pen
 from interlock.wire.frames cimport frame
 cimport cython
 
@@ -13,22 +14,21 @@ cdef class Journal:
     cdef double _stall_s
     cdef object _loop
     cdef _Batch _queue
-    cdef list _handed
+    cdef object _under_way
     cdef public Py_ssize_t _unsettled
     cdef public double _oldest
     cdef object _timer
-    cdef object _wake
     cdef public bint _asked
-    cdef public bint _stopping
     cdef public str failure
     cdef public object on_failure
     cdef public object folder
     cdef object _lock
-    cdef public object _writer
-    cdef object _thread
+    cdef Pen _pen
 
     cpdef bint is_stalled(self) except -1
     @cython.locals(queue=_Batch)
     cpdef append(self, object owner, bytes payload, then=*)
-    @cython.locals(batch=_Batch, offset=object, framed=bytes)
-    cpdef _settled(self, group)
+    @cython.locals(batch=_Batch)
+    cpdef _hand_over(self)
+    @cython.locals(framed=bytes)
+    cpdef _settled(self, _Batch batch, long file, long offset, double taken_at)

@@ -20,7 +20,8 @@ from typing import Any
 
 from interlock.domain.codec import from_plain
 from interlock.errors import Failure, InterlockError
-from interlock.gateway.journal import LOCK, SUFFIX, remove_journal
+from interlock.gateway.journal import LOCK, remove_journal
+from interlock.gateway.pen import SUFFIX
 from interlock.gateway.reporter import Reporter
 from interlock.gateway.sealing import Kept, RecordingStore, keep_records, read_records, write_record
 from interlock.ports.control import SegmentReport, SessionEnd, SessionStart
