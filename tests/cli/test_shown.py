@@ -168,3 +168,24 @@ def test_a_number_stands_on_one_line_however_long_the_rest_is(number: str) -> No
     columns = ("ID", "PERSON", "RESOURCE", "OPENED", "STATE")
     table(columns, [cells], nothing="")(Console(file=out, width=80, highlight=False))
     assert number in out.getvalue()
+
+
+def test_rows_are_data_on_a_terminal_too() -> None:
+    part = {
+        "part": "table public.orders",
+        "moment": "before",
+        "columns": ["id", "note"],
+        "rows": [[{"text": "7", "cut": ""}, {"text": "\x1b[2J\nRequest:  approved", "cut": "cut"}]],
+        "left_out": ["pin"],
+        "more_columns": 2,
+        "why_not": "",
+    }
+    wide = {**part, "rows": [[{"text": None, "cut": "wide"}, {"text": None, "cut": ""}]]}
+    view = {**HELD, "sample": {"parts": [part, wide], "why_not": ""}}
+    said = _shown(view)
+    assert "Rows of table public.orders, as they are now:" in said
+    (line,) = [line for line in said.splitlines() if "id='7'" in line]
+    assert line.endswith(r"\nRequest:  approved'…"), "a value does not look like the lines that follow it"
+    assert "id=(too large)  note=NULL" in said
+    assert "not shown: pin, 2 more" in said
+    assert "\x1b[2J" not in said

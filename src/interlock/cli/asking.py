@@ -83,10 +83,19 @@ def list_requests(
     emit(views, table(("ID", "STATE", "PERSON", "RESOURCE", "WHAT", "TIME"), rows, nothing=nothing))
 
 
-def show(request: RequestId, server: ServerOption = None, json: JsonOption = False) -> None:
+def show(
+    request: RequestId,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="With rows that a held statement touches, if you may read them; recorded.")
+    ] = False,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> None:
     """A request with its exact content, and how it stands."""
     with signed_in(server) as client:
         view = flatten(client.get(call_of("requests", request)))
+        if rows:
+            view["sample"] = client.post(call_of("requests", request, "sample"), {})
     emit(view, lambda console: show_request(console, view))
 
 

@@ -11,6 +11,7 @@ from interlock.cli.output import moment
 from interlock.domain.durations import format_duration
 from interlock.domain.plain_text import written_out
 
+_MOMENTS = {"before": "as they are now", "new": "as they would be put there"}
 _VERBS = {"deleted": "deletes", "updated": "updates", "inserted": "inserts"}
 
 
@@ -64,6 +65,7 @@ def show_request(console: Console, view: Mapping[str, Any]) -> None:
     _pair(console, "Resource", view["resource"])
     if view.get("kind") == "statement":
         _show_statement(console, content)
+        show_rows(console, view, content)
         _pair(console, "Why held", view.get("reason"))
     elif view.get("kind") == "policy":
         _show_change(console, view, content)
@@ -117,6 +119,34 @@ def _show_statement(console: Console, content: Mapping[str, Any]) -> None:
     console.print("What it would do:")
     for line in impact_lines(content.get("impact") or {}):
         console.print(escape(f"    {line}"), soft_wrap=True)
+
+
+def show_rows(console: Console, view: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    """Rows that it touches, where they were asked for; else how they are come by."""
+    sample = view.get("sample")
+    if sample is None:
+        if (content.get("sample") or {}).get("sha256") and view.get("may_decide"):
+            _pair(console, "Rows", f"interlock show {view['id']} --rows shows some, if you may read them")
+        return
+    for part in sample["parts"]:
+        console.print(escape(f"Rows of {in_line(part['part'])}, {_MOMENTS.get(part['moment'], '')}:"), soft_wrap=True)
+        for row in part["rows"]:
+            cells = [f"{in_line(name)}={_cell(cell)}" for name, cell in zip(part["columns"], row, strict=True)]
+            console.print(escape(f"    {'  '.join(cells)}"), soft_wrap=True)
+        if part["why_not"]:
+            console.print(escape(f"    {in_line(part['why_not'])}"), soft_wrap=True)
+        if part["left_out"] or part["more_columns"]:
+            more = [
+                *map(in_line, part["left_out"]),
+                *([f"{part['more_columns']} more"] if part["more_columns"] else []),
+            ]
+            console.print(escape(f"    not shown: {', '.join(more)}"), soft_wrap=True)
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    if cell["cut"] == "wide":
+        return "(too large)"
+    return bind_value(cell["text"]) + ("…" if cell["cut"] else "")
 
 
 def _show_change(console: Console, view: Mapping[str, Any], content: Mapping[str, Any]) -> None:

@@ -65,6 +65,7 @@ _PUBLIC = (
     "notifier",
     "older_until",
     "opened_at",
+    "parts",
     "passkey",
     "present_at",
     "previous",

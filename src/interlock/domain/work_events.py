@@ -68,6 +68,18 @@ class SessionOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampleShown(Event):
+    """Rows that a held statement touches were shown to who decides: of which parts, how many, under which grants."""
+
+    kind: ClassVar[str] = "sample.shown"
+    request: str
+    by: str
+    parts: tuple[str, ...]
+    rows: int
+    grants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCut(Event):
     """A live session was to be cut, by a person or by a detection."""
 

@@ -6,6 +6,7 @@ statement proceeds. Every other end is a refusal. INVARIANT: no time-out and no 
 """
 
 import asyncio
+import secrets
 import time
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from interlock.gateway.recorder import Recording, show_parameters
 from interlock.gateway.shared import Shared
 from interlock.ports.control import ControlPlane, HoldOpened, HoldOpening
 from interlock.ports.protocol import Impact, Refused
+from interlock.ports.sample import Sample
 from interlock.ports.statement import Statement
 
 _LOOK_S = 1.0
@@ -52,13 +54,17 @@ class _RefusedError(Exception):
 
 
 class Hold:
-    def __init__(self, party: HoldParty, number: int, statement: Statement, decision: Decision, impact: Impact) -> None:
+    """``found`` is what the statement would do, and some of the rows that it would touch."""
+
+    def __init__(
+        self, party: HoldParty, number: int, statement: Statement, decision: Decision, found: tuple[Impact, Sample]
+    ) -> None:
         self.request = ""
         self._party = party
         self._number = number
         self._statement = statement
         self._decision = decision
-        self._impact = impact
+        self._impact, self._sample = found
         self._news = asyncio.Event()
         self._withdrawn = False
         self._seen = False
@@ -112,6 +118,8 @@ class Hold:
             needs=self._statement.needs,
             impact=self._impact,
             why=self._decision.reason or "It changes more rows than the fence lets through.",
+            sample=self._sample,
+            salt=secrets.token_hex(16),
         )
         while True:
             self._refuse_if_hopeless()

@@ -32,6 +32,7 @@ from interlock.ports.protocol import (
     Scene,
     Verdict,
 )
+from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Outcome, Statement
 from interlock.services.ids import new_id
 
@@ -247,9 +248,9 @@ class Session:
             raise Misuse("a statement was asked about before the session was established")
         return self._statements.ask(number, statement)
 
-    def hold(self, number: int, impact: Impact) -> None:
+    def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
         if self.stage is Stage.OPEN and self._statements is not None:
-            self._statements.hold(number, impact)
+            self._statements.hold(number, impact, sample)
             self._look_after_client()
 
     def withdraw(self, number: int) -> None:

@@ -22,6 +22,7 @@ from interlock.gateway.recorder import Recording
 from interlock.gateway.rules import Rules
 from interlock.gateway.shared import Shared
 from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
+from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Described, Effect, Outcome, Statement
 
 _LOG = logging.getLogger("interlock.gateway")
@@ -151,7 +152,7 @@ class Statements:
             return None
         return self._decide(pending, known, started_s)
 
-    def hold(self, number: int, impact: Impact) -> None:
+    def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
         pending = self._pending.get(number)
         if pending is None or pending.decision is None or pending.hold is not None:
             raise Misuse(f"statement {number} cannot be held now")
@@ -159,7 +160,7 @@ class Statements:
         if pending.stage is not Stage.HELD and not (pending.stage is Stage.PROCEEDING and fenced):
             raise Misuse(f"statement {number} is not held, and no fence was to be kept on it")
         pending.stage = Stage.HELD
-        self._start_hold(pending, impact)
+        self._start_hold(pending, impact, sample)
 
     def withdraw(self, number: int) -> None:
         pending = self._pending.get(number)
@@ -355,10 +356,10 @@ class Statements:
         elif verdict is not None:
             self._teller.decided(pending.number, verdict)
 
-    def _start_hold(self, pending: Pending, impact: Impact) -> None:
+    def _start_hold(self, pending: Pending, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
         if pending.decision is None:
             raise Misuse("a statement is held that was never decided")
-        pending.hold = Hold(self, pending.number, pending.statement, pending.decision, impact)
+        pending.hold = Hold(self, pending.number, pending.statement, pending.decision, (impact, sample))
         pending.hold.start()
 
     def _park(self, pending: Pending) -> None:

@@ -21,12 +21,13 @@ not told. Fresh credentials alone come without a version of their own, so ``afte
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from interlock.domain.actions import Need
 from interlock.ports.protocol import Impact
+from interlock.ports.sample import NO_SAMPLE, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,11 @@ class RecordingStanding:
 
 @dataclass(frozen=True, slots=True)
 class HoldOpening:
-    """A held statement, exactly as approvers will decide on it. ``parameters`` are shown as text, NULL as None."""
+    """A held statement, exactly as approvers will decide on it. ``parameters`` are shown as text, NULL as None.
+
+    ``sample`` is no part of what they decide on, which has its SHA-256 with the secret ``salt``: who sees rows sees
+    those that were taken for this very statement, and nobody guesses rows by the hash.
+    """
 
     session: str
     number: int
@@ -110,6 +115,8 @@ class HoldOpening:
     needs: tuple[Need, ...]
     impact: Impact
     why: str
+    sample: Sample = NO_SAMPLE
+    salt: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from interlock.domain.actions import Need
 from interlock.domain.decisions import Obligation
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
+from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Outcome, Statement
 
 
@@ -210,8 +211,11 @@ class Outlet(Protocol):
     def ask(self, number: int, statement: Statement) -> Verdict | None:
         """Decide on a statement. ``number`` is the machine's own, growing. None: ``decided`` will be called later."""
 
-    def hold(self, number: int, impact: Impact) -> None:
-        """The impact of a held statement is known (or why not): ask people. ``told`` and ``decided`` follow."""
+    def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
+        """The impact of a held statement is known (or why not): ask people. ``told`` and ``decided`` follow.
+
+        ``sample`` are some of the rows that it touches, for those who decide and may read them.
+        """
 
     def withdraw(self, number: int) -> None:
         """The client no longer wants the statement, held already or still measured. Answered by ``decided``, Refused.

@@ -7,6 +7,7 @@ Holds to:
 * the rules are ``hold.approvals`` of the roles that ask for the hold, else one person who could approve the role
 * it is refused at once when nobody could approve it: nobody is left waiting for a yes that cannot come
 * the content is the exact text, parameters, measured impact, session and number; its digest binds every approval
+* of a sample of rows the content says how much was taken, and its salted hash; no row is in it (``sample_rows``)
 * the same hold asked again, because its answer was lost on the way, is the same request
 * it stays open for ``timing.hold``, and an approval that was not used by then is worth nothing
 """
@@ -26,6 +27,7 @@ from interlock.services.holding import grants_of, refuse_dead_session
 from interlock.services.judging import describe_judges
 from interlock.services.open_request import unused_request_id
 from interlock.services.requests import digest_of, opened
+from interlock.services.sample_rows import describe_sample
 from interlock.services.separating import refuse_session_conflicts
 
 _LATEST = 200
@@ -120,6 +122,8 @@ async def _compose(
         "contract": contracts[0] if len(contracts) == 1 else None,
         "rules": to_plain(rules),
     }
+    if (sample := describe_sample(opening)) is not None:
+        content["sample"] = sample
     return Request(
         id=await unused_request_id(work),
         kind=RequestKind.STATEMENT,

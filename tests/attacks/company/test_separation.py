@@ -1,5 +1,6 @@
 """Everything somebody might try to get access alone, through the real commands, against the running whole."""
 
+import json
 import shutil
 import threading
 import time
@@ -200,6 +201,27 @@ def test_a_held_statement_of_ones_own_and_what_it_can_pretend(
         assert not any(character in stack.run(lead, "show", request, "--json").stdout for character in "\x1b\x07\x9b")
         stack.run(second, "deny", request, "--reason", "ünnötig [bold]")
     assert "second@example.com denied it: ünnötig [bold]" in ends[0]
+
+
+def test_rows_that_a_held_statement_touches_are_for_readers_who_decide(
+    stack: Stack, writing: Member, lead: Member, second: Member, boss: Member
+) -> None:
+    with held(stack, writing, "DELETE FROM orders WHERE id IN (41, 42)") as (request, ends):
+        assert "Rows:         interlock show" in stack.run(lead, "show", request).stdout
+        assert "No grant lets you read table public.orders" in refused(stack, lead, "show", request, "--rows")
+        for member in (writing, boss):
+            assert "Rows are shown to those who may approve" in refused(stack, member, "show", request, "--rows")
+        grant = stack.grant(lead, "shop", "reader", [second], 1)
+        shown = stack.run(lead, "show", request, "--rows").stdout
+        assert "    id='41'  note='note 41'\n    id='42'  note='note 42'\n" in shown
+        told = stack.ask(lead, "show", request, "--rows")
+        assert [part["part"] for part in told["sample"]["parts"]] == ["table public.orders"]
+        stack.run(lead, "end", grant)
+        assert "No grant lets you read" in refused(stack, lead, "show", request, "--rows")
+        stack.run(second, "deny", request, "--reason", "not these")
+    assert "note 41" not in json.dumps(stack.ask(boss, "ledger", "show"))
+    assert ends
+    assert "second@example.com denied it" in ends[0]
 
 
 def test_a_name_in_the_database_does_not_act_on_terminals(stack: Stack, writing: Member, lead: Member) -> None:

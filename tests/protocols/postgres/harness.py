@@ -33,6 +33,7 @@ from interlock.ports.protocol import (
     Scene,
     Verdict,
 )
+from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Outcome, Statement
 from interlock.protocols.postgres import PROTOCOL
 
@@ -58,9 +59,10 @@ class Upstream:
     tls: dict[str, str] | None = None
     read_only: bool = False
     personal: bool = False
+    settings: dict[str, object] = field(default_factory=dict)
 
     def admission(self) -> Admission:
-        settings: dict[str, object] = {"database": self.database}
+        settings: dict[str, object] = {"database": self.database, **self.settings}
         if self.tls is not None:
             settings["tls"] = self.tls
         if self.personal:
@@ -118,6 +120,7 @@ class Session:
         self.asked: dict[int, Statement] = {}
         self.finished: dict[int, Outcome] = {}
         self.held: dict[int, Impact] = {}
+        self.samples: dict[int, Sample] = {}
         self.withdrawn: list[int] = []
         self.keys: list[bytes] = []
         self.credentials: Credentials | None = None
@@ -254,7 +257,8 @@ class Session:
             asyncio.get_running_loop().call_later(0.01, self.decide, number, Proceed())
         return verdict
 
-    def hold(self, number: int, impact: Impact) -> None:
+    def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
+        self.samples[number] = sample
         self.held[number] = impact
         self._call_soon_told("Statement held: another person must approve it.")
         verdict = self._gateway.on_hold(impact)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
 from interlock.ports.protocol import Admission, Aside, Credentials, Impact, Proceed, Refused, Scene, Verdict
+from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Outcome, Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.reading import Reader
@@ -90,7 +91,7 @@ class Playbook:
             self.proceeded.add(number)
         return verdict
 
-    def hold(self, number: int, impact: Impact) -> None:
+    def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
         self.held[number] = impact
 
     def withdraw(self, number: int) -> None:

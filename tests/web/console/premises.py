@@ -26,8 +26,10 @@ from interlock.ports.control import HoldOpening, SegmentReport, SessionEnd, Sess
 from interlock.ports.notify import NotifierSettings
 from interlock.ports.protocol import Impact, PartImpact
 from interlock.services.hold_statement import hold_statement
+from interlock.services.open_request import open_request
 from interlock.services.recording_keys import open_recording_key
 from interlock.services.report_sessions import report_sessions
+from interlock.services.sample_rows import keep_sample
 from interlock.store.home import StateAddress
 from interlock.store.state import PostgresState
 from tests.support.chromium import Browser, Page
@@ -188,7 +190,20 @@ class Premises:
         opening = HoldOpening(
             session=session, number=number, person=person, resource="orders", roles=("writer",), text=text, **given
         )
-        return (await hold_statement(self.house.services.desk, gateway=GATEWAY, opening=opening)).request
+        services = self.house.services
+        opened = await hold_statement(services.desk, gateway=GATEWAY, opening=opening)
+        await keep_sample(services.master_key, services.oauth.waiting, gateway=GATEWAY, opening=opening, opened=opened)
+        return opened.request
+
+    async def lend_here(self, person: str, role: str, approver: str, *, resource: str = "orders") -> None:
+        """A grant on the key of the person's newest login, such as that of a browser."""
+        desk = self.house.services.desk
+        async with desk.state.reading() as reading:
+            login = max(await reading.logins(person=person), key=lambda one: one.signed_in_at)
+        asked = await open_request(
+            desk, login_id=login.id, resource=resource, role=role, duration=timedelta(hours=1), reason="to look"
+        )
+        await self.approve({"id": asked.id, "digest": asked.digest}, approver)
 
     async def login_of(self, person: str) -> Login:
         """The login of the person's own program."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from interlock.domain.notices import Kept, Letter, Notice, NoticeKind
 from interlock.ports.notify import Press
+from interlock.ports.sample import Cell, Sample, SampledPart
 from interlock.services.link_chat import begin_link, claim_link
 from tests.support.chromium import Page
 from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises, records_of
@@ -32,6 +33,33 @@ class Stage:
     proposed: str
 
 
+_PEOPLE = ("m.weber", "a.costa", "j.novak", "s.lind", "p.ferrari")
+SAMPLE = Sample(
+    (
+        SampledPart(
+            "table public.orders",
+            columns=("id", "customer", "status", "total", "updated_at"),
+            rows=tuple(
+                tuple(map(Cell, (str(4100 + at * 7), who, "closed", f"{19 + at * 31}.90", f"2025-1{at % 3}-0{at + 2}")))
+                for at, who in enumerate(_PEOPLE)
+            ),
+            left_out=("card_token",),
+        ),
+        SampledPart(
+            "table public.items",
+            columns=("id", "order_id", "article", "note"),
+            rows=tuple(
+                (Cell(str(91_000 + at)), Cell(str(4100 + at * 7)), Cell("lamp"), Cell("left at the door " * 9, "cut"))
+                if at % 2
+                else (Cell(str(91_000 + at)), Cell(str(4100 + at * 7)), Cell("chair"), Cell(None))
+                for at in range(3)
+            ),
+        ),
+    )
+)
+"""Rows that the held statement of the stage touches."""
+
+
 async def set_up(premises: Premises) -> Stage:
     """A company at work."""
     house = premises.house
@@ -56,13 +84,18 @@ async def set_up(premises: Premises) -> Stage:
     house.clock.at = datetime.now(UTC).replace(microsecond=0)
     await _tell(premises)
     text = "DELETE FROM orders\nWHERE status = 'closed'\n  AND updated_at < $1; -- all of them"
-    held = await premises.hold(live, DEV, text, parameters=("2026-01-01", None))
+    held = await premises.hold(live, DEV, text, parameters=("2026-01-01", None), sample=SAMPLE, salt="5a" * 16)
     proposed = await propose(premises, LEAD)
     return Stage(str(asked["id"]), held, live, session, grant.id, proposed)
 
 
 async def acted(premises: Premises, page: Page) -> AsyncIterator[str]:
     """Pages that answer a form, one after another in a browser of SECOND's; their names."""
+    await premises.lend_here(SECOND, "reader", DBA)
+    await page.go(f"{premises.origin}/decide")
+    await page.tab.click("text=Show up to 5 of each table")
+    await page.until("document.querySelector('.rows-of')")
+    yield "decide-rows"
     await page.go(f"{premises.origin}/duties")
     await page.tab.click("text=Ask the prover")
     await page.until("document.querySelector('.verdicts')")

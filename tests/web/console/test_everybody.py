@@ -76,6 +76,8 @@ def _writes(stage: Stage) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
     return {
         f"/requests/{stage.held}/approve": ({"digest": "x"}, frozenset()),
         f"/requests/{stage.held}/deny": (why, frozenset({OPS, DBA, SECOND})),
+        # nobody has a grant to read with
+        f"/requests/{stage.held}/sample": ({}, frozenset()),
         f"/requests/{stage.held}/ceremony": ({"digest": "x"}, frozenset()),
         f"/requests/{stage.asked}/withdraw": ({}, frozenset({OPS})),
         f"/requests/{stage.asked}/deny": (why, frozenset({DBA, LEAD})),

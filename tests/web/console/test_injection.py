@@ -11,6 +11,7 @@ from interlock.domain.oauth import Passkey
 from interlock.ports.control import SessionStart
 from interlock.ports.notify import Press
 from interlock.ports.protocol import Impact, PartImpact
+from interlock.ports.sample import Cell, Sample, SampledPart
 from interlock.services.link_chat import begin_link, claim_link
 from interlock.services.report_sessions import report_sessions
 from tests.web.console.client import Client, enter, http_of
@@ -59,7 +60,7 @@ def _check(path: str, page: str) -> None:
         assert character not in page, f"{path}: {character!r}"
 
 
-async def _stored(premises: Premises, payload: str) -> dict[str, str]:
+async def _stored(premises: Premises, second: Client, payload: str) -> dict[str, str]:
     """A payload in every field that somebody else fills; which page shows it."""
     desk, anything = premises.house.services.desk, payload + ACTING
     session = f"s-{abs(hash(payload)) % 10**13:013}"
@@ -77,7 +78,12 @@ async def _stored(premises: Premises, payload: str) -> dict[str, str]:
         needs=(Need(Action.DESTROY, anything),),
         impact=Impact((PartImpact(anything, deleted=1, total=1),), (anything,), unmeasured=anything),
         why=anything,
+        sample=Sample(
+            (SampledPart(anything, columns=(anything,), rows=((Cell(anything, "cut"),),), left_out=(anything,)),)
+        ),
+        salt="00" * 16,
     )
+    await _see_rows(second, held)
     asked = await premises.ask(OPS, "reader", reason=payload)
     denier = await premises.hand(DBA)
     await denier.post(f"/v1/requests/{asked['id']}/deny", {"reason": payload})
@@ -105,6 +111,14 @@ async def _stored(premises: Premises, payload: str) -> dict[str, str]:
     return {"held": held, "asked": str(asked["id"]), "session": session, "proposed": await _proposed(premises, payload)}
 
 
+async def _see_rows(second: Client, held: str) -> None:
+    """They are shown while the statement waits, and no longer."""
+    rows = await second.post(f"/requests/{held}/sample", {"token": await second.token()})
+    assert rows.status_code == 200
+    assert rows.text.count("\\u202e") >= 4, "the part, its column, the value and the column left out"
+    _check("the rows", rows.text)
+
+
 async def _proposed(premises: Premises, payload: str) -> str:
     """A change of the policy whose text and reason hold the payload."""
     proposer = await premises.hand(LEAD)
@@ -118,8 +132,9 @@ async def test_what_others_wrote_is_data(premises: Premises) -> None:
     await premises.lend(DEV, "writer", OPS, LEAD)
     async with http_of(premises) as http:
         second = await enter(premises, http, SECOND)
+        await premises.lend_here(SECOND, "reader", DBA)
         for payload in MARKUP:
-            stored = await _stored(premises, payload)
+            stored = await _stored(premises, second, payload)
             await _look(second, stored)
             await _reflected(second, payload)
 

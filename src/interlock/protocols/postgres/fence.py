@@ -16,8 +16,8 @@ that they are still deferred afterwards.
 from collections.abc import Generator
 
 from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
-from interlock.protocols.postgres import hold, impact, messages, shelter
-from interlock.protocols.postgres.hold import Target
+from interlock.protocols.postgres import hold, impact, messages, sampling, shelter
+from interlock.protocols.postgres.hold import Found, Target
 from interlock.protocols.postgres.impact import Change
 from interlock.protocols.postgres.injection import Answer, Injection, Step
 from interlock.protocols.postgres.names import Portal, Running
@@ -95,13 +95,14 @@ def _sheltered_query(relay: Relay, raw: bytes, running: Running, rows: int) -> S
 
 
 def _hold_past_fence(relay: Relay, raw: bytes, running: Running, inside: Shelter, found: "Change | Impact") -> Script:
+    seen = (yield from sampling.look_inside(relay, found)) if isinstance(found, Change) else sampling.Inside()
     yield from shelter.leave(relay, inside)
     copied, relay.copied = relay.copied, None
     if copied is not None and copied.pieces is None:
         relay.replies.end_deferred(running, "rolled back: past the fence")
         relay.refuse(DENIED, _COPY_LOST, query=True)
         return
-    said = yield from _say(relay, found, running)
+    said = yield from _say(relay, found, running, seen)
     verdict = yield from hold.ask_people(relay, running, said)
     yield from _answer_query(relay, raw, running, verdict, copied)
 
@@ -220,6 +221,7 @@ def _sheltered_portal(relay: Relay, raw: bytes, portal: Portal, running: Running
 def _hold_portal(
     relay: Relay, raw: bytes, portal: Portal, running: Running, inside: Shelter, found: "Change | Impact"
 ) -> Script:
+    seen = (yield from sampling.look_inside(relay, found)) if isinstance(found, Change) else sampling.Inside()
     yield from shelter.leave(relay, inside)
     if inside.whole:
         relay.replies.implicit_block = False
@@ -229,7 +231,7 @@ def _hold_portal(
         relay.replies.end_deferred(running, "rolled back: past the fence")
         relay.refuse(DENIED, _COPY_LOST, query=False)
         return
-    said = yield from _say(relay, found, running)
+    said = yield from _say(relay, found, running, seen)
     verdict = yield from hold.ask_people(relay, running, said)
     yield from _answer_portal(relay, raw, portal, running, verdict, rebind=True, copied=copied)
 
@@ -311,7 +313,7 @@ def close_block(relay: Relay) -> Script:
 
 def _ask_about_uncounted(relay: Relay, running: Running, target: Target) -> Generator[Wait, None, Verdict]:
     """What cannot run under a fence (TRUNCATE, DROP, CALL) is held; of some it can be said what would go."""
-    found = Impact(unmeasured=_NOT_FENCEABLE)
+    found = Found(Impact(unmeasured=_NOT_FENCEABLE))
     if target.classified.impact == "describe":
         found = yield from hold.measure(relay, Held(measure=True), target)
     if relay.cancelled:
@@ -366,8 +368,11 @@ def _judge(relay: Relay, before: Injection, after: Injection, rows: int) -> "Cha
     return Impact(unmeasured=_TOO_MUCH_OUTPUT) if relay.sink.overflowed else None
 
 
-def _say(relay: Relay, found: "Change | Impact", running: Running) -> Generator[Wait, None, Impact]:
+def _say(
+    relay: Relay, found: "Change | Impact", running: Running, seen: sampling.Inside
+) -> Generator[Wait, None, Found]:
     if isinstance(found, Impact):
-        return found
+        return Found(found)
     parts = yield from hold.complete_parts(relay, _LIMITS, found, running.classified.target)
-    return Impact(parts=parts, over_fence=found.rows)
+    sample = yield from sampling.sample_change(relay, found, seen)
+    return Found(Impact(parts=parts, over_fence=found.rows), sample)

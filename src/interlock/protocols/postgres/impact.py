@@ -126,7 +126,7 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _array(parts: Sequence[str]) -> str:
+def array(parts: Sequence[str]) -> str:
     """An array as text (PostgreSQL documentation, "Array Input and Output Syntax")."""
     quoted = ('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
     return "{" + ",".join(quoted) + "}"
@@ -167,7 +167,7 @@ def find_targets(names: Sequence[str]) -> Step:
         " JOIN pg_catalog.pg_class AS c ON"
         " c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(w.name)::pg_catalog.oid"
         " JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace",
-        (_array([".".join(quote(part) for part in parts) for parts in written]),),
+        (array([".".join(quote(part) for part in parts) for parts in written]),),
     )
 
 
@@ -215,7 +215,7 @@ def find_referencing(tables: Sequence[Table]) -> Step:
         " JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) gone.oid"
         " JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
         " WHERE NOT gone.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[])",
-        (_oids(tables),),
+        (oids(tables),),
     )
 
 
@@ -236,12 +236,12 @@ def find_dependents(tables: Sequence[Table]) -> Step:
         " FROM pg_catalog.pg_constraint AS f WHERE f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog.\"char\""
         " AND f.confrelid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[])"
         " AND NOT f.conrelid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[])",
-        (_oids(tables),),
+        (oids(tables),),
     )
 
 
-def _oids(tables: Sequence[Table]) -> str:
-    return _array([str(table.oid) for table in tables])
+def oids(tables: Sequence[Table]) -> str:
+    return array([str(table.oid) for table in tables])
 
 
 def describe_parts(change: Change, targets: Sequence[Table], totals: dict[Table, int]) -> tuple[PartImpact, ...]:

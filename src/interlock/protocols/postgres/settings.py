@@ -9,7 +9,11 @@ from typing import Any
 from interlock.domain.resources import Resource
 from interlock.errors import PeerError
 
-_KEYS = ("database", "tls", "account", "schemas", "owner")
+_KEYS = ("database", "tls", "account", "schemas", "owner", "secret_columns", "samples")
+SAMPLES = ("readers", "approvers", "nobody")
+"""Who of those who decide sees a sample of the rows: who may read them anyway (the default), all, or nobody."""
+
+_MOST_NAME_PARTS = 3
 TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
 
 READABLE_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
@@ -68,6 +72,7 @@ def check_settings(settings: Mapping[str, Any]) -> tuple[str, ...]:
         mistakes.append(f"database must be the name of a database, not {database!r}")
     mistakes += _check_tls(settings.get("tls"))
     mistakes += _check_account(settings)
+    mistakes += _check_samples(settings)
     return tuple(mistakes)
 
 
@@ -85,6 +90,20 @@ def _check_account(settings: Mapping[str, Any]) -> list[str]:
     if owner is not None and (not isinstance(owner, str) or not owner):
         mistakes.append(f"owner must be the role that owns the schemas, not {owner!r}")
     return mistakes
+
+
+def _check_samples(settings: Mapping[str, Any]) -> list[str]:
+    mistakes = []
+    if settings.get("samples") not in (None, *SAMPLES):
+        mistakes.append(f"samples must be one of {', '.join(SAMPLES)}, not {settings['samples']!r}")
+    named = settings.get("secret_columns")
+    if named is not None and not (isinstance(named, list) and named and all(map(_names_column, named))):
+        mistakes.append("secret_columns must list columns, such as [users.password, public.people.ssn, '*.iban']")
+    return mistakes
+
+
+def _names_column(name: object) -> bool:
+    return isinstance(name, str) and 1 <= len(parts := name.split(".")) <= _MOST_NAME_PARTS and all(parts)
 
 
 def _check_tls(tls: object) -> list[str]:

@@ -17,6 +17,7 @@ from interlock.services.list_requests import RequestView, Scope, list_requests, 
 from interlock.services.passkeys import Shown, begin_presence, prove_for_request
 from interlock.services.read_policy import Activates, ProposalView, may_activate, read_proposal
 from interlock.services.review_request import review_request
+from interlock.services.sample_rows import forget_sample, show_sample, why_no_sample
 from interlock.services.step_up import step_up
 from interlock.services.withdraw_request import withdraw_request
 from interlock.web.authentication import ServicesOf
@@ -119,11 +120,39 @@ async def approve(request_id: InPath, request: Request, services: ServicesOf, ac
     return response
 
 
+@router.post("/requests/{request_id}/sample")
+async def sample(request_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    """Rows of a held statement, for who decides. The page of the request takes the part of it that has them."""
+    visitor, _ = act
+    shown = refusal = None
+    try:
+        shown = await show_sample(
+            services.desk, services.master_key, services.oauth.waiting, login=visitor.login, request_id=request_id
+        )
+    except NotFound:
+        raise
+    except Refusal as no:
+        refusal = no
+    inside = request.headers.get("hx-request") is not None
+    return page(
+        request,
+        visitor,
+        "sample.html",
+        status=200 if refusal is None or inside else 403,
+        title=f"Rows that {request_id} touches",
+        place="decide",
+        request_id=request_id,
+        sample=shown,
+        refusal=refusal,
+    )
+
+
 @router.post("/requests/{request_id}/deny")
 async def deny(request_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
     try:
         await deny_request(services.desk, by=visitor.name, request_id=request_id, reason=form.get("reason", ""))
+        await forget_sample(services.oauth.waiting, request_id)
     except NotFound:
         raise
     except Refusal as refusal:
@@ -198,7 +227,10 @@ async def _detail(services: Services, visitor: Visitor, view: RequestView) -> di
         "proves": asked.kind is RequestKind.GRANT and asked.state is RequestState.OPEN,
         "changes": (),
         "activates": Activates.NO,
+        "no_rows": None,
     }
+    if asked.kind is RequestKind.STATEMENT and view.may_decide:
+        context["no_rows"] = await why_no_sample(services.desk, login=visitor.login, request_id=asked.id)
     if asked.kind is RequestKind.POLICY:
         whole = await read_proposal(services.desk, person=visitor.name, request_id=asked.id)
         context["activates"] = await may_activate(services.desk, person=visitor.name, request_id=asked.id)

@@ -15,6 +15,7 @@ from interlock.ports.control import HoldOpening, SegmentReport, SessionCount, Se
 from interlock.services.feed import follow
 from interlock.services.hold_statement import hold_statement
 from interlock.services.report_sessions import report_sessions
+from interlock.services.sample_rows import forget_sample, keep_sample
 from interlock.services.take_hold import take_hold
 from interlock.services.take_password import take_password
 from interlock.services.withdraw_hold import withdraw_hold
@@ -84,13 +85,16 @@ async def hold(request: Request, services: ServicesOf, gateway: SignedInGateway)
         opening = from_plain(HoldOpening, body)
     except ValueError as error:
         raise BadInputError("the hold") from error
-    return answer(await hold_statement(services.desk, gateway=gateway.name, opening=opening))
+    opened = await hold_statement(services.desk, gateway=gateway.name, opening=opening)
+    await keep_sample(services.master_key, services.oauth.waiting, gateway=gateway.name, opening=opening, opened=opened)
+    return answer(opened)
 
 
 @router.post("/holds/{request_id}/take")
 async def take(request_id: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     digest = _text(await _object(request), "digest")
     await take_hold(services.desk, gateway=gateway.name, request_id=request_id, digest=digest)
+    await forget_sample(services.oauth.waiting, request_id)
     return answer({})
 
 
@@ -100,6 +104,7 @@ async def withdraw(
 ) -> JSONResponse:
     reason = _text(await _object(request), "reason")
     await withdraw_hold(services.desk, gateway=gateway.name, request_id=request_id, reason=reason)
+    await forget_sample(services.oauth.waiting, request_id)
     return answer({})
 
 

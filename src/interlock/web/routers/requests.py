@@ -16,6 +16,7 @@ from interlock.services.give_approval import give_approval
 from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
 from interlock.services.open_request import open_request
 from interlock.services.passkeys import prove_for_request
+from interlock.services.sample_rows import forget_sample, show_sample
 from interlock.services.withdraw_request import withdraw_request
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.models import Body, InPath, Name, Text, WithReason, answer, joined
@@ -104,9 +105,20 @@ async def approve(request_id: InPath, body: ApproveBody, services: ServicesOf, c
     return answer(joined(approved.request, missing=approved.tally.missing, grant=approved.grant))
 
 
+@router.post("/{request_id}/sample")
+async def sample(request_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """Some rows that the held statement touches, for who decides on it and may read them. That you look is recorded."""
+    shown = await show_sample(
+        services.desk, services.master_key, services.oauth.waiting, login=caller.login, request_id=request_id
+    )
+    return answer(shown)
+
+
 @router.post("/{request_id}/deny")
 async def deny(request_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
-    return answer(await deny_request(services.desk, by=caller.name, request_id=request_id, reason=body.reason))
+    denied = await deny_request(services.desk, by=caller.name, request_id=request_id, reason=body.reason)
+    await forget_sample(services.oauth.waiting, request_id)
+    return answer(denied)
 
 
 @router.post("/{request_id}/withdraw")

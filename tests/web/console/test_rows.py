@@ -1,0 +1,35 @@
+"""Rows of a held statement in the browser: asked for by who decides, recorded, gone with the decision."""
+
+from interlock.domain.grants import RequestState
+from tests.support.chromium import Browser
+from tests.web.console.premises import DBA, DEV, LEAD, OPS, Premises
+from tests.web.console.scenes import SAMPLE
+
+
+async def test_who_decides_asks_for_a_reader_and_sees_rows(premises: Premises, browser: Browser) -> None:
+    house = premises.house
+    grant = await premises.lend(DEV, "writer", OPS, LEAD)
+    session = await premises.connect(grant, "s-1234567890123")
+    dba = await premises.enter(browser, DBA, passkey=True)
+    held = await premises.hold(session, DEV, "DELETE FROM orders", sample=SAMPLE, salt="01" * 16)
+
+    await dba.go(f"{premises.origin}/decide")
+    await dba.until("document.querySelector('#sample')")
+    assert "No grant lets you read table public.orders on orders now." in await dba.text("sample")
+    assert await dba.run("document.querySelector('#sample a').getAttribute('href')") == "/ask"
+
+    await premises.lend_here(DBA, "reader", LEAD)
+    await dba.go(f"{premises.origin}/decide")
+    await dba.tab.click("text=Show up to 5 of each table")
+    await dba.until("document.querySelector('.rows-of')")
+    shown = await dba.text("sample")
+    for told in ("table public.orders", "m.weber", "NULL", "Not shown of table public.orders: card_token"):
+        assert told in shown
+    assert dba.tab.url.endswith("/decide"), "the rows come into the page of the decision"
+    (event,) = await house.world.events("sample.shown")
+    assert (event["by"], event["request"], event["rows"]) == (DBA, held, 8)
+
+    await dba.tab.click("#approve button")
+    await dba.until("document.body.innerText.includes('is approved')")
+    assert (await house.world.request(held)).state is RequestState.APPROVED
+    assert "m.weber" not in await dba.run("document.body.innerText")
