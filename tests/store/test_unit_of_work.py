@@ -61,6 +61,27 @@ async def test_a_cancelled_unit_leaves_nothing_and_no_lock(state: PostgresState)
     await _nothing_was_written(state)
 
 
+async def test_each_of_several_is_locked_in_turn(state: PostgresState) -> None:
+    async with state.changing("system") as unit:
+        await unit.lock_each(Person, ["z", "a", "m"])
+        for key in ("z", "a", "m"):
+            async with state.changing("system") as other:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await other.lock(Person, key)
+        async with asyncio.timeout(10), state.changing("system") as other:
+            await other.lock_each(Person, [])
+            await other.lock_each(Person, ["b"])
+    # Two that lock the same in the same order never wait for each other.
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(_lock_all(state) for _ in range(8)))
+
+
+async def _lock_all(state: PostgresState) -> None:
+    async with state.changing("system") as unit:
+        await unit.lock_each(Person, [f"p{number}" for number in range(50)])
+
+
 async def test_saving_without_an_event_is_a_misuse(state: PostgresState) -> None:
     async def save() -> None:
         async with state.changing("system") as unit:

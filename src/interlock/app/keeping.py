@@ -17,15 +17,15 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from interlock.app.background import Check, beside, for_good, when_elected
+from interlock.domain.grants import Activity
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.work_events import RecordingErased, RecordingKept
 from interlock.errors import Failure
 from interlock.ledger.entries import read_body
-from interlock.ports.master_key import MasterKey
+from interlock.ports.master_key import MasterKey, Wrapped
 from interlock.ports.segment_words import IndexedPart, SegmentWords
 from interlock.ports.state import LedgerEntry
 from interlock.services.desk import SYSTEM, Desk
-from interlock.services.recording_keys import open_recording_key
 from interlock.services.search_recordings import index_key, index_segment
 from interlock.store.election import KEEPING_LOCK
 from interlock.web.recordings import StoreUnreadable, fetch_segment, lines_of, segments_of
@@ -71,14 +71,16 @@ async def index_more(keeper: Keeper) -> bool:
     if not entries:
         return False
     parts: list[IndexedPart] = []
-    for entry in entries:
-        if entry.kind == RecordingKept.kind:
-            parts += await _parts_of(keeper, entry)
+    kept = [entry for entry in entries if entry.kind == RecordingKept.kind]
+    if kept:
+        hashes = await index_key(keeper.desk, keeper.master)
+        for entry in kept:
+            parts += await _parts_of(keeper, hashes, entry)
     await keeper.index.add(parts, upto=entries[-1].position)
     return True
 
 
-async def _parts_of(keeper: Keeper, entry: LedgerEntry) -> list[IndexedPart]:
+async def _parts_of(keeper: Keeper, hashes: bytes, entry: LedgerEntry) -> list[IndexedPart]:
     event = read_body(entry.body).event
     if not isinstance(event, RecordingKept):
         return []
@@ -87,21 +89,23 @@ async def _parts_of(keeper: Keeper, entry: LedgerEntry) -> list[IndexedPart]:
         kept = await reading.recording_key(event.session)
     if activity is None or kept is None or kept.destroyed_at is not None:
         return []
-    opens = await open_recording_key(keeper.desk, keeper.master, event.session)
-    hashes = await index_key(keeper.desk, keeper.master)
+    opens = await keeper.master.unwrap(Wrapped(kept.wrapped, kept.master), event.session)
     parts: list[IndexedPart] = []
     for number, digest in enumerate(event.digests, event.first):
         segment = Segment(event.session, number, digest, event.records, entry.at)
         try:
             content = await fetch_segment(keeper.store, segment)
-            lines = await asyncio.to_thread(lines_of, opens, segment, content)
+            parts += await asyncio.to_thread(_index, hashes, activity, segment, opens, content)
         except StoreUnreadable:
             raise
         except Failure as error:
             _log.warning("Not indexed: %s", error)
-            continue
-        parts += await asyncio.to_thread(list, index_segment(hashes, activity, segment, lines))
     return parts
+
+
+def _index(hashes: bytes, activity: Activity, segment: Segment, key: bytes, content: bytes) -> list[IndexedPart]:
+    """Blocks. Raises Failure."""
+    return list(index_segment(hashes, activity, segment, lines_of(key, segment, content)))
 
 
 async def erase_deleted(keeper: Keeper) -> int:

@@ -22,7 +22,7 @@ from interlock.ports.notify import NotifierAdapter, NotifierSettings, OpenNotifi
 from interlock.ports.state import LedgerEntry
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
-from interlock.services.notices import cut_down, over, posting_of, reach, still_so
+from interlock.services.notices import TOLD_KINDS, cut_down, over, posting_of, reach, still_so
 from interlock.store.election import NOTIFYING_LOCK
 
 _AT_ONCE = 500
@@ -133,6 +133,8 @@ async def _write_letters(desk: Desk, outbox: Outbox, channels: Mapping[str, Chan
 async def _letters_of(
     desk: Desk, outbox: Outbox, channels: Mapping[str, Channel], entry: LedgerEntry
 ) -> Sequence[tuple[Letter, datetime]]:
+    if entry.kind not in TOLD_KINDS:
+        return ()
     try:
         recorded = read_body(entry.body)
     except Unreadable as error:

@@ -119,6 +119,7 @@ class Reading(Protocol):
     async def logins(
         self, *, active_at: datetime | None = None, person: str | None = None, key: str | None = None
     ) -> Sequence[Login]: ...
+    async def logins_named(self, login_ids: Sequence[str]) -> Mapping[str, Login]: ...
     async def signed_in(self, *, limit: int) -> Sequence[str]:
         """Persons who have ever signed in, ``limit`` at most, sorted."""
 
@@ -126,6 +127,9 @@ class Reading(Protocol):
         """Persons who have signed in, or could: by a password of their own or a passkey."""
 
     async def activity(self, session_id: str) -> Activity | None: ...
+    async def activities_named(self, session_ids: Sequence[str]) -> Mapping[str, Activity]:
+        """Those that there are, by their sessions; and so ``logins_named`` and ``last_segments``."""
+
     async def activities(
         self,
         *,
@@ -190,6 +194,7 @@ class Reading(Protocol):
     async def last_evidence(self, repository: str, duty: str, environment: str) -> Evidence | None: ...
     async def segments(self, session: str, *, after: int = 0, limit: int = 1000) -> Sequence[Segment]: ...
     async def last_segment(self, session: str) -> Segment | None: ...
+    async def last_segments(self, sessions: Sequence[str]) -> Mapping[str, Segment]: ...
     async def recording_key(self, session: str) -> RecordingKey | None: ...
     async def recording_keys(self, *, wrapped_by_other_than: str, limit: int = 1000) -> Sequence[RecordingKey]: ...
     async def account(self, grant_id: str) -> UpstreamAccount | None: ...
@@ -214,6 +219,9 @@ class UnitOfWork(Reading, Protocol):
 
     async def lock(self, entity_type: type, key: str) -> None:
         """Nobody else can lock (type, key) until this unit of work ends. Taken before the read that decides."""
+
+    async def lock_each(self, entity_type: type, keys: Sequence[str]) -> None:
+        """As ``lock``, one after the other in the order of ``keys``, with one question."""
 
     async def save(self, entity: Entity) -> None:
         """Insert or replace, by the entity's key."""

@@ -2,7 +2,7 @@
 
 Holds to:
 
-* only the gateway that has the session says so, and only while the session is open
+* only while the session is open
 * each follows on the last one that is known, by number and by hash: none is left out, replaced, repeated or moved
 * idempotent: what is known already, under the same number with the same hash, changes nothing
 """
@@ -10,6 +10,7 @@ Holds to:
 import re
 from datetime import datetime
 
+from interlock.domain.grants import Activity
 from interlock.domain.recordings import Segment
 from interlock.domain.work_events import RecordingKept
 from interlock.errors import Refusal
@@ -19,21 +20,11 @@ from interlock.ports.state import UnitOfWork
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-async def keep_segments(work: UnitOfWork, gateway: str, report: SegmentReport, now: datetime) -> bool:
-    """Whether something new was written. A session that nobody knows of is left out.
-
-    Raises Refusal (``not-yours``, ``other-segments``).
-    """
-    activity = await work.activity(report.session)
-    if activity is None:
-        return False
-    if activity.gateway != gateway:
-        raise Refusal(
-            "not-yours",
-            f"{report.session} belongs to the gateway {activity.gateway}, not to {gateway}.",
-            "Look at the gateways with `interlock doctor`.",
-        )
-    last = await work.last_segment(report.session)
+async def keep_segments(
+    work: UnitOfWork, activity: Activity, last: Segment | None, report: SegmentReport, now: datetime
+) -> bool:
+    """Whether something new was written. ``last`` is the last segment that is known of the session ``activity``, which
+    the gateway that reports has. Raises Refusal (``other-segments``)."""
     count, head, records = (last.number, last.digest, last.records) if last else (0, "", 0)
     known = min(count - report.first + 1, len(report.segments))
     if known < 0 or report.first < 1:

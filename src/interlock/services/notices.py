@@ -65,6 +65,20 @@ _OF_ONESELF: Mapping[type[Event], tuple[str, str]] = {
     PersonRecovered: ("You were let in again by two others", "/you"),
     ChatLinked: ("An account in a chat acts for you from now on", "/notices"),
 }
+_TOLD: tuple[type[Event], ...] = (
+    *_OF_ONESELF,
+    InvitationOpened,
+    InvitationTried,
+    RequestOpened,
+    RequestEnded,
+    GrantStarted,
+    GlassBroken,
+    ContractEnding,
+    DetectionFired,
+)
+"""What ``_made`` makes a notice of."""
+TOLD_KINDS = frozenset(event.kind for event in _TOLD)
+"""Entries of other kinds, such as the sessions' starts and ends, are told to nobody and need not be read."""
 _WAITING = (NoticeKind.ASKED, NoticeKind.HELD)
 _FIELDS = {"who": "person"}
 """What labels are called in events, whose classes count here too."""
@@ -84,6 +98,8 @@ class Posting:
 
 async def posting_of(desk: Desk, recorded: Recorded) -> Posting | None:
     """None when there is nothing to tell."""
+    if not isinstance(recorded.event, _TOLD):
+        return None
     async with desk.state.reading() as reading:
         made = await _made(desk, reading, recorded, recorded.event)
         if made is None:

@@ -17,10 +17,11 @@ Holds to:
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from interlock.domain.grants import Activity, RequestState
 from interlock.domain.people import Person
-from interlock.domain.recordings import RecordingKey
+from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.work_events import SessionClosed, SessionCounted, SessionOpened
 from interlock.errors import Refusal
 from interlock.policy.configuration import ConflictKind
@@ -74,7 +75,7 @@ class _Report:
     counts: Sequence[SessionCount]
     kept: Sequence[SegmentReport]
 
-    def sessions(self) -> Iterable[str]:
+    def sessions(self) -> Sequence[str]:
         """All that it speaks of, in the order in which they are locked."""
         named = (*(start.id for start in self.starts), *(end.id for end in self.ends))
         return sorted({*named, *(count.id for count in self.counts), *(one.session for one in self.kept)})
@@ -86,8 +87,11 @@ class _Report:
 
 async def _fresh_keys(desk: Desk, master: MasterKey, starts: Sequence[SessionStart]) -> Mapping[str, _FreshKey]:
     """A wrapped key for each session that was not known a moment ago; made before any lock is taken."""
+    if not starts:
+        return {}
     async with desk.state.reading() as reading:
-        unknown = [start.id for start in starts if await reading.activity(start.id) is None]
+        known = await reading.activities_named([start.id for start in starts])
+    unknown = [start.id for start in starts if start.id not in known]
     now = desk.clock.now()
     found: dict[str, _FreshKey] = {}
     for session in unknown:
@@ -134,13 +138,15 @@ async def _write(
     try:
         # a hold is decided under the lock of all decisions, so a report that ends one takes it as well
         async with desk.ending(actor) if waiting else desk.state.changing(actor) as work:
-            for session in report.sessions():
-                await work.lock(Activity, session)
-            opened = [await _open(work, gateway, start, keys.get(start.id)) for start in report.starts]
-            await _cut_conflicting(desk, work, [s for s, new in zip(report.starts, opened, strict=True) if new])
-            counted = [await _count(work, gateway, count) for count in report.counts]
-            stored = [await keep_segments(work, gateway, one, desk.clock.now()) for one in report.kept]
-            closed = [await _close(work, gateway, end) for end in report.ends]
+            await work.lock_each(Activity, report.sessions())
+            known = await _read_known(work, report)
+            opened = [await _open(work, known, gateway, start, keys.get(start.id)) for start in report.starts]
+            if desk.configuration.conflicts_of(ConflictKind.DYNAMIC):
+                await _cut_conflicting(desk, work, [s for s, new in zip(report.starts, opened, strict=True) if new])
+                known = await _read_known(work, report)
+            counted = [await _count(work, known, gateway, count) for count in report.counts]
+            stored = [await _keep(work, known, gateway, one, desk.clock.now()) for one in report.kept]
+            closed = [await _close(work, known, gateway, end) for end in report.ends]
             endings = Endings(work, by=actor, reason="the session ended", at=desk.clock.now())
             for request_id in waiting:
                 await endings.request(await locate(work, request_id), RequestState.WITHDRAWN)
@@ -167,10 +173,34 @@ async def _holds_of(desk: Desk, sessions: frozenset[str]) -> Sequence[str]:
         return [r.id for r in await reading.requests(state=RequestState.OPEN, limit=MANY) if r.session in sessions]
 
 
-async def _open(work: UnitOfWork, gateway: str, start: SessionStart, key: RecordingKey | None) -> bool:
-    if await work.activity(start.id) is not None:
+class _Known:
+    """What is known of the sessions that a report speaks of, read at once, under their locks. ``keep`` goes on with
+    what was saved."""
+
+    def __init__(
+        self, activities: Mapping[str, Activity], logins: frozenset[str], last_segments: Mapping[str, Segment]
+    ) -> None:
+        self.activities = dict(activities)
+        self.logins = logins
+        self.last_segments = last_segments
+
+    async def keep(self, work: UnitOfWork, activity: Activity) -> None:
+        await work.save(activity)
+        self.activities[activity.id] = activity
+
+
+async def _read_known(work: UnitOfWork, report: _Report) -> _Known:
+    activities = await work.activities_named(report.sessions())
+    fresh = {start.login for start in report.starts if start.id not in activities}
+    logins = frozenset(await work.logins_named(sorted(fresh))) if fresh else frozenset()
+    kept = [one.session for one in report.kept]
+    return _Known(activities, logins, await work.last_segments(kept) if kept else {})
+
+
+async def _open(work: UnitOfWork, known: _Known, gateway: str, start: SessionStart, key: RecordingKey | None) -> bool:
+    if start.id in known.activities:
         return False
-    if await work.login(start.login) is None:
+    if start.login not in known.logins:
         raise Refusal(
             "unknown-login",
             f"{start.id} is said to rest on {start.login}, which is no login here.",
@@ -187,7 +217,7 @@ async def _open(work: UnitOfWork, gateway: str, start: SessionStart, key: Record
         client=start.client,
         opened_at=start.opened_at,
     )
-    await work.save(activity)
+    await known.keep(work, activity)
     if key is not None:
         await work.save(key)
     work.record(
@@ -208,7 +238,7 @@ async def _open(work: UnitOfWork, gateway: str, start: SessionStart, key: Record
 
 async def _cut_conflicting(desk: Desk, work: UnitOfWork, starts: Sequence[SessionStart]) -> None:
     """The later of two sessions whose roles one person does not use at one time. It ran, so it stands in the ledger."""
-    for start in starts if desk.configuration.conflicts_of(ConflictKind.DYNAMIC) else ():
+    for start in starts:
         conflicts = desk.configuration.conflicts_for(ConflictKind.DYNAMIC, start.person, desk.clock.now())
         await work.lock(Person, start.person)
         activity = await work.activity(start.id)
@@ -224,8 +254,8 @@ async def _cut_conflicting(desk: Desk, work: UnitOfWork, starts: Sequence[Sessio
                 break
 
 
-async def _count(work: UnitOfWork, gateway: str, count: SessionCount) -> bool:
-    activity = await work.activity(count.id)
+async def _count(work: UnitOfWork, known: _Known, gateway: str, count: SessionCount) -> bool:
+    activity = known.activities.get(count.id)
     if activity is None or activity.closed_at is not None:
         return False
     if activity.gateway != gateway:
@@ -233,7 +263,7 @@ async def _count(work: UnitOfWork, gateway: str, count: SessionCount) -> bool:
     rows, refused = max(activity.rows, count.rows), max(activity.refused, count.refused)
     if (rows, refused) == (activity.rows, activity.refused):
         return False
-    await work.save(replace(activity, rows=rows, refused=refused))
+    await known.keep(work, replace(activity, rows=rows, refused=refused))
     work.record(
         SessionCounted(
             session=activity.id, person=activity.person, resource=activity.resource, rows=rows, refused=refused
@@ -250,14 +280,25 @@ def _foreign(activity: Activity, gateway: str) -> Refusal:
     )
 
 
-async def _close(work: UnitOfWork, gateway: str, end: SessionEnd) -> bool:
-    activity = await work.activity(end.id)
+async def _keep(work: UnitOfWork, known: _Known, gateway: str, one: SegmentReport, now: datetime) -> bool:
+    """A session that nobody knows of is left out."""
+    activity = known.activities.get(one.session)
+    if activity is None:
+        return False
+    if activity.gateway != gateway:
+        raise _foreign(activity, gateway)
+    return await keep_segments(work, activity, known.last_segments.get(one.session), one, now)
+
+
+async def _close(work: UnitOfWork, known: _Known, gateway: str, end: SessionEnd) -> bool:
+    activity = known.activities.get(end.id)
     if activity is None or activity.closed_at is not None:
         return False
     if activity.gateway != gateway:
         raise _foreign(activity, gateway)
     rows, refused = max(activity.rows, end.rows), max(activity.refused, end.refused)
-    await work.save(
+    await known.keep(
+        work,
         replace(
             activity,
             closed_at=end.closed_at,
@@ -267,7 +308,7 @@ async def _close(work: UnitOfWork, gateway: str, end: SessionEnd) -> bool:
             rows=rows,
             refused=refused,
             held_why="",
-        )
+        ),
     )
     work.record(
         SessionClosed(

@@ -1,9 +1,9 @@
 """What every read of the state shares: one connection, one snapshot, failures in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, false, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Text, any_, cast, false, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from interlock.errors import Misuse
@@ -47,6 +47,13 @@ class Reads:
         form = form_of(entity)
         found = await self._all(entity, select(form.table).where(*equals(form.table, key)))
         return found[0] if found else None
+
+    async def _named(self, entity: type[E], column: str, names: Collection[str]) -> dict[str, E]:
+        """The entities whose text column ``column`` is one of ``names``, by it."""
+        table = form_of(entity).table
+        wanted = [name for name in names if keepable(name)]
+        found = await self._all(entity, select(table).where(table.c[column] == any_(cast(wanted, ARRAY(Text)))))
+        return {getattr(one, column): one for one in found}
 
     async def _all(self, entity: type[E], query: Select[*tuple[Any, ...]]) -> Sequence[E]:
         form = form_of(entity)

@@ -1,8 +1,9 @@
 """Recordings: their segments, their keys, and what keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import ARRAY, Text, and_, any_, cast, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from interlock.domain.grants import Activity
 from interlock.domain.recordings import RecordingKey, Segment
@@ -39,6 +40,14 @@ class RecordingReads(Reads):
         query = select(table).where(table.c.session == session).order_by(table.c.number.desc()).limit(1)
         found = await self._all(Segment, query)
         return found[0] if found else None
+
+    async def last_segments(self, sessions: Sequence[str]) -> Mapping[str, Segment]:
+        """By the sessions of those that have one."""
+        table = tables.segments
+        wanted = cast([session for session in sessions if keepable(session)], ARRAY(Text))
+        query = select(table).ext(distinct_on(table.c.session)).where(table.c.session == any_(wanted))
+        found = await self._all(Segment, query.order_by(table.c.session, table.c.number.desc()))
+        return {one.session: one for one in found}
 
     async def recording_key(self, session: str) -> RecordingKey | None:
         return await self._one(RecordingKey, session=session)

@@ -1,6 +1,6 @@
 """What was asked and lent, and the sessions that rest on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, exists, false, or_, select
@@ -71,6 +71,9 @@ class RightsReads(Reads):
     async def login(self, login_id: str) -> Login | None:
         return await self._one(Login, id=login_id)
 
+    async def logins_named(self, login_ids: Sequence[str]) -> Mapping[str, Login]:
+        return await self._named(Login, "id", login_ids)
+
     async def logins(
         self, *, active_at: datetime | None = None, person: str | None = None, key: str | None = None
     ) -> Sequence[Login]:
@@ -103,6 +106,9 @@ class RightsReads(Reads):
 
     async def activity(self, session_id: str) -> Activity | None:
         return await self._one(Activity, id=session_id)
+
+    async def activities_named(self, session_ids: Sequence[str]) -> Mapping[str, Activity]:
+        return await self._named(Activity, "id", session_ids)
 
     async def activities(
         self,

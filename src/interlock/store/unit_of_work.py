@@ -65,6 +65,8 @@ def _insert_entries() -> Insert:
 
 
 _INSERT_ENTRIES = _insert_entries()
+_NUMBERS = func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).column_valued("number")
+_LOCK_EACH = select(func.pg_advisory_xact_lock(_NUMBERS))
 
 
 class PostgresUnitOfWork(PostgresReading):
@@ -81,9 +83,13 @@ class PostgresUnitOfWork(PostgresReading):
 
     async def lock(self, entity_type: type, key: str) -> None:
         self._check_open()
-        digest = hashlib.sha256(f"{entity_type.__name__}\0{key}".encode(errors="surrogatepass")).digest()
-        number = int.from_bytes(digest[:8], signed=True)
-        await self._execute(select(func.pg_advisory_xact_lock(cast(number, BigInteger))))
+        await self._execute(select(func.pg_advisory_xact_lock(cast(_lock_number(entity_type, key), BigInteger))))
+
+    async def lock_each(self, entity_type: type, keys: Sequence[str]) -> None:
+        self._check_open()
+        if keys:
+            # The rows of a function come in their order, and each is locked before the next one is looked at.
+            await self._execute(_LOCK_EACH, [{"numbers": [_lock_number(entity_type, key) for key in keys]}])
 
     async def save(self, entity: Entity) -> None:
         self._check_open()
@@ -179,6 +185,11 @@ class PostgresUnitOfWork(PostgresReading):
     def _check_open(self) -> None:
         if self._over:
             raise Misuse("a unit of work was used after its block ended")
+
+
+def _lock_number(entity_type: type, key: str) -> int:
+    digest = hashlib.sha256(f"{entity_type.__name__}\0{key}".encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:8], signed=True)
 
 
 @cache
