@@ -105,5 +105,6 @@ def enrol(
     def show(_: Console) -> None:
         say(f"Hand this to {code.person}, and to nobody else. It works once, until {moment(code.expires_at)}.")
         say(f"  interlock login --server {code.server} --person {code.person} --code {code.text}")
+        say(f"In a browser: {code.server}/sign-in, For the first time")
 
     emit(document, show)

@@ -25,12 +25,16 @@ _ROWS = 40
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One duty over an artifact: who has it, else who could take it (some of them) and how many those are."""
+    """One duty over an artifact: who has it, else who could take it (some of them) and how many those are.
+
+    ``next``: the reader could take it, or carry through what they have taken.
+    """
 
     duty: str
     carried: Duty | None
     could: tuple[str, ...]
     more: int
+    next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ async def picture_artifact(desk: Desk, *, person: str, chain: str, artifact: str
     who = {past.duty: past.person for past in carried}
     return known, ArtifactView(
         artifact=artifact,
-        steps=tuple(_step(standing, duty, carried) for duty in known.duties),
+        steps=_steps(standing, known, carried, reader.name),
         voided=tuple(past for past in history if not past.carried),
         matrix=_matrix(standing, known, who) if reader.is_employee else (),
     )
@@ -158,12 +162,18 @@ async def _sees(reading: Reading, reader: Person, chain: Chain, artifact: str) -
     return bool(history) and (reader.is_employee or any(past.person == reader.name for past in history))
 
 
-def _step(standing: Standing, duty: str, carried: Sequence[Duty]) -> Step:
-    own = next((past for past in carried if past.duty == duty), None)
-    if own is not None:
-        return Step(duty, own, (), 0)
-    able = standing.instead({past.duty: past.person for past in carried}, duty)
-    return Step(duty, None, able[:_NAMED], max(0, len(able) - _NAMED))
+def _steps(standing: Standing, chain: Chain, carried: Sequence[Duty], reader: str) -> tuple[Step, ...]:
+    """Duties are taken in their order, each when those before it are done."""
+    steps: list[Step] = []
+    for duty in chain.duties:
+        turn = all(step.carried is not None and step.carried.done for step in steps)
+        own = next((past for past in carried if past.duty == duty), None)
+        if own is not None:
+            steps.append(Step(duty, own, (), 0, next=own.person == reader and not own.done))
+            continue
+        able = standing.instead({past.duty: past.person for past in carried}, duty)
+        steps.append(Step(duty, None, able[:_NAMED], max(0, len(able) - _NAMED), next=turn and reader in able))
+    return tuple(steps)
 
 
 def _matrix(standing: Standing, chain: Chain, who: dict[str, str]) -> tuple[tuple[str, tuple[Square, ...]], ...]:

@@ -47,6 +47,12 @@ class Client:
             raise AssertionError("the page carries no token")
         return unescape(found[1])
 
+    def take_cookie(self, answer: httpx2.Response) -> None:
+        """As a browser does, when the session got a new number."""
+        given = re.match(rf"{COOKIE}=([^;]+); ", answer.headers.get("set-cookie", ""))
+        if given is not None:
+            self.cookie = given[1]
+
     async def _send(
         self, method: str, path: str, headers: dict[str, str], form: dict[str, str] | None = None
     ) -> httpx2.Response:

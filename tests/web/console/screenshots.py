@@ -1,6 +1,6 @@
 """`make screenshots`: a picture of each page, in both themes and on a phone, in the folder that is named.
 
-python -m tests.web.console.screenshots FOLDER [NAME …]
+python -m tests.web.console.screenshots FOLDER [NAME …]        story: those of the story alone
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from tests.support.chromium import Browser, Page, chromium, key_of
 from tests.support.databases import server_folder
 from tests.web.console.premises import SECOND, Premises, open_premises
 from tests.web.console.scenes import acted, scenes, set_up
+from tests.web.console.whole import running_whole
+from tests.web.console.whole_story import WholeStory
 
 _LOOKS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "light": (1280, 800, "light"),
@@ -39,7 +41,8 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
     stage = await set_up(premises)
     pages: dict[str, Page] = {}
     for scene in scenes(stage):
-        if names and scene.name not in names:
+        # A terminal without a gateway shows nothing: those are taken of the story.
+        if scene.name == "terminal" or (names and scene.name not in names):
             continue
         if scene.person not in pages:
             pages[scene.person] = await premises.enter(browser, scene.person)
@@ -65,6 +68,14 @@ async def picture(page: Page, folder: Path, name: str) -> None:
         await page.tab.set_viewport_size({"width": width, "height": height})
         await page.tab.emulate_media(color_scheme=scheme)
         await page.tab.screenshot(path=folder / f"{name}-{look}.png", full_page=look == "phone")
+    await page.tab.set_viewport_size({"width": 1280, "height": 800})
+
+
+async def take_of_story(folder: Path, home: Path) -> None:
+    """What needs a gateway, a database and a host: terminals, looking on, held statements, invitations, connections."""
+    (home / "host").mkdir()
+    async with running_whole(home / "host") as whole:
+        await WholeStory(whole, lambda name, page: picture(page, folder, name)).tell()
 
 
 async def sheets(browser: Browser, folder: Path) -> None:
@@ -102,6 +113,8 @@ async def run(folder: Path, names: Sequence[str]) -> None:
                 certificate = home / "keys" / "server.pem"
                 async with chromium(key_of(certificate)) as browser:
                     await take(premises, browser, folder, names)
+                    if not names or names == ["story"]:
+                        await take_of_story(folder, home)
                     await sheets(browser, folder)
             await state.close()
         finally:

@@ -106,6 +106,11 @@ def _writes(stage: Stage) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
         "/people/contracts/acme-orders/invite": ({"person": "new@acme"}, ALL),
         "/people/contracts/acme-orders/admit": ({"invitation": "i-00000000", "words": "x"}, ALL),
         "/duties/prove": ({}, ADMINISTRATOR),
+        "/duties/take": ({"chain": "release", "duty": "develop", "artifact": "change:4711"}, frozenset()),
+        "/duties/done": (
+            {"chain": "release", "duty": "develop", "artifact": "change:4711", "content": "sha256:2"},
+            frozenset({DEV}),
+        ),
         "/policy/change": ({"yaml": "resources: {}", "do": "propose", "reason": "x"}, frozenset()),
         f"/policy/proposals/{stage.proposed}/activate": ({}, frozenset()),
         "/set-up/administrator": ({"name": "more@example.com", "do": "propose"}, ADMINISTRATOR),

@@ -51,7 +51,7 @@ class _Seen(HTMLParser):
                 self.wrong.append(f"{name} {value}")
 
 
-def _check(path: str, page: str) -> None:
+def check_page(path: str, page: str) -> None:
     seen = _Seen()
     seen.feed(page)
     assert seen.wrong == [], path
@@ -169,14 +169,14 @@ async def _look(second: Client, stored: dict[str, str]) -> None:
     for path in paths:
         answer = await second.get(path)
         assert answer.status_code == 200, path
-        _check(path, answer.text)
+        check_page(path, answer.text)
     entries = (await second.get("/ledger")).text
     for position in [part.partition('"')[0] for part in entries.split('href="/ledger/')[1:8]]:
-        _check(position, (await second.get(f"/ledger/{position}")).text)
+        check_page(position, (await second.get(f"/ledger/{position}")).text)
     opened = await second.post(f"/recordings/{stored['session']}", {"token": await second.token()})
     assert opened.status_code == 200
     assert opened.text.count('class="record ') == 7
-    _check("the recording", opened.text)
+    check_page("the recording", opened.text)
     held = (await second.get(f"/requests/{stored['held']}")).text
     assert held.count("\\u202e") >= 6, "what would act is written out where it stood"
 
@@ -187,15 +187,15 @@ async def _reflected(client: Client, payload: str) -> None:
     for path in ("/people", "/recordings", "/ask", "/ledger"):
         answer = await client.http.get(client.origin + path, params={"q": said, "after": said}, headers=_as(client))
         assert answer.status_code in (200, 404, 422, 400), path
-        _check(path, answer.text)
+        check_page(path, answer.text)
     for path in ("/requests/{}", "/people/{}", "/recordings/{}", "/ledger/{}", "/{}", "/static/{}"):
         answer = await client.http.get(client.origin + path.format(_quoted(said)), headers=_as(client))
         assert answer.status_code in (400, 404), path
-        _check(path, answer.text)
+        check_page(path, answer.text)
     form = {"token": await client.token(), "resource": "orders", "role": said, "window": said, "reason": said}
     answer = await client.post("/ask", form)
     assert answer.status_code == 403
-    _check("/ask", answer.text)
+    check_page("/ask", answer.text)
     words = {"token": form["token"], "words": said, "person": said, "resource": said}
     for path, sent in {
         "/recordings/search": words,
@@ -206,12 +206,12 @@ async def _reflected(client: Client, payload: str) -> None:
     }.items():
         answer = await client.post(path, sent)
         assert answer.status_code in (200, 400, 403), (path, answer.status_code)
-        _check(path, answer.text)
+        check_page(path, answer.text)
     for path in ("/duties/matrix", "/ledger"):
         asked = {"chain": said, "kind": said, "who": said}
         answer = await client.http.get(client.origin + path, params=asked, headers=_as(client))
         assert answer.status_code in (200, 404), path
-        _check(path, answer.text)
+        check_page(path, answer.text)
     page = await client.http.get(client.origin + "/sign-in", params={"next": said})
     assert payload not in page.text
 

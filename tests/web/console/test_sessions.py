@@ -64,6 +64,20 @@ async def test_a_planted_session_is_replaced_and_void(premises: Premises, http: 
     assert not await _is_in(Client(premises, http, "chosen-by-the-attacker"))
 
 
+async def test_a_session_that_got_a_new_number_is_kept_when_the_act_is_refused(
+    premises: Premises, http: httpx2.AsyncClient
+) -> None:
+    client = await enter(premises, http, SECOND)
+    before = client.cookie
+    form = {"token": await client.token(), "person": "<nobody>", "totp": premises.house.code(SECOND)}
+    answer = await client.post("/people/contracts/acme-orders/invite", form)
+    assert answer.status_code == 403
+    client.take_cookie(answer)
+    assert client.cookie != before
+    assert await _is_in(client)
+    assert not await _is_in(Client(premises, http, before))
+
+
 async def test_two_cookies_are_none(premises: Premises, http: httpx2.AsyncClient) -> None:
     """A page of a neighbouring host may add a cookie; with two it is not guessed which is ours."""
     client = await enter(premises, http, DEV)

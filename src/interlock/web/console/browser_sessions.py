@@ -69,12 +69,21 @@ async def open_session(services: Services, login: Login, before: str = "") -> st
 
 async def find_visitor(services: Services, request: HTTPConnection) -> Visitor | None:
     """Who calls, if the cookie stands for a login that is still there."""
-    number = cookie_of(request)
+    number = renewed_number(request) or cookie_of(request)
     kept = await services.oauth.waiting.look(_name(number)) if number else None
     if kept is None:
         return None
     caller = await active_caller(services, str(kept["login"]))
     return None if caller is None else Visitor(caller.person, caller.login, number, str(kept["token"]))
+
+
+def renew(request: HTTPConnection, number: str) -> None:
+    """From here on the session that answers this request has another number than the one that came with it."""
+    request.state.session_number = number
+
+
+def renewed_number(request: HTTPConnection) -> str:
+    return str(getattr(request.state, "session_number", ""))
 
 
 async def end_session(services: Services, number: str) -> Mapping[str, object] | None:

@@ -21,8 +21,8 @@ from interlock.services.sample_rows import forget_sample, show_sample, why_no_sa
 from interlock.services.step_up import step_up
 from interlock.services.withdraw_request import withdraw_request
 from interlock.web.authentication import ServicesOf
-from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
-from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.console.browser_sessions import Visitor
+from interlock.web.console.page import Acting, PageRoute, Visiting, page, renew_session, to
 from interlock.web.console.text_changes import Change, changes_of
 from interlock.web.models import InPath, InQuery, answer
 from interlock.web.oauth import bad_request, needed
@@ -87,7 +87,6 @@ async def ceremony(request_id: InPath, services: ServicesOf, act: Acting) -> JSO
 @router.post("/requests/{request_id}/approve")
 async def approve(request_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
-    number = visitor.number
     try:
         signed_at = None
         if "credential" in form:
@@ -96,12 +95,12 @@ async def approve(request_id: InPath, request: Request, services: ServicesOf, ac
             signed_at = await prove_for_request(
                 services.passkeys, login_id=visitor.login.id, digest=digest, shown=shown
             )
-            number = await open_session(services, visitor.login, visitor.number)
+            await renew_session(request, services, visitor)
         else:
             # A cookie alone approves nothing, however fresh the login's proof of presence is.
             code = needed(form, "totp").replace(" ", "")[:16]
             await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
-            number = await open_session(services, visitor.login, visitor.number)
+            await renew_session(request, services, visitor)
         await give_approval(
             services.desk,
             login_id=visitor.login.id,
@@ -115,8 +114,6 @@ async def approve(request_id: InPath, request: Request, services: ServicesOf, ac
         response = await show_again(request, services, visitor, request_id, refusal)
     else:
         response = to(f"/decide?after={request_id}")
-    if number != visitor.number:
-        give_cookie(response, number)
     return response
 
 

@@ -16,9 +16,9 @@ from interlock.services.list_requests import RequestView, Scope, list_requests
 from interlock.services.passkeys import begin_presence, list_passkeys, prove_for_request
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ServicesOf
-from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
+from interlock.web.console.browser_sessions import Visitor
 from interlock.web.console.decide import shown_credential
-from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, now_of, page, render, to
+from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, now_of, page, render, renew_session, to
 from interlock.web.models import InPath, answer
 from interlock.web.oauth import needed
 from interlock.web.routers.entrance import address_of
@@ -83,7 +83,7 @@ async def ceremony(services: ServicesOf, notifier: InPath, act: Acting) -> JSONR
 async def confirm(notifier: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
     _check_chat(services, notifier)
-    digest, number, signed_at = needed(form, "digest"), visitor.number, None
+    digest, signed_at = needed(form, "digest"), None
     try:
         if await claim_for(services.oauth.waiting, person=visitor.name, notifier=notifier) is None:
             # before a code is used up for nothing
@@ -97,7 +97,7 @@ async def confirm(notifier: InPath, request: Request, services: ServicesOf, act:
             # A cookie alone links nothing, however fresh the login's proof of presence is.
             code = needed(form, "totp").replace(" ", "")[:16]
             await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
-        number = await open_session(services, visitor.login, visitor.number)
+        await renew_session(request, services, visitor)
         await confirm_link(
             services.desk,
             services.oauth.waiting,
@@ -112,8 +112,6 @@ async def confirm(notifier: InPath, request: Request, services: ServicesOf, act:
         response = await _show(request, services, visitor, refusal=refusal)
     else:
         response = to("/notices")
-    if number != visitor.number:
-        give_cookie(response, number)
     return response
 
 

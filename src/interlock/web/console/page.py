@@ -23,8 +23,16 @@ from interlock.identity.refusals import NotAuthentic
 from interlock.web.authentication import ServicesOf
 from interlock.web.boundary import error_answer, host_name
 from interlock.web.console import shown
-from interlock.web.console.browser_sessions import Visitor, find_visitor
+from interlock.web.console.browser_sessions import (
+    Visitor,
+    find_visitor,
+    give_cookie,
+    open_session,
+    renew,
+    renewed_number,
+)
 from interlock.web.oauth import read_form
+from interlock.web.services import Services
 
 _log = logging.getLogger("interlock.web")
 
@@ -148,6 +156,11 @@ Visiting = Annotated[Visitor, Depends(visiting)]
 Acting = Annotated[tuple[Visitor, dict[str, str]], Depends(acting)]
 
 
+async def renew_session(request: Request, services: Services, visitor: Visitor) -> None:
+    """A proof of presence gives the session a new number. It goes with whatever answers, be it an error."""
+    renew(request, await open_session(services, visitor.login, visitor.number))
+
+
 class PageRoute(APIRoute):
     """A route whose errors are pages."""
 
@@ -156,11 +169,14 @@ class PageRoute(APIRoute):
 
         async def answered(request: Request) -> Response:
             try:
-                return await handle(request)
+                response = await handle(request)
             except SignInNeeded:
                 return to_sign_in(request)
             except (InterlockError, RequestValidationError, HTTPException) as error:
-                return await error_page(request, error)
+                response = await error_page(request, error)
+            if number := renewed_number(request):
+                give_cookie(response, number)
+            return response
 
         return answered
 

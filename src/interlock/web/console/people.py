@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -18,8 +19,8 @@ from interlock.services.offboarding_report import report_offboarding
 from interlock.services.show_person import show_person
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ServicesOf
-from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
-from interlock.web.console.page import Acting, PageRoute, Visiting, now_of, page, to
+from interlock.web.console.browser_sessions import Visitor
+from interlock.web.console.page import Acting, PageRoute, Visiting, now_of, page, renew_session, to
 from interlock.web.models import InPath, InQuery
 from interlock.web.oauth import bad_request, needed
 from interlock.web.routers.entrance import address_of
@@ -80,10 +81,16 @@ async def contracts(request: Request, services: ServicesOf, visitor: Visiting, a
 
 @router.get("/people/contracts/{name}")
 async def contract(name: InPath, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
+    return await _show_contract(request, services, visitor, name)
+
+
+async def _show_contract(
+    request: Request, services: Services, visitor: Visitor, name: str, problem: Refusal | None = None
+) -> Response:
     found = await list_contracts(services.desk, person=visitor.name)
     one = next((contract for contract in found if contract.name == name), None)
     if one is None:
-        raise NotFound("There is no such contract that you may see.", "See the page People.")
+        raise NotFound("There is no such contract that you may see.", "See the page Contracts.")
     covered = [p for p in await list_people(services.desk, person=visitor.name) if one.covers(p)]
     asked = [e for e in await list_extensions(services.desk, person=visitor.name) if e.contract == name]
     extension: Extension | None = asked[0] if asked else None
@@ -93,8 +100,10 @@ async def contract(name: InPath, request: Request, services: ServicesOf, visitor
         request,
         visitor,
         "contract.html",
+        status=200 if problem is None else 403,
         title=f"Contract {name}",
         place="people",
+        problem=problem,
         contract=one,
         state=_state(one, now),
         line=_time_line([one], now),
@@ -108,41 +117,57 @@ async def contract(name: InPath, request: Request, services: ServicesOf, visitor
 async def give_link(name: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     """The link is on the page that answers, once, and nowhere else."""
     visitor, form = act
-    number = await _present(request, services, visitor, form)
-    invited = await invite(services.front, login_id=visitor.login.id, contract=name, person=needed(form, "person"))
-    link = f"{services.oauth.issuer}/invitation#{invited.text}"
-    context: dict[str, Any] = {
-        "title": "An invitation",
-        "place": "people",
-        "invitation": invited.invitation,
-        "link": link,
-    }
-    response = page(request, visitor, "invited.html", **context)
-    give_cookie(response, number)
+    person = needed(form, "person")
+    try:
+        await _present(request, services, visitor, form)
+        invited = await invite(services.front, login_id=visitor.login.id, contract=name, person=person)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        response = await _show_contract(request, services, visitor, name, refusal)
+    else:
+        link = f"{services.oauth.issuer}/invitation#{invited.text}"
+        context: dict[str, Any] = {"invitation": invited.invitation, "link": link}
+        response = page(request, visitor, "invited.html", title="An invitation", place="people", **context)
     return response
 
 
 @router.post("/people/contracts/{name}/admit")
 async def admit(name: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
-    number = await _present(request, services, visitor, form)
     words, invitation = needed(form, "words")[:64], needed(form, "invitation")
-    response = to(f"/people/contracts/{name}")
-    await confirm_invited(services.desk, login_id=visitor.login.id, invitation_id=invitation, words=words)
-    give_cookie(response, number)
+    try:
+        await _present(request, services, visitor, form)
+        await confirm_invited(services.desk, login_id=visitor.login.id, invitation_id=invitation, words=words)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        response = await _show_contract(request, services, visitor, name, refusal)
+    else:
+        response = to(f"/people/contracts/{quote(name)}")
     return response
 
 
-async def _present(request: Request, services: Services, visitor: Visitor, form: dict[str, str]) -> str:
-    """A cookie alone brings nobody in: the form carries a one-time code. The session's new number."""
+async def _present(request: Request, services: Services, visitor: Visitor, form: dict[str, str]) -> None:
+    """A cookie alone brings nobody in: the form carries a one-time code."""
     code = needed(form, "totp").replace(" ", "")[:16]
     await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
-    return await open_session(services, visitor.login, visitor.number)
+    await renew_session(request, services, visitor)
 
 
 @router.post("/people/contracts/{name}/{what}")
-async def act_on(name: InPath, what: InPath, services: ServicesOf, act: Acting) -> Response:
+async def act_on(name: InPath, what: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
+    try:
+        await _act_on(services, visitor, name, what, form)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return await _show_contract(request, services, visitor, name, refusal)
+    return to(f"/people/contracts/{quote(name)}")
+
+
+async def _act_on(services: Services, visitor: Visitor, name: str, what: str, form: dict[str, str]) -> None:
     desk = services.desk
     match what:
         case "confirm":
@@ -163,7 +188,6 @@ async def act_on(name: InPath, what: InPath, services: ServicesOf, act: Acting) 
             await decide_extension(desk, login_id=visitor.login.id, name=name, until=until, agree=agree)
         case _:
             raise NotFound("There is no such page.", "Start from Home.")
-    return to(f"/people/contracts/{name}")
 
 
 @router.get("/people/{name}")

@@ -18,9 +18,9 @@ from interlock.services.propose_policy import propose_policy
 from interlock.services.read_policy import read_active, read_policies
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ServicesOf
-from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
+from interlock.web.console.browser_sessions import Visitor
 from interlock.web.console.decide import show_again
-from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.console.page import Acting, PageRoute, Visiting, page, renew_session, to
 from interlock.web.console.text_changes import changes_of
 from interlock.web.models import InPath
 from interlock.web.routers.entrance import address_of
@@ -96,20 +96,17 @@ async def look(request: Request, services: ServicesOf, act: Acting) -> Response:
 @router.post("/policy/proposals/{request_id}/activate")
 async def activate(request_id: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
-    number = visitor.number
     try:
         if form.get("totp"):
             code = form["totp"].replace(" ", "")[:16]
             await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
-            number = await open_session(services, visitor.login, visitor.number)
+            await renew_session(request, services, visitor)
         await activate_policy(services.desk, login_id=visitor.login.id, request_id=request_id)
         response: Response = to(f"/requests/{request_id}")
     except NotFound:
         raise
     except Refusal as refusal:
         response = await show_again(request, services, visitor, request_id, refusal)
-    if number != visitor.number:
-        give_cookie(response, number)
     return response
 
 

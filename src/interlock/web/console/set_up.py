@@ -16,9 +16,9 @@ from interlock.services.set_up import Progress, set_up_progress, try_draft, try_
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ServicesOf
 from interlock.web.console import forms
-from interlock.web.console.browser_sessions import Visitor, give_cookie, open_session
+from interlock.web.console.browser_sessions import Visitor
 from interlock.web.console.forms import Entry
-from interlock.web.console.page import Acting, PageRoute, Visiting, page, to
+from interlock.web.console.page import Acting, PageRoute, Visiting, page, renew_session, to
 from interlock.web.console.text_changes import Change, changes_of
 from interlock.web.models import InPath
 from interlock.web.routers.entrance import address_of
@@ -66,12 +66,12 @@ async def take_step(step: InPath, request: Request, services: ServicesOf, act: A
         raise NotFound("There is no such step.", "See the page Set-up.")
     # Who may not set up is told so before anything that they sent is read.
     await set_up_progress(services.desk, person=visitor.name)
-    number, made = visitor.number, Made(step, form)
+    made = Made(step, form)
     try:
         if form.get("totp"):
             code = form["totp"].replace(" ", "")[:16]
             await step_up(services.front, login_id=visitor.login.id, totp=code, address=address_of(request))
-            number = await open_session(services, visitor.login, visitor.number)
+            await renew_session(request, services, visitor)
         entries = await _entries(services, visitor, step, form)
         active = await read_active(services.desk, person=visitor.name)
         text = forms.added_to(active.yaml, entries)
@@ -90,8 +90,6 @@ async def take_step(step: InPath, request: Request, services: ServicesOf, act: A
         raise
     except Refusal as refusal:
         response = await _show(request, services, visitor, made, refusal)
-    if number != visitor.number:
-        give_cookie(response, number)
     return response
 
 

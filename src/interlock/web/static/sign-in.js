@@ -78,13 +78,13 @@ export async function call(method, path, body, credentials = "omit") {
   const said = await answered.json();
   if (answered.ok) return said;
   if (answered.status === 401) await keep("login", null);
-  const problem = new Error(`${said.error.sentence} ${said.error.remedy}`);
+  const problem = new Error(`${said.error.sentence} ${said.error.remedy.replace("Type `interlock login`", "Sign in again")}`);
   problem.code = said.error.code;
   throw problem;
 }
 
 function show(id) {
-  const parts = ["sign-in", "device", "invitation", "arrived", "consent", "approve", "account", "done"];
+  const parts = ["sign-in", "first", "device", "invitation", "arrived", "consent", "approve", "account", "done"];
   for (const part of parts) at(part).hidden = part !== id;
 }
 
@@ -99,7 +99,7 @@ async function attempt(work) {
     await work();
   } catch (problem) {
     at("problem").textContent = problem.message;
-    if (!(await recall("login")) && !invited) show("sign-in");
+    if (!(await recall("login")) && !invited && at("first").hidden) show("sign-in");
   }
 }
 
@@ -127,10 +127,25 @@ async function lookAtInvitation() {
 async function comeIn() {
   const said = await call("POST", "/v1/arrivals", { code: invited, password: at("new-password").value });
   at("new-password").value = "";
+  history.replaceState(null, "", "/sign-in");
+  arrived(said);
+}
+
+function arrived(said) {
   at("new-secret").textContent = said.totp_secret;
   at("new-uri").href = said.totp_uri;
-  history.replaceState(null, "", "/sign-in");
   show("arrived");
+}
+
+// --- the first time: a code that the operator of the server's machine made, or those who let somebody in again
+
+async function comeInWithCode() {
+  const [person, code] = ["first-person", "first-code"].map((id) => at(id).value.trim());
+  const password = at("first-password").value;
+  const said = await call("POST", "/v1/enrol", { person, code, password });
+  at("first-code").value = at("first-password").value = "";
+  at("person").value = person;
+  arrived(said);
 }
 
 // --- signing in
@@ -331,6 +346,12 @@ at("invitation").addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(comeIn);
 });
+at("first").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(comeInWithCode);
+});
+press("with-code", () => show("first"));
+press("known", () => show("sign-in"));
 press("with-passkey", withPasskey);
 press("add-passkey", addPasskey);
 press("sign-out", signOut);

@@ -104,7 +104,7 @@ for (const choice of all("[data-goes]")) {
   choice.addEventListener("change", () => location.assign(choice.dataset.goes));
 }
 document.addEventListener("submit", (event) => {
-  if (event.defaultPrevented) return;
+  if (event.target.matches("form[data-passkey]")) return;
   if (event.target.dataset.sent) event.preventDefault();
   else if (event.target.method === "post") event.target.dataset.sent = "1";
 });
@@ -156,8 +156,9 @@ function hidden(form, name, value) {
   form.append(field);
 }
 
-const signing = document.querySelector("form[data-passkey]");
-signing?.addEventListener("submit", async (event) => {
+document.addEventListener("submit", async (event) => {
+  const signing = event.target.closest("form[data-passkey]");
+  if (!signing) return;
   event.preventDefault();
   try {
     const digest = signing.querySelector('input[name="digest"]').value;
@@ -180,8 +181,9 @@ signing?.addEventListener("submit", async (event) => {
 
 // --- watching a live session: pieces of the page, as our server renders them, one after another
 
-const watching = at("watch");
-watching?.addEventListener("click", async () => {
+document.addEventListener("click", async (event) => {
+  const watching = event.target.closest("#watch");
+  if (!watching) return;
   watching.hidden = true;
   const state = at("watch-state");
   state.textContent = "Watching.";

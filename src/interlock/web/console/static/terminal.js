@@ -99,18 +99,25 @@ function openOwn() {
   socket.binaryType = "arraybuffer";
   const size = () => ({ columns: screen.cols, rows: screen.rows });
   const bytes = new TextEncoder();
-  socket.addEventListener("open", () => socket.send(JSON.stringify({ token, ...size() })));
+  // What is typed before the line is open is sent when it is.
+  const early = [];
+  socket.addEventListener("open", () => {
+    socket.send(JSON.stringify({ token, ...size() }));
+    early.splice(0).forEach(send);
+  });
   socket.addEventListener("message", (message) => screen.write(new Uint8Array(message.data)));
   socket.addEventListener("close", () => {
     at("terminal-said").textContent = "This terminal is over. Open the page again for a new one.";
     screen.options.disableStdin = true;
   });
   // A long paste goes in pieces that the server takes.
-  const send = (payload) => {
+  function send(payload) {
+    if (socket.readyState === WebSocket.CONNECTING) early.push(payload);
+    if (socket.readyState !== WebSocket.OPEN) return;
     for (let from = 0; from < payload.length; from += 16384) socket.send(payload.slice(from, from + 16384));
-  };
-  screen.onData((text) => socket.readyState === 1 && send(bytes.encode(text)));
-  screen.onBinary((text) => socket.readyState === 1 && send(Uint8Array.from(text, (one) => one.charCodeAt(0))));
+  }
+  screen.onData((text) => send(bytes.encode(text)));
+  screen.onBinary((text) => send(Uint8Array.from(text, (one) => one.charCodeAt(0))));
   screen.onResize(() => socket.readyState === 1 && socket.send(JSON.stringify(size())));
   addEventListener("resize", () => fit.fit());
   screen.focus();
