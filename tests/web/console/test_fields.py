@@ -48,6 +48,7 @@ def _forms(stage: Stage) -> dict[str, tuple[str, dict[str, str]]]:
         f"/requests/{stage.asked}/approve": (LEAD, presence),
         f"/requests/{stage.asked}/approve#touched": (LEAD, touched),
         f"/requests/{stage.asked}/withdraw": (OPS, {}),
+        f"/requests/{stage.held}/sample": (OPS, {}),
         f"/requests/{stage.held}/deny": (SECOND, {"reason": "x"}),
         f"/live/{stage.live}/watch": (OPS, {}),
         f"/live/{stage.live}/join": (OPS, {}),

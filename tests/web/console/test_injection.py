@@ -116,7 +116,7 @@ async def _see_rows(second: Client, held: str) -> None:
     rows = await second.post(f"/requests/{held}/sample", {"token": await second.token()})
     assert rows.status_code == 200
     assert rows.text.count("\\u202e") >= 4, "the part, its column, the value and the column left out"
-    _check("the rows", rows.text)
+    check_page("the rows", rows.text)
 
 
 async def _proposed(premises: Premises, payload: str) -> str:
