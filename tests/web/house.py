@@ -53,6 +53,7 @@ from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
 from tests.services.world import World, company
 from tests.support.clock import FixedClock
+from tests.web.described import Watched, known
 
 PASSWORD = "correct horse battery"
 GATEWAY = "gw1"
@@ -247,8 +248,11 @@ async def open_house(
         listeners={"postgres": Address("::", 15432)},
         try_upstream=partial(try_upstream, credentials=credentials),
     )
+    api = build_api(services)
+    known(api)
+    watched = Watched(api)
     config = uvicorn.Config(
-        build_api(services),
+        watched,
         ssl_certfile=files.certificate,
         ssl_keyfile=files.key,
         log_config=None,
@@ -272,6 +276,7 @@ async def open_house(
         await waiting.close()
         await segment_words.close()
         await outbox.close()
+    assert not watched.faults, f"answers that are not as they are described: {watched.faults}"
 
 
 def trust(authority: Authority) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ those who may open them; nobody's calls of them are made. SCIM and the pages of 
 """
 
 import asyncio
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -28,8 +30,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from interlock.domain.grants import Grant, Request
+from interlock.domain.people import Contract, Person
+from interlock.errors import Misuse
 from interlock.identity.dpop import ProofMaker
 from interlock.identity.keys import new_key
+from interlock.web.answers import COMPONENTS, schema_of, shape
 from interlock.web.api import build_api
 from tests.services.world import ADMIN, DBA, DEV
 from tests.web.house import House
@@ -195,6 +201,32 @@ def try_all(house: House, callers: Mapping[str, Sign], request: str, authority: 
             with suppress(Unsatisfiable):
                 try_generated(trial, call, GenerationMode.NEGATIVE)
     return trial
+
+
+def test_every_yes_in_json_has_a_form(house: House) -> None:
+    described = build_api(house.services).openapi()
+    bare = [
+        f"{method.upper()} {path}: {status}"
+        for path, calls in described["paths"].items()
+        for method, call in calls.items()
+        for status, said in call["responses"].items()
+        if not said.get("content", {}).get("application/json", {"schema": "none"})["schema"]
+    ]
+    assert bare == []
+
+
+def test_a_form_is_what_the_codec_writes() -> None:
+    """Made of the same types by the same rules: of each domain type whatever is written fits its form."""
+    for name, kind in (("Request", Request), ("Grant", Grant), ("Contract", Contract), ("Person", Person)):
+        form = {**schema_of(kind), "components": {"schemas": COMPONENTS}}
+        assert form["$ref"].endswith(name)
+        properties = COMPONENTS[name]["properties"]
+        assert set(properties) == {field.name for field in dataclasses.fields(kind)}
+        assert set(COMPONENTS[name]["required"]) == set(properties)
+    with pytest.raises(Misuse, match="written by no rule"):
+        schema_of(complex)
+    with pytest.raises(Misuse, match="two forms of answers"):
+        schema_of(shape("Request", more=int))
 
 
 async def test_every_answer_is_one_that_is_described(house: House, tmp_path: Path) -> None:

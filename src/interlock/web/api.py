@@ -5,9 +5,13 @@ only the holder of a key can make. The pages have a session of their own (``cons
 call of the API. TLS is the server's work (``app``).
 """
 
+from typing import Any
+
 from fastapi import FastAPI
 
+from interlock.errors import Misuse
 from interlock.web import pages
+from interlock.web.answers import COMPONENTS
 from interlock.web.boundary import Boundary, catch_errors
 from interlock.web.console.pages import add_console
 from interlock.web.described import ERRORS
@@ -79,10 +83,37 @@ OPEN_ROUTERS = (
 """What anybody may call: the authorization server, which finds out by itself who it talks to, and the pages."""
 
 
+class DescribedApi(FastAPI):
+    """With the forms of what it answers in its description."""
+
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        schemas = described["components"]["schemas"]
+        if twice := {name for name in schemas.keys() & COMPONENTS.keys() if schemas[name] is not COMPONENTS[name]}:
+            raise Misuse(f"forms of answers are called as those of bodies: {', '.join(sorted(twice))}")
+        schemas.update(COMPONENTS)
+        return described
+
+
 def build_api(services: Services) -> FastAPI:
     """The application. Call ``services.close()`` before its server waits for open connections."""
-    api = FastAPI(
+    api = _assemble()
+    api.state.services = services
+    catch_errors(api)
+    add_console(api)
+    api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)
+    return api
+
+
+def describe_api() -> dict[str, Any]:
+    """The OpenAPI description of all calls."""
+    return _assemble().openapi()
+
+
+def _assemble() -> FastAPI:
+    api = DescribedApi(
         title="Interlock",
+        summary="The control plane's API. How calls are proved, and what each is for: docs/api.md",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -90,10 +121,6 @@ def build_api(services: Services) -> FastAPI:
         # Calls carry tokens and proofs: nothing of them goes to a collector that the environment names.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    api.state.services = services
     for router in (*ROUTERS, *OPEN_ROUTERS):
         api.include_router(router, responses=router.responses or ERRORS)
-    catch_errors(api)
-    add_console(api)
-    api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)
     return api

@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 
 from interlock.errors import InterlockError
 from interlock.services.admit_images import admit_images
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf
 from interlock.web.boundary import BadInputError, read_gateway_body
 from interlock.web.models import InPath
@@ -17,7 +19,7 @@ from interlock.web.models import InPath
 router = APIRouter(prefix="/v1/admission")
 
 
-@router.post("/{repository}/{environment}")
+@router.post("/{repository}/{environment}", responses=told(answered.ADMISSION))
 async def review(repository: InPath, environment: InPath, request: Request, services: ServicesOf) -> JSONResponse:
     """The review with its response. Whatever goes wrong is a no with its reason, never an error that lets it pass."""
     said: Any = await read_gateway_body(request)

@@ -18,6 +18,8 @@ from interlock.domain.codec import from_plain
 from interlock.domain.oauth import ClientKind, Scope
 from interlock.errors import NotFound, Refusal
 from interlock.services.delegations import CODE_LIFETIME, DEVICE_CODE_LIFETIME, Wish, give_delegation, hash_of
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import Caller, ServicesOf, SignedInPerson
 from interlock.web.models import Body, answer
 from interlock.web.routers.oauth_authorize import Asked, keep_asked, redirect_error, redirect_to
@@ -41,7 +43,7 @@ class AnswerBody(Body):
     allow: bool
 
 
-@router.post("/look")
+@router.post("/look", responses=told(answered.CONSENT))
 async def look(body: LookBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """Who asks for what; from here on this login alone may answer."""
     number, asked = await _asked(services, body.request, caller)
@@ -60,7 +62,7 @@ async def look(body: LookBody, services: ServicesOf, caller: SignedInPerson) -> 
     return answer(said)
 
 
-@router.post("")
+@router.post("", responses=told(answered.REDIRECT))
 async def give_answer(body: AnswerBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """``{redirect}``: where the browser goes now; empty for a device."""
     number, asked = await _asked(services, body.request, caller)

@@ -12,6 +12,8 @@ from interlock.services.enrol import enrol
 from interlock.services.recover import BETWEEN, recover
 from interlock.services.sign_in import SignIn, sign_in
 from interlock.services.step_up import step_up
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ProvedKey, ReadingPerson, ServicesOf, SignedInPerson, Working
 from interlock.web.described import content
 from interlock.web.models import Body, Code, Name, Secret, answer
@@ -41,7 +43,7 @@ class StepUpBody(Body):
     totp: Code = Field(repr=False)
 
 
-@router.get("/health")
+@router.get("/health", responses=told(answered.HEALTH))
 async def health(services: ServicesOf) -> JSONResponse:
     """200 when the state can be read and the active policy is the one that runs here."""
     async with services.desk.state.reading() as reading:
@@ -54,7 +56,7 @@ async def authority(services: ServicesOf) -> Response:
     return Response(services.front.authority.pem, media_type=PEM)
 
 
-@router.post("/enrol")
+@router.post("/enrol", responses=told(answered.ENROLLED))
 async def enrol_person(request: Request, body: EnrolBody, services: ServicesOf, _: ProvedKey) -> JSONResponse:
     let_in = recover if BETWEEN in body.code else enrol
     enrolled = await let_in(
@@ -63,7 +65,7 @@ async def enrol_person(request: Request, body: EnrolBody, services: ServicesOf, 
     return answer({"totp_secret": enrolled.totp_secret, "totp_uri": enrolled.totp_uri})
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", responses=told(answered.SIGNED_IN))
 async def sign_in_person(request: Request, body: SignInBody, services: ServicesOf, proof: ProvedKey) -> JSONResponse:
     wish = SignIn(
         person=body.person,
@@ -88,7 +90,7 @@ async def sign_in_person(request: Request, body: SignInBody, services: ServicesO
     )
 
 
-@router.post("/step-up")
+@router.post("/step-up", responses=told(answered.FRESH_TOKEN))
 async def prove_presence(
     request: Request, body: StepUpBody, services: ServicesOf, caller: SignedInPerson
 ) -> JSONResponse:
@@ -97,7 +99,7 @@ async def prove_presence(
     return answer({**token, "present_at": stepped.login.present_at})
 
 
-@router.post("/certificate")
+@router.post("/certificate", responses=told(answered.CERTIFICATE))
 async def certify(body: CertificateBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """A client certificate for this login's own key."""
     now = services.desk.clock.now()
@@ -105,13 +107,28 @@ async def certify(body: CertificateBody, services: ServicesOf, caller: SignedInP
     return answer({"certificate": certificate, "authority": services.front.authority.pem})
 
 
-@router.post("/sign-out")
+@router.post("/sign-out", responses=told(answered.LOGIN_NUMBER))
 async def sign_out(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     await end_login(services.desk, by=caller.name, login_id=caller.login.id)
     return answer({"login": caller.login.id})
 
 
-@router.get("/whoami")
+@router.get(
+    "/whoami",
+    responses=told(
+        answered.WHO,
+        example={
+            "person": "dev@acme.example",
+            "vendor": "acme",
+            "groups": [],
+            "login": "l-7f3k2m9q",
+            "key": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+            "signed_in_at": "2026-11-28T08:00:00.000000Z",
+            "ends_at": "2026-11-28T16:00:00.000000Z",
+            "present_at": "2026-11-28T08:00:00.000000Z",
+        },
+    ),
+)
 async def whoami(caller: ReadingPerson) -> JSONResponse:
     person, login = caller.person, caller.login
     return answer(
@@ -128,7 +145,7 @@ async def whoami(caller: ReadingPerson) -> JSONResponse:
     )
 
 
-@router.get("/workload")
+@router.get("/workload", responses=told(answered.WORKLOAD))
 async def workload(worker: Working) -> JSONResponse:
     """Which workload calls, and as whom it counts."""
     if not worker.acting.workload:

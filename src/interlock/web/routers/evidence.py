@@ -1,11 +1,13 @@
 """Evidence: duties done on commits, signed by who did them, and what builders say that they made."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import StringConstraints
 
+from interlock.domain.delivery import Evidence
 from interlock.services.evidence import (
     Wanted,
     describe_duty,
@@ -14,6 +16,8 @@ from interlock.services.evidence import (
     shown,
     take_provenance,
 )
+from interlock.web import answered
+from interlock.web.answers import Many, told
 from interlock.web.authentication import ReadingPerson, ServicesOf, Working
 from interlock.web.models import Body, InQuery, Name, answer
 
@@ -38,30 +42,30 @@ class ProvenanceBody(EnvelopeBody):
     repository: Name
 
 
-@router.get("")
+@router.get("", responses=told(Sequence[Evidence]))
 async def about(services: ServicesOf, caller: ReadingPerson, artifact: InQuery) -> JSONResponse:
     found = await list_evidence(services.delivery, person=caller.name, artifact=artifact)
     return answer([{**shown(one), "envelope": one.envelope} for one in found])
 
 
-@router.post("/describe")
+@router.post("/describe", responses=told(Mapping[str, Any]))
 async def describe(body: AboutBody, services: ServicesOf, caller: Working) -> JSONResponse:
     wanted = Wanted(body.chain, body.duty, body.artifact, body.environment)
     return answer(await describe_duty(services.delivery, acting=caller.acting, wanted=wanted, jwk=body.jwk))
 
 
-@router.post("")
+@router.post("", responses=told(answered.EVIDENCE))
 async def give(body: EnvelopeBody, services: ServicesOf, caller: Working) -> JSONResponse:
     kept = await give_evidence(services.delivery, acting=caller.acting, key=caller.key, envelope=body.envelope)
     return answer(shown(kept))
 
 
-@router.post("/builds")
+@router.post("/builds", responses=told(Many(answered.EVIDENCE)))
 async def builds(body: ProvenanceBody, services: ServicesOf, caller: Working) -> JSONResponse:
     kept = await take_provenance(services.delivery, by=caller.name, repository=body.repository, envelope=body.envelope)
     return answer([shown(one) for one in kept])
 
 
-@router.get("/key")
+@router.get("/key", responses=told(answered.KEY))
 async def key(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer({"key": services.attest_key})

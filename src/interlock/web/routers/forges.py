@@ -7,6 +7,8 @@ from interlock.errors import NotFound
 from interlock.ports.forge import News
 from interlock.services.forge_news import answer_checks, hear_news, sentence_of, tell_commits
 from interlock.services.receive_push import judge_push
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf
 from interlock.web.models import InPath
 from interlock.web.services import Services
@@ -14,7 +16,7 @@ from interlock.web.services import Services
 router = APIRouter(prefix="/v1/forges")
 
 
-@router.post("/{forge}/hooks")
+@router.post("/{forge}/hooks", responses=told(answered.HEARD))
 async def hear(forge: InPath, request: Request, services: ServicesOf) -> JSONResponse:
     news = await _read(forge, request, services)
     heard = await hear_news(services.delivery, forge=forge, news=news)
@@ -29,7 +31,7 @@ async def hear(forge: InPath, request: Request, services: ServicesOf) -> JSONRes
     return JSONResponse(told)
 
 
-@router.post("/{forge}/receive")
+@router.post("/{forge}/receive", responses=told(answered.PUSH))
 async def receive(forge: InPath, request: Request, services: ServicesOf) -> JSONResponse:
     """The question of a pre-receive hook: may this ref be moved so? Answered before anything is kept there."""
     news = await _read(forge, request, services)

@@ -9,11 +9,14 @@ from pydantic import Field, StringConstraints
 
 from interlock.domain.codec import to_plain
 from interlock.domain.delivery import Verdict
+from interlock.domain.grants import Request as RequestEntity
 from interlock.errors import Refusal
 from interlock.services.emergency_deployment import Emergency, ask_in_emergency
 from interlock.services.gate import ask_gate, record_answer
 from interlock.services.gate_bundle import write_bundle
 from interlock.services.lend_for_deployment import Deployment, Lent, find_lent, lend_for_deployment
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, SignedInPerson, Working
 from interlock.web.models import Body, InPath, Name, answer, joined
 from interlock.web.routers.entrance import address_of
@@ -34,7 +37,7 @@ class GateBody(Body):
     bundle: bool = False
 
 
-@router.post("")
+@router.post("", responses=told(answered.GATE))
 async def ask(body: GateBody, services: ServicesOf, caller: Working) -> JSONResponse:
     delivery = services.delivery
     verdict = await ask_gate(
@@ -61,7 +64,7 @@ class LendBody(Body):
     """With it, once the grant has begun, comes a client certificate for the caller's own key."""
 
 
-@router.post("/lend")
+@router.post("/lend", responses=told(answered.LENT))
 async def lend(request: Request, body: LendBody, services: ServicesOf, caller: Working) -> JSONResponse:
     _check_csr(services, body.csr, caller.key)
     wish = Deployment(
@@ -84,7 +87,7 @@ class EmergencyBody(Body):
     reason: Annotated[str, StringConstraints(max_length=4000)]
 
 
-@router.post("/emergency")
+@router.post("/emergency", responses=told(RequestEntity))
 async def emergency(body: EmergencyBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """Ask to deploy past a shut gate; another person has to confirm it."""
     wish = Emergency(
@@ -102,7 +105,7 @@ class LentBody(Body):
     csr: Annotated[str, StringConstraints(min_length=1, max_length=8192)] | None = None
 
 
-@router.post("/lent/{request_id}")
+@router.post("/lent/{request_id}", responses=told(answered.LENT))
 async def lent(
     request_id: InPath, request: Request, body: LentBody, services: ServicesOf, caller: Working
 ) -> JSONResponse:

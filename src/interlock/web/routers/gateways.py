@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -11,7 +11,16 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from interlock.domain.codec import from_plain
 from interlock.domain.signin import GatewayIdentity
 from interlock.errors import InterlockError
-from interlock.ports.control import HoldOpening, SegmentReport, SessionCount, SessionEnd, SessionStart
+from interlock.ports.control import (
+    HoldOpened,
+    HoldOpening,
+    PasswordHolder,
+    RecordingStanding,
+    SegmentReport,
+    SessionCount,
+    SessionEnd,
+    SessionStart,
+)
 from interlock.services.feed import follow
 from interlock.services.hold_statement import hold_statement
 from interlock.services.report_sessions import report_sessions
@@ -19,6 +28,8 @@ from interlock.services.sample_rows import forget_sample, keep_sample
 from interlock.services.take_hold import take_hold
 from interlock.services.take_password import take_password
 from interlock.services.withdraw_hold import withdraw_hold
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ProvedKey, ServicesOf, SignedInGateway, active_gateway
 from interlock.web.boundary import BadInputError, read_gateway_body
 from interlock.web.described import content
@@ -36,7 +47,7 @@ _AHEAD = 64
 """How many messages of the feed may wait for a slow gateway before reading the state waits too."""
 
 
-@router.post("/token")
+@router.post("/token", responses=told(answered.GATEWAY_TOKEN))
 async def token(services: ServicesOf, proof: ProvedKey) -> JSONResponse:
     gateway = await active_gateway(services, proof.jkt)
     issued = services.tokens.issue_for_gateway(gateway.name, gateway.key, services.desk.clock.now())
@@ -51,7 +62,7 @@ async def feed(services: ServicesOf, gateway: SignedInGateway) -> StreamingRespo
     return ndjson(_lines(first, messages))
 
 
-@router.post("/passwords/take")
+@router.post("/passwords/take", responses=told(PasswordHolder))
 async def take_connection_password(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
     password, resource, address = (_text(body, name) for name in ("password", "resource", "address"))
@@ -61,7 +72,7 @@ async def take_connection_password(request: Request, services: ServicesOf, gatew
     return answer(taken)
 
 
-@router.post("/sessions")
+@router.post("/sessions", responses=told(Sequence[RecordingStanding]))
 async def sessions(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
     starts, ends = _read(tuple[SessionStart, ...], body, "starts"), _read(tuple[SessionEnd, ...], body, "ends")
@@ -78,7 +89,7 @@ async def sessions(request: Request, services: ServicesOf, gateway: SignedInGate
     return answer(told)
 
 
-@router.post("/holds")
+@router.post("/holds", responses=told(HoldOpened))
 async def hold(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
     try:
@@ -90,7 +101,7 @@ async def hold(request: Request, services: ServicesOf, gateway: SignedInGateway)
     return answer(opened)
 
 
-@router.post("/holds/{request_id}/take")
+@router.post("/holds/{request_id}/take", responses=told(answered.NOTHING))
 async def take(request_id: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     digest = _text(await _object(request), "digest")
     await take_hold(services.desk, gateway=gateway.name, request_id=request_id, digest=digest)
@@ -98,7 +109,7 @@ async def take(request_id: InPath, request: Request, services: ServicesOf, gatew
     return answer({})
 
 
-@router.post("/holds/{request_id}/withdraw")
+@router.post("/holds/{request_id}/withdraw", responses=told(answered.NOTHING))
 async def withdraw(
     request_id: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway
 ) -> JSONResponse:
@@ -108,7 +119,7 @@ async def withdraw(
     return answer({})
 
 
-@router.post("/watch/{ticket}")
+@router.post("/watch/{ticket}", responses=told(answered.WATCHING))
 async def watch(ticket: InPath, request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
     records = body.get("records", [])

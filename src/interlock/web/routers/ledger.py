@@ -1,5 +1,6 @@
 """The ledger, for those who may read it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -7,7 +8,10 @@ from fastapi.responses import JSONResponse
 
 from interlock.errors import NotFound
 from interlock.ledger.tiles import is_path
+from interlock.ports.state import LedgerEntry
 from interlock.services.list_people import check_ledger_reader, read_ledger, search_ledger
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, SignedInPerson
 from interlock.web.models import InQuery, answer
 
@@ -16,7 +20,7 @@ router = APIRouter(prefix="/v1/ledger")
 _LARGEST = 2**62
 
 
-@router.get("")
+@router.get("", responses=told(Sequence[LedgerEntry]))
 async def page(
     services: ServicesOf,
     caller: SignedInPerson,
@@ -26,18 +30,18 @@ async def page(
     return answer(await read_ledger(services.desk, person=caller.name, after=after, limit=limit))
 
 
-@router.get("/search")
+@router.get("/search", responses=told(Sequence[LedgerEntry]))
 async def search(services: ServicesOf, caller: SignedInPerson, q: InQuery) -> JSONResponse:
     return answer(await search_ledger(services.desk, person=caller.name, text=q))
 
 
-@router.get("/key")
+@router.get("/key", responses=told(answered.KEY))
 async def key(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """The key that checkpoints are signed with; for everybody, so that a proof can be checked by who gets one."""
     return answer({"key": services.ledger_key})
 
 
-@router.get("/published")
+@router.get("/published", responses=told(answered.PUBLISHED))
 async def published(services: ServicesOf, caller: SignedInPerson, q: InQuery) -> JSONResponse:
     """One object of the published ledger, by its path in C2SP's layout."""
     await check_ledger_reader(services.desk, person=caller.name)
@@ -47,7 +51,7 @@ async def published(services: ServicesOf, caller: SignedInPerson, q: InQuery) ->
     return answer({"content": content})
 
 
-@router.get("/{position}")
+@router.get("/{position}", responses=told(LedgerEntry))
 async def entry(
     services: ServicesOf, caller: SignedInPerson, position: Annotated[int, Path(ge=1, le=_LARGEST)]
 ) -> JSONResponse:

@@ -22,6 +22,8 @@ from interlock.domain.oauth import OauthClient, Scope
 from interlock.errors import Refusal
 from interlock.identity.oauth_clients import OWN_ID, may_redirect, scopes_of
 from interlock.services.delegations import DEVICE_CODE_LIFETIME, hash_of
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, prove_key
 from interlock.web.described import OAUTH_ERRORS, content
 from interlock.web.oauth import (
@@ -69,7 +71,7 @@ class Asked:
     looker: str = ""
 
 
-@router.post("/oauth/par", status_code=201)
+@router.post("/oauth/par", status_code=201, responses=told(answered.PUSHED, status=201))
 @oauth_call
 async def push(request: Request, services: ServicesOf) -> Response:
     """RFC 9126: the request goes ahead of the browser, from the client itself."""
@@ -112,7 +114,7 @@ async def authorize(request: Request, services: ServicesOf) -> Response:
     return RedirectResponse(f"/sign-in?request={number}", status_code=303)
 
 
-@router.post("/oauth/device")
+@router.post("/oauth/device", responses=told(answered.DEVICE))
 @oauth_call
 async def ask_for_device(request: Request, services: ServicesOf) -> Response:
     """RFC 8628. With a proof, the tokens can be had with that key alone."""

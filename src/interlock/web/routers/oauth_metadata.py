@@ -11,6 +11,8 @@ from interlock.domain.codec import to_plain
 from interlock.domain.oauth import ClientKind, Scope
 from interlock.identity.jose import ALGORITHMS
 from interlock.identity.oauth_clients import read_client
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf
 from interlock.web.described import OAUTH_ERRORS
 from interlock.web.oauth import bad_request, oauth_call, origin_of
@@ -24,7 +26,7 @@ GRANTS = ("authorization_code", "refresh_token", DEVICE_GRANT, EXCHANGE_GRANT, J
 _UNUSED_CLIENT = timedelta(days=30)
 
 
-@router.get("/.well-known/oauth-authorization-server")
+@router.get("/.well-known/oauth-authorization-server", responses=told(answered.METADATA))
 async def server_metadata(services: ServicesOf) -> JSONResponse:
     issuer = services.oauth.issuer
     methods = ["none", "private_key_jwt"]
@@ -56,7 +58,7 @@ async def server_metadata(services: ServicesOf) -> JSONResponse:
     return JSONResponse(said)
 
 
-@router.get("/.well-known/oauth-protected-resource")
+@router.get("/.well-known/oauth-protected-resource", responses=told(answered.RESOURCE_METADATA))
 async def resource_metadata(services: ServicesOf) -> JSONResponse:
     issuer = services.oauth.issuer
     said = {
@@ -71,7 +73,7 @@ async def resource_metadata(services: ServicesOf) -> JSONResponse:
     return JSONResponse(said)
 
 
-@router.get("/.well-known/ssf-configuration")
+@router.get("/.well-known/ssf-configuration", responses=told(answered.METADATA))
 async def transmitter_metadata(services: ServicesOf) -> JSONResponse:
     """Who tells of security events (OpenID Shared Signals Framework 1.0, section 7.1). Receivers stand in the file."""
     issuer = services.oauth.issuer
@@ -84,12 +86,12 @@ async def transmitter_metadata(services: ServicesOf) -> JSONResponse:
     return JSONResponse(said)
 
 
-@router.get("/oauth/jwks")
+@router.get("/oauth/jwks", responses=told(answered.JWKS))
 async def keys(services: ServicesOf) -> JSONResponse:
     return JSONResponse(services.tokens.jwks())
 
 
-@router.post("/oauth/register", status_code=201)
+@router.post("/oauth/register", status_code=201, responses=told(answered.REGISTERED, status=201))
 @oauth_call
 async def register(request: Request, services: ServicesOf) -> Response:
     """A client registers itself. It is kept for good when a person first lets it do something, else for 30 days."""

@@ -25,6 +25,8 @@ from interlock.services.delegations import (
     refresh_delegation,
 )
 from interlock.services.logins import active_login
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, prove_key
 from interlock.web.described import OAUTH_ERRORS
 from interlock.web.oauth import SCOPES, authenticate_client, bad_request, needed, oauth_call, read_form
@@ -37,7 +39,7 @@ from interlock.web.services import Services
 router = APIRouter(responses=OAUTH_ERRORS)
 
 
-@router.post("/oauth/token")
+@router.post("/oauth/token", responses=told(answered.TOKEN))
 @oauth_call
 async def token(request: Request, services: ServicesOf) -> Response:
     form = await read_form(request)
@@ -71,7 +73,7 @@ async def token(request: Request, services: ServicesOf) -> Response:
     raise Refusal("unsupported_grant_type", "This grant type is not known here.", "See docs/oauth.md.")
 
 
-@router.post("/oauth/revoke")
+@router.post("/oauth/revoke", responses=told(answered.NOTHING))
 @oauth_call
 async def revoke(request: Request, services: ServicesOf) -> Response:
     """RFC 7009. Whichever of its tokens is shown, everything that the client was allowed ends."""
@@ -86,7 +88,7 @@ async def revoke(request: Request, services: ServicesOf) -> Response:
     return JSONResponse({}, status_code=200)
 
 
-@router.post("/oauth/introspect")
+@router.post("/oauth/introspect", responses=told(answered.INTROSPECTED))
 @oauth_call
 async def introspect(request: Request, services: ServicesOf) -> Response:
     """RFC 7662, for a client that proves its key, about its own tokens."""

@@ -1,5 +1,6 @@
 """Signing in through identity providers: begun and finished by the browser's own key."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,8 @@ from interlock.errors import NotFound, Refusal
 from interlock.identity.oidc import Asked
 from interlock.services.passkeys import CEREMONY_LIFETIME
 from interlock.services.sign_in_elsewhere import Known, sign_in_elsewhere
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ProvedKey, ServicesOf
 from interlock.web.models import Body, InPath, answer, joined
 from interlock.web.oauth import origin_of
@@ -28,12 +31,12 @@ class AnswerBody(Body):
     iss: _Text | None = None
 
 
-@router.get("")
+@router.get("", responses=told(Sequence[str]))
 async def list_all(services: ServicesOf) -> JSONResponse:
     return answer(sorted(services.providers))
 
 
-@router.post("/{name}/begin")
+@router.post("/{name}/begin", responses=told(answered.REDIRECT))
 async def begin(name: InPath, request: Request, services: ServicesOf, proof: ProvedKey) -> JSONResponse:
     """``{redirect}``: where the browser goes to sign in."""
     provider = services.providers.get(name)
@@ -47,7 +50,7 @@ async def begin(name: InPath, request: Request, services: ServicesOf, proof: Pro
     return answer({"redirect": url})
 
 
-@router.post("/answer")
+@router.post("/answer", responses=told(answered.LOGIN_WITH_TOKEN))
 async def finish(body: AnswerBody, request: Request, services: ServicesOf, proof: ProvedKey) -> JSONResponse:
     """What the provider sent the browser back with. The login and its token."""
     kept = await services.oauth.waiting.take(f"oidc {body.state}")

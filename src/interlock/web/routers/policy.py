@@ -6,10 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field, StringConstraints, ValidationError
 
+from interlock.domain.grants import Request as RequestEntity
+from interlock.domain.snapshot import PolicyText
 from interlock.services.activate_policy import activate_policy
 from interlock.services.propose_policy import propose_policy
-from interlock.services.read_policy import read_active, read_proposal
-from interlock.services.risks import list_risks
+from interlock.services.read_policy import ProposalView, read_active, read_proposal
+from interlock.services.risks import RiskRow, list_risks
+from interlock.web import answered
+from interlock.web.answers import told
 from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.boundary import BadInputError, read_gateway_body
 from interlock.web.models import Body, InPath, Name, Text, answer, joined
@@ -25,17 +29,17 @@ class ProposeBody(Body):
     reason: Text
 
 
-@router.get("")
+@router.get("", responses=told(PolicyText))
 async def active(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await read_active(services.desk, person=caller.name))
 
 
-@router.get("/risks")
+@router.get("/risks", responses=told(tuple[RiskRow, ...]))
 async def risks(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await list_risks(services.desk, person=caller.name))
 
 
-@router.post("/proposals")
+@router.post("/proposals", responses=told(RequestEntity))
 async def propose(request: Request, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     # The body is long, so it is read by the route itself, after the caller is known.
     try:
@@ -49,13 +53,13 @@ async def propose(request: Request, services: ServicesOf, caller: SignedInPerson
     )
 
 
-@router.get("/proposals/{request_id}")
+@router.get("/proposals/{request_id}", responses=told(ProposalView))
 async def show(request_id: InPath, services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     """The whole text of a change, and of the policy that it changes."""
     return answer(await read_proposal(services.desk, person=caller.name, request_id=request_id))
 
 
-@router.post("/proposals/{request_id}/activate")
+@router.post("/proposals/{request_id}/activate", responses=told(answered.ACTIVATED))
 async def activate(request_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     activated = await activate_policy(services.desk, login_id=caller.login.id, request_id=request_id)
     policy = activated.applied.policy

@@ -5,15 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from interlock.services.explain_why import explain_live
-from interlock.services.prove_state import prove_state
+from interlock.services.explain_why import Explained, explain_live
+from interlock.services.prove_state import Proved, prove_state
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, SignedInPerson
 from interlock.web.models import InQuery, answer
 
 router = APIRouter(prefix="/v1")
 
 
-@router.get("/proof")
+@router.get("/proof", responses=told(Proved))
 async def proof(
     services: ServicesOf,
     caller: SignedInPerson,
@@ -25,7 +26,7 @@ async def proof(
     return answer(found)
 
 
-@router.get("/why")
+@router.get("/why", responses=told(Explained))
 async def why(
     services: ServicesOf, caller: SignedInPerson, person: InQuery, action: InQuery, resource: InQuery
 ) -> JSONResponse:

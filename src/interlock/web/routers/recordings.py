@@ -1,5 +1,6 @@
 """Recordings: searched, kept, let go."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -8,9 +9,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from interlock.domain.grants import Request as RequestEntity
+from interlock.domain.retention import LegalHold
 from interlock.errors import Refusal
-from interlock.services.retention import list_due, list_holds, open_deletion, open_lifting, place_hold
-from interlock.services.search_recordings import Wanted, search_recordings
+from interlock.services.retention import Due, list_due, list_holds, open_deletion, open_lifting, place_hold
+from interlock.services.search_recordings import Found, Wanted, search_recordings
+from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, SignedInPerson
 from interlock.web.models import Body, InPath, InQuery, Name, Text, WithReason, answer
 from interlock.web.recordings import read_segment
@@ -30,7 +34,7 @@ class Hold(Body):
     reason: Text
 
 
-@router.get("/search")
+@router.get("/search", responses=told(Found))
 async def search(
     services: ServicesOf,
     caller: SignedInPerson,
@@ -53,24 +57,24 @@ async def search(
     )
 
 
-@router.get("/due")
+@router.get("/due", responses=told(Sequence[Due]))
 async def due(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await list_due(services.desk, person=caller.name))
 
 
-@router.post("/deletions")
+@router.post("/deletions", responses=told(RequestEntity))
 async def delete(body: Deletion, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(
         await open_deletion(services.desk, login_id=caller.login.id, sessions=body.sessions, reason=body.reason)
     )
 
 
-@router.get("/holds")
+@router.get("/holds", responses=told(Sequence[LegalHold]))
 async def holds(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await list_holds(services.desk, person=caller.name))
 
 
-@router.post("/holds")
+@router.post("/holds", responses=told(LegalHold))
 async def hold(body: Hold, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(
         await place_hold(
@@ -84,7 +88,7 @@ async def hold(body: Hold, services: ServicesOf, caller: SignedInPerson) -> JSON
     )
 
 
-@router.post("/holds/{hold_id}/lift")
+@router.post("/holds/{hold_id}/lift", responses=told(RequestEntity))
 async def lift(hold_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await open_lifting(services.desk, login_id=caller.login.id, hold_id=hold_id, reason=body.reason))
 

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from interlock.domain.grants import Request as RequestEntity
 from interlock.domain.grants import RequestState
+from interlock.ports.sample import Sample
 from interlock.services.break_glass import break_glass
 from interlock.services.deny_request import deny_request
 from interlock.services.give_approval import give_approval
@@ -18,6 +20,8 @@ from interlock.services.open_request import open_request
 from interlock.services.passkeys import prove_for_request
 from interlock.services.sample_rows import forget_sample, show_sample
 from interlock.services.withdraw_request import withdraw_request
+from interlock.web import answered
+from interlock.web.answers import Many, told
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.models import Body, InPath, Name, Text, WithReason, answer, joined
 from interlock.web.news import wait_for
@@ -38,7 +42,7 @@ class OpenBody(Body):
     artifact: Annotated[str, Field(max_length=254, pattern=r"^[^\x00]*$")] = ""
 
 
-@router.post("/break-glass")
+@router.post("/break-glass", responses=told(answered.GLASS))
 async def break_the_glass(body: OpenBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """Take the role at once; two others must close the review that opens."""
     broken = await break_glass(
@@ -58,7 +62,7 @@ class ApproveBody(Body):
     passkey: ShownBody | None = None
 
 
-@router.post("")
+@router.post("", responses=told(answered.REQUEST_SHOWN))
 async def open_one(body: OpenBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     request = await open_request(
         services.desk,
@@ -72,13 +76,13 @@ async def open_one(body: OpenBody, services: ServicesOf, caller: SignedInPerson)
     return answer(_plain(await show_request(services.desk, person=caller.name, request_id=request.id)))
 
 
-@router.get("")
+@router.get("", responses=told(Many(answered.REQUEST_SHOWN)))
 async def list_some(services: ServicesOf, caller: ReadingPerson, scope: Scope = Scope.MINE) -> JSONResponse:
     views = await list_requests(services.desk, person=caller.name, scope=scope)
     return answer([_shortened(_plain(view)) for view in views])
 
 
-@router.get("/{request_id}")
+@router.get("/{request_id}", responses=told(answered.REQUEST_SHOWN))
 async def show_one(
     request_id: InPath,
     services: ServicesOf,
@@ -92,7 +96,7 @@ async def show_one(
     return answer(_plain(view))
 
 
-@router.post("/{request_id}/approve")
+@router.post("/{request_id}/approve", responses=told(answered.APPROVED))
 async def approve(request_id: InPath, body: ApproveBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     signed_at = None
     if body.passkey is not None:
@@ -105,7 +109,26 @@ async def approve(request_id: InPath, body: ApproveBody, services: ServicesOf, c
     return answer(joined(approved.request, missing=approved.tally.missing, grant=approved.grant))
 
 
-@router.post("/{request_id}/sample")
+@router.post(
+    "/{request_id}/sample",
+    responses=told(
+        Sample,
+        example={
+            "parts": [
+                {
+                    "part": "table public.orders",
+                    "moment": "before",
+                    "columns": ["id", "status"],
+                    "rows": [[{"text": "4711", "cut": ""}, {"text": "closed", "cut": ""}]],
+                    "left_out": ["card_token"],
+                    "more_columns": 0,
+                    "why_not": "",
+                }
+            ],
+            "why_not": "",
+        },
+    ),
+)
 async def sample(request_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """Some rows that the held statement touches, for who decides on it and may read them. That you look is recorded."""
     shown = await show_sample(
@@ -114,14 +137,14 @@ async def sample(request_id: InPath, services: ServicesOf, caller: SignedInPerso
     return answer(shown)
 
 
-@router.post("/{request_id}/deny")
+@router.post("/{request_id}/deny", responses=told(RequestEntity))
 async def deny(request_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     denied = await deny_request(services.desk, by=caller.name, request_id=request_id, reason=body.reason)
     await forget_sample(services.oauth.waiting, request_id)
     return answer(denied)
 
 
-@router.post("/{request_id}/withdraw")
+@router.post("/{request_id}/withdraw", responses=told(RequestEntity))
 async def withdraw(request_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await withdraw_request(services.desk, person=caller.name, request_id=request_id))
 

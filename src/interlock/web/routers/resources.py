@@ -9,6 +9,8 @@ from pydantic import StringConstraints
 from interlock.services.issue_password import issue_password
 from interlock.services.issue_ssh_certificate import issue_ssh_certificate
 from interlock.services.list_resources import ResourceView, RoleOffer, list_resources
+from interlock.web import answered
+from interlock.web.answers import Many, told
 from interlock.web.authentication import ReadingPerson, ServicesOf, SignedInPerson
 from interlock.web.boundary import host_name
 from interlock.web.models import Body, Name, answer, joined
@@ -29,13 +31,28 @@ class SshCertificateBody(Body):
     csr: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
-@router.get("/resources")
+@router.get("/resources", responses=told(Many(answered.RESOURCE)))
 async def resources(request: Request, services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     views = await list_resources(services.desk, login_id=caller.login.id)
     return answer([_resource(view, services, request) for view in views])
 
 
-@router.post("/passwords")
+@router.post(
+    "/passwords",
+    responses=told(
+        answered.PASSWORD,
+        example={
+            "password": "k3Jq…",
+            "expires_at": "2026-11-28T12:01:00.000000Z",
+            "connections": 1,
+            "clear_text": False,
+            "user": "dev@acme.example",
+            "host": "gw.example.com",
+            "port": 15432,
+            "database": "orders",
+        },
+    ),
+)
 async def passwords(request: Request, body: PasswordBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     issued = await issue_password(
         services.desk, login_id=caller.login.id, resource=body.resource, connections=body.connections
@@ -53,7 +70,7 @@ async def passwords(request: Request, body: PasswordBody, services: ServicesOf, 
     )
 
 
-@router.post("/ssh-certificates")
+@router.post("/ssh-certificates", responses=told(answered.SSH_CERTIFICATE))
 async def ssh_certificates(
     request: Request, body: SshCertificateBody, services: ServicesOf, caller: SignedInPerson
 ) -> JSONResponse:

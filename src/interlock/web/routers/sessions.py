@@ -1,7 +1,7 @@
 """Sessions: look, replay, watch, cut."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 
 from fastapi import APIRouter
@@ -12,6 +12,7 @@ from interlock.domain.grants import Activity
 from interlock.errors import NotFound, Refusal
 from interlock.services.cut_session import cut_session
 from interlock.services.list_sessions import check_may_read_recording, list_sessions, read_recording, show_session
+from interlock.web.answers import told
 from interlock.web.authentication import Caller, ReadingPerson, ServicesOf, SignedInPerson, active_caller
 from interlock.web.described import content
 from interlock.web.models import InPath, WithReason, answer
@@ -28,12 +29,12 @@ _SILENT_S = 10.0
 """How long a gateway may take to answer a watch."""
 
 
-@router.get("")
+@router.get("", responses=told(Sequence[Activity]))
 async def list_some(services: ServicesOf, caller: ReadingPerson, live: bool = False) -> JSONResponse:
     return answer(await list_sessions(services.desk, person=caller.name, live=live))
 
 
-@router.get("/{session_id}")
+@router.get("/{session_id}", responses=told(Activity))
 async def show_one(session_id: InPath, services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
     return answer(await show_session(services.desk, person=caller.name, session_id=session_id))
 
@@ -59,7 +60,7 @@ async def watch(session_id: InPath, services: ServicesOf, caller: SignedInPerson
     return ndjson(watched(services, caller, activity))
 
 
-@router.post("/{session_id}/cut")
+@router.post("/{session_id}/cut", responses=told(Activity))
 async def cut(session_id: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     return answer(await cut_session(services.desk, by=caller.name, session_id=session_id, reason=body.reason))
 
