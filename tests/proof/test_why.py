@@ -8,6 +8,7 @@ from typing import Any
 
 from interlock.domain.codec import to_plain
 from interlock.proof.model import Lend, Member, Model, Rule
+from interlock.proof.steps import What
 from interlock.proof.why import Why, explain_why
 from tests.proof.policies import PEOPLE, let_in_again, make_policy
 from tests.proof.simulator import Simulator, State
@@ -92,7 +93,7 @@ def test_the_steps_of_a_way_are_of_its_team_alone_and_the_person_runs() -> None:
                 (runs,) = [step.person for step in way.steps if step.what == "run"]
                 assert runs == who or (way.how and runs in entered)
                 # What is held is approved after it was sent: nothing else comes after that.
-                sent = [step.what for step in way.steps].index("run")
+                sent = [step.what for step in way.steps].index(What.RUN)
                 assert {step.what for step in way.steps[sent + 1 :]} <= {"approve-statement"}
 
 

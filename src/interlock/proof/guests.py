@@ -17,7 +17,7 @@ from interlock.proof.index import Team, cells, each
 from interlock.proof.model import EMPLOYEES, Goal
 from interlock.proof.partitions import GivenUp
 from interlock.proof.reach import Lead, Reach
-from interlock.proof.steps import Step
+from interlock.proof.steps import Step, What
 from interlock.proof.verdicts import Counted, Outcome, Verdict
 from interlock.proof.ways import bound
 
@@ -327,10 +327,10 @@ class Guests:
                 sponsor = sponsors & hosts & -(sponsors & hosts)
                 others = hosts & ~sponsor
                 other, target = name(others & -others), f"{name(guest)} on {contract}"
-                yield Step(other, "invite", target)
-                yield Step(other, "arrive", target)
-                yield Step(name(sponsor), "admit", target)
-                yield Step(other, "stay", target)
+                yield Step(other, What.INVITE, target)
+                yield Step(other, What.ARRIVE, target)
+                yield Step(name(sponsor), What.ADMIT, target)
+                yield Step(other, What.STAY, target)
                 return
 
     def _actors(self, steps: Sequence[Step]) -> Team:

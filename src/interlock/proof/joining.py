@@ -7,7 +7,7 @@ from interlock.proof.approving import Approving, Place
 from interlock.proof.groups import Groups, Open
 from interlock.proof.index import Index, Team
 from interlock.proof.model import Model
-from interlock.proof.steps import Step
+from interlock.proof.steps import Step, What
 from interlock.proof.ways import Way
 
 
@@ -128,6 +128,6 @@ class Joining:
         for move in moves:
             name = self._index.name(move.by)
             outside = team & ~self._groups.direct.get(move.group, 0)
-            steps += [Step(other, "approve", f"joining {move.group}", name) for other in move.yes]
-            steps += [Step(name, "join", move.group, who) for who in self._index.members(outside)]
+            steps += [Step(other, What.APPROVE, f"joining {move.group}", name) for other in move.yes]
+            steps += [Step(name, What.JOIN, move.group, who) for who in self._index.members(outside)]
         return tuple(steps)

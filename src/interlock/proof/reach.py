@@ -14,7 +14,7 @@ from interlock.proof.groups import Groups, Open
 from interlock.proof.index import Index, Team
 from interlock.proof.joining import Joining, Rights
 from interlock.proof.model import OURS, THE_POLICY, WIDEST, Duties, Goal, Lend, Model, Rule
-from interlock.proof.steps import Step
+from interlock.proof.steps import Step, What
 from interlock.proof.ways import Way, compile_way
 
 _MOST_FACTS = 100_000
@@ -248,24 +248,28 @@ class Reach:
     def _tell(self, lead: Lead, goal: Goal, asked: Asked, held: bool, given: bool) -> tuple[Step, ...]:
         name, lend = self.index.name(asked.asker), self.model.lends[lead.number]
         role, deed = f"{lead.way.role} on {goal.resource}", f"{lead.action} on {goal.resource}"
-        steps = [] if held or given else [Step(name, "ask", role, length=lend.lent_for)]
+        steps = [] if held or given else [Step(name, What.ASK, role, length=lend.lent_for)]
         if held and asked.asker & self.index.named(lend.glass):
-            steps = [Step(name, "break-glass", role, length=lend.glass_for)]
+            steps = [Step(name, What.BREAK_GLASS, role, length=lend.glass_for)]
         if not held:
-            steps += [Step(yes, "approve", role, name) for yes in asked.yes]
+            steps += [Step(yes, What.APPROVE, role, name) for yes in asked.yes]
         if lead.way.role == THE_POLICY:
             return (*steps, *self._tell_changed(name, goal, asked))
         # The statement is sent first, and waits: what is approved is the very statement.
-        return (*steps, Step(name, "run", deed), *(Step(yes, "approve-statement", deed, name) for yes in asked.more))
+        return (
+            *steps,
+            Step(name, What.RUN, deed),
+            *(Step(yes, What.APPROVE_STATEMENT, deed, name) for yes in asked.more),
+        )
 
     @staticmethod
     def _tell_changed(name: str, goal: Goal, asked: Asked) -> Iterator[Step]:
         """The policy that they changed lends one of them a role, at a yes of another's."""
-        yield Step(name, "activate", goal.resource)
+        yield Step(name, What.ACTIVATE, goal.resource)
         if goal.resource != OURS:
-            yield Step(name, "ask-changed", goal.resource)
-            yield from (Step(yes, "approve", f"the role on {goal.resource}", name) for yes in asked.yes[:1])
-            yield Step(name, "run", f"{goal.action} on {goal.resource}")
+            yield Step(name, What.ASK_CHANGED, goal.resource)
+            yield from (Step(yes, What.APPROVE, f"the role on {goal.resource}", name) for yes in asked.yes[:1])
+            yield Step(name, What.RUN, f"{goal.action} on {goal.resource}")
 
     def _plan_chain(self, team: Team, goal: Goal) -> tuple[Step, ...] | None:
         chain, carriers = self._chains[goal.chain], self.carriers(goal)
@@ -279,7 +283,10 @@ class Reach:
         if found is None:
             return None
         duties = zip(chain.duties, found, strict=True)
-        return (*steps, *(Step(self.index.name(person), "duty", f"{duty} of {chain.name}") for duty, person in duties))
+        return (
+            *steps,
+            *(Step(self.index.name(person), What.DUTY, f"{duty} of {chain.name}") for duty, person in duties),
+        )
 
     def _takers(self, rule: Rule | None, opened: Open) -> Team:
         mask = self.index.everybody

@@ -11,7 +11,7 @@ from interlock.proof.guests import Guests
 from interlock.proof.index import Team, each
 from interlock.proof.model import EMPLOYEES, Goal
 from interlock.proof.reach import Reach
-from interlock.proof.steps import Step
+from interlock.proof.steps import Step, What
 from interlock.proof.verdicts import Claim, Counted, Outcome, Verdict
 
 
@@ -56,7 +56,7 @@ class Takeovers:
         steps = verdict.steps or self._guests.plan(self._reach.everybody, goal)
         actors = self._reach.mask(name for step in steps for name in (step.person, step.for_whom) if name)
         # Whom they bring in as guests they are already.
-        guests = index.mask(step.target.partition(" on ")[0] for step in steps if step.what == "invite")
+        guests = index.mask(step.target.partition(" on ")[0] for step in steps if step.what is What.INVITE)
         helpers, entered = tuple(index.members(team)), tuple(index.members(actors & ~team & ~guests))
         vendors = verdict.claim.counted is Counted.VENDORS
         size = 1 if vendors else len(helpers)
@@ -83,8 +83,8 @@ def come_in(helpers: Sequence[str], entered: Sequence[str]) -> list[Step]:
     """How all of ``helpers`` together come in as each of ``entered``."""
     steps: list[Step] = []
     for name in entered:
-        steps += [Step(helper, "help", name) for helper in helpers]
-        steps.append(Step(helpers[0], "come-in", name))
+        steps += [Step(helper, What.HELP, name) for helper in helpers]
+        steps.append(Step(helpers[0], What.COME_IN, name))
     return steps
 
 

@@ -15,7 +15,7 @@ from interlock.proof.guests import Guests
 from interlock.proof.index import Team, cells, each
 from interlock.proof.model import Goal
 from interlock.proof.reach import Lead, Reach
-from interlock.proof.steps import Step
+from interlock.proof.steps import Step, What
 from interlock.proof.takeovers import come_in
 
 RECOVERY, INVITATION = "recovery", "invitation"
@@ -91,7 +91,7 @@ class AsOthers:
 
     def _persons(self, steps: Sequence[Step]) -> Team:
         named = self._reach.mask(name for step in steps for name in (step.person, step.for_whom) if name)
-        invited = self._reach.mask(step.target.partition(" on ")[0] for step in steps if step.what == "invite")
+        invited = self._reach.mask(step.target.partition(" on ")[0] for step in steps if step.what is What.INVITE)
         return named & self._reach.everybody & ~invited
 
 

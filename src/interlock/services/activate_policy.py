@@ -103,10 +103,12 @@ async def _may_activate(desk: Desk, work: UnitOfWork, request: Request, person: 
         if request.person == person.name and await acts_alone(work, person):
             check_presence(login, now, desk.configuration.timing.presence)
             return True
+        said = {approval.person for approval in approvals}
+        others = ", ".join(name for name in case.judges() if name not in said) or "nobody now"
         raise Refusal(
             "not-approved",
             f"{request.id} is not approved yet.",
-            f"Who may: {', '.join(case.judges()) or 'nobody now'}. They type: interlock approve {request.id}",
+            f"Who may: {others}. They type: interlock approve {request.id}",
         )
     if not case.people[request.person].active:
         raise Refusal("person-ended", f"{request.person}, who proposed it, has left.", "Propose the change again.")

@@ -129,11 +129,13 @@ async def _refuse_judge(desk: Desk, work: UnitOfWork, case: Case, login: Login, 
             f"What you were shown is not what {request.id} asks.",
             f"Look at it again with `interlock show {request.id}`, then approve.",
         )
-    if any(approval.person == login.person for approval in await work.approvals(request.id)):
+    said = {approval.person for approval in await work.approvals(request.id)}
+    if login.person in said:
+        others = [name for name in case.judges() if name not in said]
         raise Refusal(
             "already-approved",
             f"You have approved {request.id} already; one person counts once.",
-            f"Others who may: {', '.join(case.judges()) or 'nobody'}.",
+            f"Others who may: {', '.join(others) or 'nobody'}.",
         )
 
 
