@@ -504,6 +504,8 @@ def test_the_policy_is_changed_to_lend_what_no_role_lends(company: Company) -> N
 
 @plays(What.HELP, What.COME_IN, What.ASK, What.APPROVE, What.ACTIVATE, What.RUN)
 def test_the_policy_is_changed_and_two_come_in_as_others(company: Company) -> None:
+    if AWAY not in company.entered:
+        company.stack.member(AWAY)
     company.change("\nchains:", "\nrecovery: {group: dba}\nchains:")
     assert not any(" recover " in line for line in company.printed("alter on the policy", "--persons", "5"))
     company.play(company.printed("alter on the policy", "--persons", "5"))

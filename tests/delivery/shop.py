@@ -99,6 +99,7 @@ class Shop:
             },
         )
         configuration = _configuration(repository, by, people, changes.pop("workloads", {}))
+        configuration = _separated(configuration, changes.pop("separations", ()), changes.pop("conflicts", ()))
         await world.apply(configuration)
         opened = OPENERS[forge.kind](
             ForgeSettings("hub", forge.api, SECRET, "token", frozenset({"robot", "agent-of-dba"}))
@@ -221,6 +222,16 @@ def _configuration(
         workloads=jobs,
     )
     return replace(configuration)
+
+
+def _separated(
+    configuration: Configuration, separations: tuple[Separation, ...], conflicts: tuple[Separation, ...]
+) -> Configuration:
+    """With other separations of the chain, and of roles, where some are given."""
+    chain = configuration.chains["release"]
+    if separations:
+        configuration = replace(configuration, chains={"release": replace(chain, separations=separations)})
+    return replace(configuration, separations=conflicts or configuration.separations)
 
 
 __all__ = ["ZEROS", "Shop", "login", "mail"]

@@ -254,6 +254,8 @@ separations:
             with pytest.raises(Refusal, match="conflicts with maker, which dba holds until") as caught:
                 await refused_at
             assert caught.value.code == "conflict"
+            assert "Who could: admin, both, dba2" in caught.value.remedy
+            assert "interlock end g-" in caught.value.remedy
         assert (await world.approve(BOTH, other)).grant is not None
         world.clock.advance(HOUR)
         assert (await world.approve(BOTH, waiting)).grant is not None
@@ -307,8 +309,9 @@ class TestDynamic:
         await world.apply(replace_roles(world, {}, separations=()))
         third = await world.connect(maker, login, gateway="gw2")
         await world.apply(replace_roles(world, {}, **_conflict(ConflictKind.DYNAMIC)))
-        with pytest.raises(Refusal, match=f"checker is not used while maker is, and {DEV}'s session {third}"):
+        with pytest.raises(Refusal, match=f"checker is not used while maker is, and {DEV}'s session {third}") as caught:
             await world.hold(session, "checker", text="delete from stock")
+        assert "Who could: admin, both" in caught.value.remedy
         with pytest.raises(Refusal, match="is not used while"):
             await take_duty(world.desk, acting=Acting(login.id), chain="change", duty="make", artifact="change:NEW")
         other = await world.sign_in(DBA)

@@ -235,7 +235,11 @@ class Judge:
         rule = describe(separation)
         where = run.step.sha[:SHORT]
         if not one:
-            return Missing("separated", f"{where}: {rule}.")
+            carried = [duty for duty in separation.names if duty in persons]
+            acts = "; ".join(f"{', '.join(sorted(persons[duty]))} carries {duty}" for duty in carried)
+            last = carried[-1]
+            others = {duty: names for duty, names in persons.items() if duty != last}
+            return Missing("separated", f"{where}: {acts}; but {rule}.", self._could(last, authors, others))
         who = f"{p} carries {one} and {q} {other}" if p != q else f"{p} carries {one} and {other}"
         others = {duty: names for duty, names in persons.items() if duty != other}
         return Missing("separated", f"{where}: {who}, but {rule}.", self._could(other, authors, others))

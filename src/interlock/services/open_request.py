@@ -26,7 +26,7 @@ from interlock.services.ids import new_id
 from interlock.services.lends import lends_of
 from interlock.services.logins import active_login
 from interlock.services.requests import check_reason, digest_of, opened
-from interlock.services.separating import artifact_of, refuse_separated
+from interlock.services.separating import artifact_of, refuse_separated, who_instead
 
 OPEN_AT_MOST = 20
 """How many requests one person may have open: more would only hide one among them."""
@@ -109,6 +109,8 @@ async def refuse_hopeless(desk: Desk, reading: Reading, wish: Wish, now: datetim
     noes = refuse_at_once(wish, await circumstances(desk, reading, wish.person, now), emergency=emergency)
     if noes:
         remedies = dict.fromkeys(no.remedy for no in noes if no.remedy)
+        if any(no.code == "conflict" for no in noes):
+            remedies = {await who_instead(desk, reading, wish.role, wish.person, now): None, **remedies}
         raise Refusal(noes[0].code, " ".join(no.reason for no in noes), " ".join(remedies))
 
 

@@ -99,7 +99,8 @@ async def refuse_conflicts(
     held = await reading.grants(active_at=now, person=person.name, limit=MANY)
     no = find_conflict(role, held, conflicts(ConflictKind.STATIC), now)
     if no is not None:
-        raise Refusal(no.code, no.reason, no.remedy)
+        instead = await who_instead(desk, reading, role, person.name, now)
+        raise Refusal(no.code, no.reason, f"{instead} {no.remedy}")
     dynamic = [roles for roles in conflicts(ConflictKind.DYNAMIC) if role in roles]
     if dynamic and sessions:
         used = await used_roles(reading, person.name)
@@ -108,7 +109,7 @@ async def refuse_conflicts(
                 raise Refusal(
                     "conflict",
                     f"{role} is not used while {other} is, and {person.name}'s session {used[other]} rests on that.",
-                    f"Close that session first, or let another person do it{_others(configuration, role)}.",
+                    f"{await who_instead(desk, reading, role, person.name, now)} Or close that session first.",
                 )
     for roles in conflicts(ConflictKind.HISTORIC):
         if role in roles and artifact:
@@ -145,10 +146,19 @@ def needs_artifact(configuration: Configuration, role: str) -> bool:
     return historic or any(role in chain.roles.values() for chain in configuration.chains.values())
 
 
-def _others(configuration: Configuration, role: str) -> str:
-    known = configuration.roles.get(role)
-    rules = known.lending.approvals if known is not None else ()
-    return f" (approved by {' and '.join(str(rule) for rule in rules)})" if rules else ""
+async def who_instead(desk: Desk, reading: Reading, role: str, but: str, now: datetime) -> str:
+    """Who, besides ``but``, may ask for ``role`` and holds nothing that conflicts with it, as a sentence."""
+    contracts, configuration = await reading.contracts(), desk.configuration
+    sets = [roles for kind in ConflictKind for roles in configuration.conflicts_of(kind) if role in roles]
+    against = frozenset[str]().union(*sets) - {role}
+    holding = {grant.person for grant in await reading.grants(active_at=now, limit=MANY) if grant.role in against}
+    able = [
+        person.name
+        for person in await reading.people()
+        if person.active and person.name not in holding | {but}
+        if person.is_employee or any(c.running(now) and c.covers(person) and role in c.roles for c in contracts)
+    ]
+    return _shown(sorted(able))
 
 
 async def used_roles(reading: Reading, person: str) -> dict[str, str]:
@@ -267,6 +277,9 @@ def tell_of(past: Duty) -> str:
 
 
 def who_could(standing: Standing, carried: Mapping[str, str], duty: str) -> str:
-    names = standing.instead(carried, duty)
+    return _shown(standing.instead(carried, duty))
+
+
+def _shown(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"Who could: {', '.join(names[:_SHOWN]) or 'nobody at this moment'}{more}."
