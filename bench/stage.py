@@ -78,7 +78,7 @@ class Stage:
         """How libpq reaches the database through ``peer``, as environment variables."""
         if peer == INTERLOCK:
             reached = self.stack.variables(self.dev, resource)
-            return reached if tls else self._in_the_clear(reached, resource, connections)
+            return reached if tls else in_the_clear(self.as_dev, reached, resource, connections)
         reached = {
             DIRECT: Proxy(0, self.server.port, self.server.folder),
             PGBOUNCER: self.bouncer,
@@ -86,21 +86,22 @@ class Stage:
         }[peer].variables(DATABASE)
         return {**reached, "PGSSLMODE": "require" if tls else "disable"}
 
-    def _in_the_clear(self, reached: Mapping[str, str], resource: str, connections: int) -> dict[str, str]:
-        # As `interlock connect --print` asks for it, without starting a program each time.
-        issued = self.as_dev.post("/v1/passwords", {"resource": resource, "connections": connections})
-        kept = {name: value for name, value in reached.items() if not name.startswith("PGSSL")}
-        return {**kept, "PGSSLMODE": "disable", "PGPASSWORD": str(issued["password"])}
-
     @contextmanager
     def api(self, member: Member) -> Iterator[ApiClient]:
         """The API as ``member``, with a login that is fresh enough to approve."""
         self.stack.sign_in(member)
-        with _client(self.stack, member) as api:
+        with client(self.stack, member) as api:
             yield api
 
 
-def _client(stack: Stack, member: Member) -> ApiClient:
+def in_the_clear(api: ApiClient, reached: Mapping[str, str], resource: str, connections: int) -> dict[str, str]:
+    """As `interlock connect --print` asks for it, without starting a program each time."""
+    issued = api.post("/v1/passwords", {"resource": resource, "connections": connections})
+    kept = {name: value for name, value in reached.items() if not name.startswith("PGSSL")}
+    return {**kept, "PGSSLMODE": "disable", "PGPASSWORD": str(issued["password"])}
+
+
+def client(stack: Stack, member: Member) -> ApiClient:
     login = json.loads((member.home / "login.json").read_text())
     return ApiClient(
         stack.server,
@@ -134,7 +135,7 @@ def staged(scale: int, sessions: int) -> Iterator[Stage]:
         stack.grant(dev, FENCED, "role1", [lead], hours=8)
         bouncer = held.enter_context(pgbouncer(server.port, DATABASE))
         proxy = held.enter_context(haproxy(server.port))
-        yield Stage(server, stack, dev, lead, bouncer, proxy, held.enter_context(_client(stack, dev)))
+        yield Stage(server, stack, dev, lead, bouncer, proxy, held.enter_context(client(stack, dev)))
 
 
 def _fill(server: TestServer, scale: int) -> None:

@@ -60,14 +60,6 @@ class Wire:
             tail = (tail + bytes(self._buffer[max(0, count - len(READY)) : count]))[-len(READY) :]
         return size
 
-    def read_answers(self, times: int) -> None:
-        """Read until the server was ready so often."""
-        tail = b""
-        while times > 0:
-            found = tail + bytes(self._buffer[: self._receive()])
-            times -= found.count(READY)
-            tail = found[-len(READY) + 1 :]
-
     def _receive(self) -> int:
         count = self.socket.recv_into(self._buffer)
         if not count:
