@@ -32,7 +32,7 @@ from interlock.domain.work_events import PasswordUsed
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import Journal
 from interlock.gateway.recorder import Recording
-from interlock.gateway.sealing import Kept, RecordingStore, keep_records, read_records
+from interlock.gateway.sealing import Kept, RecordingStore, keep_frames
 from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.entries import Recorded, body_of
 from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint, sign_checkpoint
@@ -247,7 +247,7 @@ async def _record(folder: Path, statements: int, sessions: int) -> tuple[float, 
     store, key = RecordingStore(str(folder / "recordings")), secrets.token_bytes(32)
     began = time.perf_counter()
     for recording in recordings[1:]:
-        keep_records(store, recording.session, key, Kept(), read_records(paths, recording.index))
+        keep_frames(store, recording.session, key, Kept(), paths, recording.index)
     segments_s = (time.perf_counter() - began) * sessions / (sessions - 1)
     await journal.close()
     return written / journal_s, written / segments_s

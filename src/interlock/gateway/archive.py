@@ -19,7 +19,7 @@ from interlock.errors import InterlockError
 from interlock.gateway.journal import Journal
 from interlock.gateway.recorder import Recording
 from interlock.gateway.reporter import Reporter
-from interlock.gateway.sealing import Kept, RecordingStore, keep_records, read_records
+from interlock.gateway.sealing import Kept, RecordingStore, keep_frames
 from interlock.ports.control import SegmentReport, SessionEnd
 
 _LOG = logging.getLogger("interlock.gateway")
@@ -150,7 +150,7 @@ class Archive:
         paths = {file: self._journal.path(file) for file in tails}
         async with self._room:
             kept, stored = await asyncio.to_thread(
-                keep_records, self._store, session, standing.key, strip.kept, read_records(paths, tails)
+                keep_frames, self._store, session, standing.key, strip.kept, paths, tails
             )
         if stored:
             report = SegmentReport(session, strip.kept.segments + 1, strip.kept.head, stored)

@@ -1,4 +1,4 @@
-from interlock.gateway cimport in_c
+cimport interlock.gateway.in_c as in_c
 
 
 cdef class Pen:

@@ -1,3 +1,4 @@
+cimport interlock.gateway.in_c as in_c
 from interlock.wire.frames cimport read_payload
 cimport cython
 

@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import time
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
 from interlock.errors import Failure
+from interlock.gateway import in_c
 from interlock.ports.control import KeptSegment
 from interlock.wire.frames import read_payload
 from interlock.wire.segments import LARGEST_BYTES, Header, Segment, seal_segment, segment_path
@@ -120,6 +122,36 @@ def keep_records(
         store.create(segment)
         kept = kept.after(segment)
         stored.append(KeptSegment(segment.digest, last))
+    return kept, tuple(stored)
+
+
+def gather(content: mmap.mmap | bytes, offsets: "array[int]", at: int, last: int, most: int) -> in_c.Gathered:
+    """See :func:`interlock.gateway.in_c.gather_lines`."""
+    return in_c.gather_lines(content, offsets, at, last, most)
+
+
+def keep_frames(
+    store: RecordingStore,
+    session: str,
+    key: bytes,
+    kept: Kept,
+    paths: Mapping[int, Path],
+    index: Mapping[int, "array[int]"],
+) -> tuple[Kept, tuple[KeptSegment, ...]]:
+    """As ``keep_records``, with the records that lie in the journal's files at the offsets of ``index``."""
+    stored: list[KeptSegment] = []
+    for file in sorted(index):
+        with paths[file].open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            at, offsets = 0, index[file]
+            while at < len(offsets):
+                at, first, last, lines, damaged = gather(content, offsets, at, kept.records, LARGEST_BYTES)
+                if damaged >= 0:
+                    raise Failure(f"The journal {paths[file]} is damaged at byte {damaged}.", "Look at its disk.")
+                if lines:
+                    segment = seal_segment(key, Header(session, kept.segments + 1, kept.head, first, last), [lines])
+                    store.create(segment)
+                    kept = kept.after(segment)
+                    stored.append(KeptSegment(segment.digest, last))
     return kept, tuple(stored)
 
 

@@ -60,7 +60,7 @@ def read_frame(content: memoryview, offset: int) -> Frame | None:
     return Frame(offset, payload)
 
 
-def read_payload(content: mmap, offset: int) -> bytes | None:
+def read_payload(content: mmap | bytes, offset: int) -> bytes | None:
     """A copy of the payload of the frame whose header lies at ``offset``, or None when there is no whole one."""
     if offset + HEADER_BYTES > len(content):
         return None
