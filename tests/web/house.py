@@ -16,6 +16,7 @@ import httpx2
 import pyotp
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from fastapi import FastAPI
 from obstore.store import LocalStore
 
 from interlock.app.check_upstreams import try_upstream
@@ -23,7 +24,7 @@ from interlock.app.installation import Adapters
 from interlock.domain.people import Contract
 from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.authority import Authority, make_request
-from interlock.identity.client_assertions import ClientAssertions
+from interlock.identity.client_assertions import ClientAssertions, audiences_of
 from interlock.identity.dpop import Nonces, ProofChecker, ProofMaker
 from interlock.identity.keys import load_or_create_nonce_secret, new_key, thumbprint
 from interlock.identity.oidc import OidcProvider
@@ -85,6 +86,7 @@ class House:
     world: World
     authority: Authority
     recordings: Path
+    api: FastAPI
     secrets: dict[str, str] = field(default_factory=dict)
     clients: list[AsyncApiClient] = field(default_factory=list)
 
@@ -229,7 +231,7 @@ async def open_house(
         oauth=AuthorizationServer(
             issuer,
             waiting,
-            ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock),
+            ClientAssertions(audiences_of(issuer), replays, clock),
             fetch or PublicFetch(),
             Passkeys(issuer),
             WorkloadTokens(issuer),
@@ -262,7 +264,7 @@ async def open_house(
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.up.wait()
-    house = House(f"https://127.0.0.1:{listener.getsockname()[1]}", services, world, authority, recordings)
+    house = House(f"https://127.0.0.1:{listener.getsockname()[1]}", services, world, authority, recordings, api)
     try:
         yield house
     finally:

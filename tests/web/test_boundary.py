@@ -2,11 +2,16 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
 from interlock.errors import Refusal
-from interlock.web.boundary import BODY_LIMIT, host_name
+from interlock.forges import git, gitea, github, gitlab, webhook
+from interlock.ports.forge import ForgeSettings, OpenForge
+from interlock.services.delivery import Delivery
+from interlock.web.boundary import ADMISSION_BODY_LIMIT, BODY_LIMIT, host_name
+from interlock.web.large_bodies import MOST_AT_ONCE, MOST_OF_ONE_NETWORK, LargeBodies
 from interlock.web.streams import line_of
 from tests.services.world import DEV
 from tests.web.house import PASSWORD, Attacker, House, error_of
@@ -151,3 +156,83 @@ def test_a_line_is_one_line_whatever_it_says() -> None:
     line = line_of({"text": "a\nb\u2028c\ud800"})
     assert line.count(b"\n") == 1
     assert json.loads(line.decode(errors="strict"))
+
+
+async def test_a_few_large_bodies_of_strangers_at_once(house: House, attacker: Attacker) -> None:
+    """Nobody knows who sends them before they are whole: two of one network are under way, and others wait."""
+    path = "/v1/admission/shop/production"
+    context = ssl.create_default_context(cadata=house.authority.pem)
+    port = int(house.server.rpartition(":")[2])
+
+    async def begin(size: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {size}\r\n\r\n".encode())
+        writer.write(b" " * (size - 1))
+        await writer.drain()
+        return reader, writer
+
+    async def finish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"{")
+        answer = await reader.readuntil(b"\r\n")
+        writer.close()
+        return answer
+
+    first = [await begin(BODY_LIMIT * 2) for _ in range(MOST_OF_ONE_NETWORK)]
+    large = house.api.state.large_bodies
+    await large.until(lambda taken: sum(taken.values()) == MOST_OF_ONE_NETWORK)
+    later = await begin(BODY_LIMIT * 2)
+    later[1].write(b"{")
+    # Small ones need no place, and what is too long needs none to be refused.
+    assert (await attacker.send("POST", path, content=b"{")).status_code == 422
+    assert (await attacker.send("POST", path, content=b" " * (ADMISSION_BODY_LIMIT + 1))).status_code == 413
+    waiting = asyncio.ensure_future(later[0].readuntil(b"\r\n"))
+    assert (await finish(*first[0]))[9:12] == b"422"
+    assert (await waiting)[9:12] == b"422"
+    # Who leaves in the middle gives the place back.
+    first[1][1].transport.abort()
+    await large.until(lambda taken: not taken)
+    later[1].close()
+
+
+async def test_places_are_bounded_over_all_and_given_back() -> None:
+    large = LargeBodies()
+    networks = ["a", "a", "b", "b"]
+    assert len(networks) == MOST_AT_ONCE
+    for network in networks:
+        assert await large.enter(network, 0.01)
+    assert not await large.enter("c", 0.01)
+    await large.leave("a")
+    assert not await large.enter("b", 0.01)
+    assert await large.enter("c", 0.01)
+    for network in ("a", "b", "b", "c"):
+        await large.leave(network)
+    assert not large.taken
+
+
+async def test_what_brings_no_signature_is_refused_before_its_body(house: House) -> None:
+    """The headers alone are sent: an answer means that nothing more was waited for."""
+    forges: dict[str, OpenForge] = {}
+    unused: Any = None
+    object.__setattr__(house.services, "repositories", Delivery(house.world.desk, unused, unused, forges))
+    context = ssl.create_default_context(cadata=house.authority.pem)
+    port = int(house.server.rpartition(":")[2])
+    settings = ForgeSettings(name="hub", url="https://hub.example", token="t", webhook="w" * 32)
+    signed = f"sha256={'0' * 64}"
+    for opener, good in (
+        (github.FORGE, {"X-Hub-Signature-256": signed}),
+        (gitea.FORGE, {"X-Gitea-Signature": "0" * 64}),
+        (gitlab.FORGE, {"X-Gitlab-Token": "w" * 32}),
+        (gitlab.FORGE, {"X-Gitlab-Signature": signed}),
+        (git.FORGE, {"X-Interlock-Signature": signed}),
+        (webhook.FORGE, {"Webhook-Id": "1", "Webhook-Timestamp": "1", "Webhook-Signature": "v1,x"}),
+    ):
+        forges["hub"] = opener.open(settings)
+        for headers, refused in (({}, True), (dict.fromkeys(good, "x"), True), (good, False)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+            lines = [f"Host: 127.0.0.1:{port}", "Content-Length: 100000", *(f"{k}: {v}" for k, v in headers.items())]
+            writer.write("\r\n".join(["POST /v1/forges/hub/hooks HTTP/1.1", *lines, "", ""]).encode())
+            if not refused:
+                writer.write(b"x" * 100000)
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 403"), (opener.name, headers)
+            writer.close()
+        await forges.pop("hub").close()

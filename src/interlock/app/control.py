@@ -33,7 +33,7 @@ from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.authority_rotation import write_trusted
-from interlock.identity.client_assertions import ClientAssertions
+from interlock.identity.client_assertions import ClientAssertions, audiences_of
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.key_ring import read_ring
 from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
@@ -172,7 +172,7 @@ async def _scim_secret(plan: Plan, credentials: Credentials) -> str:
 
 def _oauth(plan: Plan, waiting: WaitingRoom, replays: ReplayCache, clock: Clock) -> AuthorizationServer:
     issuer = issuer_of(plan)
-    assertions = ClientAssertions(frozenset({issuer, f"{issuer}/oauth/token"}), replays, clock)
+    assertions = ClientAssertions(audiences_of(issuer), replays, clock)
     return AuthorizationServer(issuer, waiting, assertions, PublicFetch(), Passkeys(issuer), WorkloadTokens(issuer))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from interlock.ports.forge import StatusCheck
 _WAIT_S = 10.0
 _MOST_PAGES = 30
 PAGE = 100
+_HEX = re.compile("[0-9a-f]{64}")
 
 
 class ForgeApi:
@@ -88,6 +90,12 @@ def check_hmac(secret: str, body: bytes, given: str) -> None:
     """``given`` is the hex of HMAC-SHA-256 over the body. Raises Refusal."""
     made = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(made.encode(), given.encode("utf-8", "surrogateescape")):
+        raise not_signed()
+
+
+def check_signed(given: str) -> None:
+    """Whether ``given`` can be the hex of an HMAC-SHA-256, before the body is read. Raises Refusal."""
+    if not _HEX.fullmatch(given):
         raise not_signed()
 
 

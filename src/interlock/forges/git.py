@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from interlock.errors import Failure
-from interlock.forges._http import NoStatusChecks, check_hmac, moment, read_body, unreadable
+from interlock.forges._http import NoStatusChecks, check_hmac, check_signed, moment, read_body, unreadable
 from interlock.ports.forge import Account, ChangeRequest, Check, Deploying, ForgeSettings, News, OpenForge, Pushed
 
 _OLDEST = timedelta(minutes=5)
@@ -20,8 +20,11 @@ class PlainForge(NoStatusChecks):
     def __init__(self, settings: ForgeSettings) -> None:
         self._settings = settings
 
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        check_signed(_signature(headers))
+
     def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
-        check_hmac(self._settings.webhook, body, headers.get("x-interlock-signature", "").removeprefix("sha256="))
+        check_hmac(self._settings.webhook, body, _signature(headers))
         said = read_body(body)
         try:
             words = {name: str(said[name]) for name in ("id", "at", "project", "ref", "before", "after", "by")}
@@ -59,6 +62,11 @@ class PlainForge(NoStatusChecks):
 
     def _mute(self) -> Failure:
         return Failure(f"{self._settings.name} is a plain git server, of which nothing can be asked.", "")
+
+
+def _signature(headers: Mapping[str, str]) -> str:
+    """Hex of HMAC-SHA-256 over the body, as the message brings it."""
+    return headers.get("x-interlock-signature", "").removeprefix("sha256=")
 
 
 class PlainGit:

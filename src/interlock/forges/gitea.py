@@ -10,7 +10,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from interlock.errors import Failure
-from interlock.forges._http import ForgeApi, NoStatusChecks, check_hmac, latest_words, moment, read_body, unreadable
+from interlock.forges._http import (
+    ForgeApi,
+    NoStatusChecks,
+    check_hmac,
+    check_signed,
+    latest_words,
+    moment,
+    read_body,
+    unreadable,
+)
 from interlock.ports.forge import (
     Account,
     ChangeRequest,
@@ -37,9 +46,11 @@ class GiteaForge(NoStatusChecks):
         host = re.escape(urlsplit(settings.url).hostname or "")
         self._hidden = re.compile(rf"(?:[0-9]+\+)?([A-Za-z0-9][A-Za-z0-9._-]*)@noreply\.{host}", re.IGNORECASE)
 
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        check_signed(_signature(headers))
+
     def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
-        given = headers.get("x-gitea-signature") or headers.get("x-forgejo-signature") or ""
-        check_hmac(self._settings.webhook, body, given)
+        check_hmac(self._settings.webhook, body, _signature(headers))
         said = read_body(body)
         event = headers.get("x-gitea-event") or headers.get("x-forgejo-event") or ""
         number = headers.get("x-gitea-delivery") or headers.get("x-forgejo-delivery") or ""
@@ -143,6 +154,11 @@ class GiteaForge(NoStatusChecks):
             return None
         login = str(said["login"])
         return Account(login, program=login in self._settings.bots or login.endswith("[bot]"))
+
+
+def _signature(headers: Mapping[str, str]) -> str:
+    """Hex of HMAC-SHA-256 over the body, as the message brings it."""
+    return headers.get("x-gitea-signature") or headers.get("x-forgejo-signature") or ""
 
 
 class Gitea:

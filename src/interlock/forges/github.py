@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock.errors import Failure
-from interlock.forges._http import ForgeApi, NoStatusChecks, check_hmac, latest_words, moment, read_body, unreadable
+from interlock.forges._http import (
+    ForgeApi,
+    NoStatusChecks,
+    check_hmac,
+    check_signed,
+    latest_words,
+    moment,
+    read_body,
+    unreadable,
+)
 from interlock.ports.forge import (
     Account,
     ChangeRequest,
@@ -38,9 +47,11 @@ class GitHubForge(NoStatusChecks):
             headers["Authorization"] = f"Bearer {settings.token}"
         self._api = ForgeApi(settings.name, settings.url, headers)
 
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        check_signed(_signature(headers))
+
     def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
-        given = headers.get("x-hub-signature-256", "")
-        check_hmac(self._settings.webhook, body, given.removeprefix("sha256="))
+        check_hmac(self._settings.webhook, body, _signature(headers))
         said = read_body(body)
         event, number = headers.get("x-github-event", ""), headers.get("x-github-delivery", "")
         if not event or not number:
@@ -196,6 +207,11 @@ class GitHubForge(NoStatusChecks):
 
     def _strange(self, path: str) -> Failure:
         return Failure(f"{self._settings.name} answered something that cannot be read at {path}.", "Try again.")
+
+
+def _signature(headers: Mapping[str, str]) -> str:
+    """Hex of HMAC-SHA-256 over the body, as the message brings it."""
+    return headers.get("x-hub-signature-256", "").removeprefix("sha256=")
 
 
 class GitHub:

@@ -13,7 +13,16 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from interlock.errors import Failure
-from interlock.forges._http import ForgeApi, check_hmac, latest_words, moment, not_signed, read_body, unreadable
+from interlock.forges._http import (
+    ForgeApi,
+    check_hmac,
+    check_signed,
+    latest_words,
+    moment,
+    not_signed,
+    read_body,
+    unreadable,
+)
 from interlock.ports.forge import (
     Account,
     ChangeRequest,
@@ -40,15 +49,22 @@ class GitLabForge:
         host = re.escape(urlsplit(settings.url).hostname or "")
         self._hidden = re.compile(rf"[0-9]+-([A-Za-z0-9][A-Za-z0-9._-]*)@users\.noreply\.{host}", re.IGNORECASE)
 
-    def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
-        number = headers.get("x-gitlab-event-uuid") or headers.get("idempotency-key") or ""
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """An external status check is signed; anything else brings the secret itself, and is known by it."""
+        if "x-gitlab-signature" in headers:
+            check_signed(_signature(headers))
+            return
         given = headers.get("x-gitlab-token", "")
-        if signature := headers.get("x-gitlab-signature"):
-            # An external status check: signed, not with the secret itself, and without a number.
-            check_hmac(self._settings.webhook, body, signature.removeprefix("sha256="))
-            number = number or hashlib.sha256(body).hexdigest()
-        elif not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._settings.webhook.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._settings.webhook.encode()):
             raise not_signed()
+
+    def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
+        self.check_headers(headers)
+        number = headers.get("x-gitlab-event-uuid") or headers.get("idempotency-key") or ""
+        if "x-gitlab-signature" in headers:
+            check_hmac(self._settings.webhook, body, _signature(headers))
+            # It has no number of its own.
+            number = number or hashlib.sha256(body).hexdigest()
         said = read_body(body)
         if not number:
             raise unreadable("it has no number")
@@ -201,6 +217,11 @@ def _at(revisions: Sequence[tuple[datetime, str]], at: datetime) -> str:
     before = [sha for moment_, sha in revisions if moment_ < at]
     same = [sha for moment_, sha in revisions if moment_ == at]
     return before[-1] if before and not same else ""
+
+
+def _signature(headers: Mapping[str, str]) -> str:
+    """Hex of HMAC-SHA-256 over the body, as the message brings it."""
+    return headers.get("x-gitlab-signature", "").removeprefix("sha256=")
 
 
 class GitLab:

@@ -37,10 +37,16 @@ class WebhookForge(NoStatusChecks):
         self._key = key_of(settings.webhook)
         self._client = httpx2.AsyncClient(timeout=_WAIT_S, trust_env=False, follow_redirects=False)
 
-    def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
-        number, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        if not number or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 11:
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        stamp = headers.get("webhook-timestamp", "")
+        if not headers.get("webhook-id") or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 11:
             raise unreadable("it has no webhook-id or no webhook-timestamp")
+        if not headers.get("webhook-signature"):
+            raise not_signed()
+
+    def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
+        self.check_headers(headers)
+        number, stamp = headers["webhook-id"], headers["webhook-timestamp"]
         made = signature_of(self._key, number, stamp, body).encode()
         given = headers.get("webhook-signature", "").encode("utf-8", "surrogateescape").split(b" ")
         if not any(hmac.compare_digest(made, one) for one in given[:10]):

@@ -19,6 +19,11 @@ SKEW = timedelta(seconds=120)
 _MOST_KEYS = 20
 
 
+def audiences_of(issuer: str) -> frozenset[str]:
+    """The names that an assertion may be addressed to: the server's, and two of its endpoints (RFC 9126 section 2)."""
+    return frozenset({issuer, f"{issuer}/oauth/token", f"{issuer}/oauth/par"})
+
+
 class ClientAssertions:
     """Checks assertions. ``audiences`` are the names under which this server may be addressed."""
 

@@ -95,6 +95,9 @@ class StatusCheck:
 
 
 class OpenForge(Protocol):
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """What a message has to bring before its body is read at all. Raises Refusal."""
+
     def read_news(self, headers: Mapping[str, str], body: bytes) -> News:
         """A message, whose signature is verified first. Header names are lower case. Raises Refusal."""
 

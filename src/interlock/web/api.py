@@ -15,6 +15,7 @@ from interlock.web.answers import COMPONENTS
 from interlock.web.boundary import Boundary, catch_errors
 from interlock.web.console.pages import add_console
 from interlock.web.described import ERRORS
+from interlock.web.large_bodies import LargeBodies
 from interlock.web.routers import (
     admission,
     agents,
@@ -101,7 +102,8 @@ def build_api(services: Services) -> FastAPI:
     api.state.services = services
     catch_errors(api)
     add_console(api)
-    api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces)
+    api.state.large_bodies = LargeBodies()
+    api.add_middleware(Boundary, hosts=services.hosts, nonces=services.proofs.nonces, large=api.state.large_bodies)
     return api
 
 

@@ -20,6 +20,8 @@ from interlock.errors import Failure, InterlockError, NotFound, Refusal
 from interlock.identity.dpop import Nonces
 from interlock.identity.jose import ALGORITHMS
 from interlock.identity.refusals import NotAuthentic
+from interlock.services.attempts import network_of
+from interlock.web.large_bodies import LargeBodies
 
 _log = logging.getLogger("interlock.web")
 
@@ -27,14 +29,18 @@ BODY_LIMIT = 64 * 1024
 GATEWAY_BODY_LIMIT = 160 * 1024 * 1024
 """A held statement may have 64 MiB. Bodies of gateways are read only after the gateway is known."""
 FORGE_BODY_LIMIT = 8 * 1024 * 1024
-"""A push of many commits, or a pod as a cluster describes it. Read before it is known who sent it."""
+"""A push of many commits. Read before it is known who sent it, see ``large_bodies``."""
+ADMISSION_BODY_LIMIT = 4 * 1024 * 1024
+"""A pod as a cluster describes it, now and before: etcd keeps no object of more than 1.5 MiB. The same holds."""
 POLICY_BODY_LIMIT = 8 * 1024 * 1024
 """A whole policy with its Cedar files; read, too, only after the person is known."""
 PROPOSALS = "/v1/policy/proposals"
 BODY_TIME_S = 60.0
 """How long a body may take to come."""
+STRANGERS_BODY_TIME_S = 20.0
+"""The same for a large one of a sender that is not known yet, from when it has its place."""
 GATEWAY_PREFIX = "/v1/gateway/"
-_FORGE_PREFIXES = ("/v1/forges/", "/v1/admission/")
+_STRANGERS = {"/v1/forges/": FORGE_BODY_LIMIT, "/v1/admission/": ADMISSION_BODY_LIMIT}
 
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -56,10 +62,11 @@ class BadInputError(Refusal):
 class Boundary:
     """The outermost ASGI layer: host, size, headers, and the last word on what nobody caught."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], nonces: Nonces) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], nonces: Nonces, large: LargeBodies) -> None:
         self._app = app
         self._hosts = hosts
         self._nonces = nonces
+        self._large = large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,16 +87,19 @@ class Boundary:
             await send(message)
 
         refusal = self._refuse(scope)
+        body = _Body(scope, receive, self._large)
         try:
             if refusal is not None:
                 await refusal(scope, receive, send_marked)
                 return
-            await self._app(scope, _limited(scope, receive), send_marked)
+            await self._app(scope, body.receive, send_marked)
         except Exception:
             _log.exception("%s %s met a fault of ours.", scope["method"], scope["path"])
             if started:
                 raise
             await _fault()(scope, receive, send_marked)
+        finally:
+            await body.over()
 
     def _refuse(self, scope: Scope) -> JSONResponse | None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
@@ -114,33 +124,58 @@ def _limit(scope: Scope) -> int:
     path: str = scope["path"]
     if path.startswith(GATEWAY_PREFIX):
         return GATEWAY_BODY_LIMIT
-    if path.startswith(_FORGE_PREFIXES):
-        return FORGE_BODY_LIMIT
-    return POLICY_BODY_LIMIT if path == PROPOSALS else BODY_LIMIT
+    if path == PROPOSALS:
+        return POLICY_BODY_LIMIT
+    return _stranger_limit(path) or BODY_LIMIT
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    left = _limit(scope)
-    until = asyncio.get_running_loop().time() + BODY_TIME_S
-    whole = False
+def _stranger_limit(path: str) -> int | None:
+    """The limit of a call whose sender is known by its body alone, if by anything."""
+    return next((limit for prefix, limit in _STRANGERS.items() if path.startswith(prefix)), None)
 
-    async def receive_limited() -> Message:
-        nonlocal left, whole
+
+class _Body:
+    """The body of one call: bounded in size and time, and a large one of a stranger in how many come at once."""
+
+    def __init__(self, scope: Scope, receive: Receive, large: LargeBodies) -> None:
+        self._receive = receive
+        self._large = large
+        self._limit = _limit(scope)
+        self._is_strangers = _stranger_limit(scope["path"]) is not None
+        client = scope.get("client")
+        self._network = network_of(client[0] if client else "unknown")
+        self._size = 0
+        self._whole = self._placed = False
+        self._until = asyncio.get_running_loop().time() + BODY_TIME_S
+
+    async def receive(self) -> Message:
         try:
             # When the body is whole, what comes next is the caller's leaving, for which there is no time.
-            async with asyncio.timeout_at(None if whole else until):
-                message = await receive()
+            async with asyncio.timeout_at(None if self._whole else self._until):
+                message = await self._receive()
         except TimeoutError:
             raise HTTPException(408) from None
         if message["type"] == "http.request":
-            whole = not message.get("more_body", False)
-            left -= len(message.get("body", b""))
-            if left < 0:
+            self._whole = not message.get("more_body", False)
+            self._size += len(message.get("body", b""))
+            if self._size > self._limit:
                 # The kind of exception that FastAPI lets through while it reads a body.
                 raise HTTPException(413)
+            if self._is_strangers and self._size > BODY_LIMIT and not self._placed:
+                await self._take_place()
         return message
 
-    return receive_limited
+    async def over(self) -> None:
+        """The call has been answered."""
+        if self._placed:
+            self._placed = False
+            await self._large.leave(self._network)
+
+    async def _take_place(self) -> None:
+        if not await self._large.enter(self._network):
+            raise HTTPException(503)
+        self._placed = True
+        self._until = asyncio.get_running_loop().time() + STRANGERS_BODY_TIME_S
 
 
 def error_answer(
@@ -198,6 +233,8 @@ async def answer_http_error(_: Request, error: Exception) -> JSONResponse:
             return error_answer(408, "too-slow", "What was sent took too long to come.", "Try again.")
         case 413:
             return _too_large()
+        case 503:
+            return error_answer(503, "busy", "Too many large bodies come at once.", "Send it again in a moment.")
         case 400:
             return error_answer(422, "bad-input", "What was sent cannot be read.", "Send JSON in UTF-8.")
     return error_answer(status, "http", "The call cannot be answered.")

@@ -44,4 +44,5 @@ async def _read(forge: str, request: Request, services: Services) -> News:
     if known is None:
         raise NotFound("There is no such forge here.", "See `forges` in interlock.yaml.")
     headers = {name.lower(): value for name, value in request.headers.items()}
+    known.check_headers(headers)
     return known.read_news(headers, await request.body())
