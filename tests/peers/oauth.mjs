@@ -17,7 +17,7 @@ const registered = await oauth.processDynamicClientRegistrationResponse(
 );
 const client = { client_id: registered.client_id };
 const none = oauth.None();
-const DPoP = oauth.DPoP(client, await oauth.generateKeyPair("ES256"));
+const DPoP = oauth.DPoP(client, await oauth.generateKeyPair(process.argv[3]));
 
 // Once more with the server's nonce, which is how RFC 9449 section 8 wants it.
 const again = async (work) => {

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.services.world import DEV
 from tests.support import peers
@@ -12,12 +13,13 @@ from tests.web.house import House, trust
 from tests.web.oauth_client import fields_in, say
 
 
-async def test_oauth4webapi_gets_uses_and_gives_back_tokens(house: House, tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["ES256", "Ed25519"])
+async def test_oauth4webapi_gets_uses_and_gives_back_tokens(house: House, tmp_path: Path, algorithm: str) -> None:
     authority = tmp_path / "authority.pem"
     authority.write_text(house.authority.pem)
     person = await house.signed_in(DEV)
     environment = {"NODE_EXTRA_CA_CERTS": str(authority)}
-    with peers.running("oauth.mjs", house.services.oauth.issuer, environment=environment) as node:
+    with peers.running("oauth.mjs", house.services.oauth.issuer, algorithm, environment=environment) as node:
         assert node.stdin is not None
         assert node.stdout is not None
         said = {}

@@ -38,6 +38,8 @@ def read_client(client_id: str, kind: ClientKind, metadata: Mapping[str, Any], a
     method = metadata.get("token_endpoint_auth_method", "none")
     if method not in _METHODS:
         raise _bad("token_endpoint_auth_method is none or private_key_jwt: there are no client secrets here")
+    if "jwks" in metadata and "jwks_uri" in metadata:
+        raise _bad("it names its keys twice, by jwks and by jwks_uri")
     jwks: dict[str, Any] = {}
     if method == "private_key_jwt":
         jwks = check_jwks(metadata.get("jwks"))
@@ -64,6 +66,8 @@ async def fetch_client(fetch: PublicFetch, client_id: str, at: datetime) -> Oaut
         raise Refusal(
             "invalid_client", "The document says that it is another client's.", "Its client_id is its own address."
         )
+    if {"client_secret", "client_secret_expires_at"} & document.keys():
+        raise Refusal("invalid_client", "The document holds a secret that everybody can read.", "Use private_key_jwt.")
     return read_client(client_id, ClientKind.DOCUMENT, document, at)
 
 

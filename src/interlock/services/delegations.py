@@ -13,6 +13,7 @@ Holds to:
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ from interlock.services.sign_in import start_login
 
 CODE_LIFETIME = timedelta(seconds=60)
 DEVICE_CODE_LIFETIME = timedelta(minutes=10)
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
+"""RFC 7636 section 4.1. What is shorter could be guessed from its challenge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a client shows to exchange a code. ``verifier`` and ``redirect_uri`` are empty for a device."""
+    """What a client shows to exchange a code. ``verifier`` is empty for a device, ``redirect_uri`` when not said."""
 
     client: str
     code: str
@@ -123,7 +126,7 @@ def _why_copied(delegation: Delegation, shown: Shown) -> str:
 async def _exchange(work: UnitOfWork, delegation: Delegation, shown: Shown, now: datetime) -> Exchanged:
     if now >= delegation.code_until:
         raise _no_grant("This code is too old.")
-    if delegation.redirect_uri != shown.redirect_uri:
+    if shown.redirect_uri not in ("", delegation.redirect_uri):
         raise _no_grant("This code was sent to another address (redirect_uri).")
     if delegation.key not in ("", shown.key):
         raise _no_grant("This code is bound to another key than the proof's.")
@@ -228,6 +231,8 @@ def verifies(verifier: str, challenge: str) -> bool:
     """S256 of RFC 7636. A device has no challenge and shows no verifier; nobody else may do without."""
     if not challenge:
         return not verifier
+    if not _VERIFIER.fullmatch(verifier):
+        return False
     digest = hashlib.sha256(verifier.encode(errors="replace")).digest()
     made = base64.urlsafe_b64encode(digest).rstrip(b"=")
     return hmac.compare_digest(made, challenge.encode(errors="replace"))

@@ -194,10 +194,13 @@ def _fault() -> JSONResponse:
     return error_answer(500, "fault", sentence, "The operator finds it in the control plane's log.")
 
 
-async def _interlock_error(_: Request, error: Exception) -> JSONResponse:
+async def _interlock_error(request: Request, error: Exception) -> JSONResponse:
     match error:
         case NotAuthentic():
+            # RFC 9728 section 5.1: a client that knows nothing of us finds out from here whom to ask for a token.
+            metadata = f"{request.app.state.services.oauth.issuer}/.well-known/oauth-protected-resource"
             challenge = f'DPoP error="{error.oauth_error}", algs="{" ".join(ALGORITHMS)}"'
+            challenge += f', resource_metadata="{metadata}"'
             return error_answer(401, error.code, error.sentence, error.remedy, {"WWW-Authenticate": challenge})
         case BadInputError():
             return error_answer(422, error.code, error.sentence, error.remedy)

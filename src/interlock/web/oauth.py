@@ -20,6 +20,7 @@ from interlock.identity.client_assertions import ASSERTION_TYPE, ClientAssertion
 from interlock.identity.oauth_clients import OWN, OWN_ID, fetch_client
 from interlock.identity.public_fetch import PublicFetch
 from interlock.identity.refusals import NonceNeeded, NotAuthentic, ProofRefused
+from interlock.identity.tokens import AUDIENCE
 from interlock.identity.workload_tokens import WorkloadTokens
 from interlock.ports.identity import PasskeyChecking
 from interlock.ports.state import WaitingRoom
@@ -47,9 +48,15 @@ _RFC_CODES = frozenset(
         "expired_token",
         "invalid_redirect_uri",
         "invalid_client_metadata",
+        "unsupported_token_type",
     }
 )
 _MOST_FIELDS = 50
+_NO_SECRETS = ("invalid_client", "There are no client secrets here.", "Use private_key_jwt, or none.")
+
+
+class BasicRefusedError(Refusal):
+    """A client came with a name and a password in the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ def oauth_call(call: Call) -> Call:
 
 
 def oauth_error(error: InterlockError) -> JSONResponse:
-    status, code = 400, "invalid_request"
+    status, code, scheme = 400, "invalid_request", "DPoP"
     match error:
         case NonceNeeded():
             code = "use_dpop_nonce"
@@ -89,6 +96,9 @@ def oauth_error(error: InterlockError) -> JSONResponse:
             code = "invalid_dpop_proof"
         case NotAuthentic():
             code = "invalid_grant"
+        case BasicRefusedError():
+            # RFC 6749 section 5.2: who tried to authenticate by a scheme is answered in it.
+            status, code, scheme = 401, error.code, 'Basic realm="interlock",'
         case Refusal():
             code = error.code if error.code in _RFC_CODES else "access_denied"
             if code == "invalid_client":
@@ -97,7 +107,7 @@ def oauth_error(error: InterlockError) -> JSONResponse:
             _log.warning("A call failed: %s", error)
             status, code = 503, "temporarily_unavailable"
     said = "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in str(error))
-    headers = {"WWW-Authenticate": f'DPoP error="{code}"'}
+    headers = {"WWW-Authenticate": f'{scheme} error="{code}"'}
     return JSONResponse({"error": code, "error_description": said}, status_code=status, headers=headers)
 
 
@@ -130,6 +140,13 @@ def bad_request(why: str) -> Refusal:
     return Refusal("invalid_request", f"The request is not as it must be: {why}.", "See docs/oauth.md.")
 
 
+def check_resource(issuer: str, form: Mapping[str, str]) -> None:
+    """RFC 8707: there is one resource here. Raises Refusal (``invalid_target``)."""
+    for name in ("resource", "audience"):
+        if form.get(name, "").rstrip("/") not in ("", issuer, AUDIENCE):
+            raise Refusal("invalid_target", "Tokens are given for this server alone.", "Leave resource out.")
+
+
 def needed(form: Mapping[str, str], name: str) -> str:
     value = form.get(name, "")
     if not value:
@@ -160,8 +177,10 @@ async def authenticate_client(
     request: Request, desk: Desk, server: AuthorizationServer, form: Mapping[str, str]
 ) -> OauthClient:
     """Who calls. A client with a key proves it; one without says who it is, and no more is believed of it."""
-    if "client_secret" in form or request.headers.get("authorization", "").lower().startswith("basic"):
-        raise Refusal("invalid_client", "There are no client secrets here.", "Use private_key_jwt, or none.")
+    if request.headers.get("authorization", "").lower().startswith("basic"):
+        raise BasicRefusedError(*_NO_SECRETS)
+    if "client_secret" in form:
+        raise Refusal(*_NO_SECRETS)
     assertion = form.get("client_assertion", "")
     if not assertion:
         client = await find_client(desk, server, needed(form, "client_id"))

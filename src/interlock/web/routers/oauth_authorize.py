@@ -30,6 +30,7 @@ from interlock.web.oauth import (
     SCOPES,
     authenticate_client,
     bad_request,
+    check_resource,
     fields_of,
     find_client,
     needed,
@@ -88,7 +89,7 @@ async def push(request: Request, services: ServicesOf) -> Response:
     fields = {name: value for name, value in form.items() if not name.startswith("client_assertion")}
     fields |= {"client_id": client.id} | ({"dpop_jkt": key} if key else {})
     redirect = _redirect_of(client, fields)
-    _read(client, redirect, fields, request)
+    _read(services.oauth.issuer, client, redirect, fields, request)
     number = secrets.token_urlsafe(24)
     until = services.desk.clock.now() + _PUSHED_LIFETIME
     await services.oauth.waiting.put(f"pushed {number}", fields, until=until, origin=origin_of(request, "push"))
@@ -105,7 +106,7 @@ async def authorize(request: Request, services: ServicesOf) -> Response:
     except Refusal as refusal:
         return error_page(refusal)
     try:
-        asked = _read(client, redirect, fields, request)
+        asked = _read(services.oauth.issuer, client, redirect, fields, request)
         number = secrets.token_urlsafe(24)
         await keep_asked(services, number, asked, origin_of(request, "consent"))
     except Refusal as refusal:
@@ -121,6 +122,7 @@ async def ask_for_device(request: Request, services: ServicesOf) -> Response:
     form = await read_form(request)
     client = await authenticate_client(request, services.desk, services.oauth, form)
     refuse_agent(client)
+    check_resource(services.oauth.issuer, form)
     key = (await prove_key(request, services)).jkt if request.headers.get("dpop") else ""
     code = secrets.token_urlsafe(32)
     letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
@@ -183,7 +185,7 @@ def _redirect_of(client: OauthClient, fields: Mapping[str, str]) -> str:
     return uri
 
 
-def _read(client: OauthClient, redirect: str, fields: Mapping[str, str], request: Request) -> Asked:
+def _read(issuer: str, client: OauthClient, redirect: str, fields: Mapping[str, str], request: Request) -> Asked:
     if "request" in fields:
         raise Refusal("request_not_supported", "Requests as JWTs are not taken.", "Push the request.")
     if fields.get("response_type") != "code":
@@ -194,6 +196,7 @@ def _read(client: OauthClient, redirect: str, fields: Mapping[str, str], request
     # The method must be said: left out it would mean "plain", which protects nothing.
     if fields.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise bad_request("a code_challenge by S256 is needed (PKCE)")
+    check_resource(issuer, fields)
     key = fields.get("dpop_jkt", "")
     if key and not _THUMBPRINT.fullmatch(key):
         raise bad_request("dpop_jkt is no thumbprint")

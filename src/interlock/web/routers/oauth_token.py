@@ -14,7 +14,7 @@ from interlock.domain.oauth import ClientKind, Delegation, OauthClient, Scope
 from interlock.errors import Refusal
 from interlock.identity.oauth_clients import scopes_of
 from interlock.identity.refusals import TokenRefused
-from interlock.identity.tokens import AUDIENCE, AccessToken
+from interlock.identity.tokens import AUDIENCE, RefreshToken
 from interlock.identity.tokens import Scope as TokenScope
 from interlock.services.delegations import (
     Shown,
@@ -29,7 +29,7 @@ from interlock.web import answered
 from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, prove_key
 from interlock.web.described import OAUTH_ERRORS
-from interlock.web.oauth import SCOPES, authenticate_client, bad_request, needed, oauth_call, read_form
+from interlock.web.oauth import SCOPES, authenticate_client, bad_request, check_resource, needed, oauth_call, read_form
 from interlock.web.routers.entrance import address_of
 from interlock.web.routers.oauth_authorize import POLL_S
 from interlock.web.routers.oauth_metadata import DEVICE_GRANT, EXCHANGE_GRANT, JWT_GRANT
@@ -44,7 +44,7 @@ router = APIRouter(responses=OAUTH_ERRORS)
 async def token(request: Request, services: ServicesOf) -> Response:
     form = await read_form(request)
     grant = needed(form, "grant_type")
-    _check_resource(services, form)
+    check_resource(services.oauth.issuer, form)
     key = (await prove_key(request, services)).jkt
     if grant == JWT_GRANT or form.get("subject_token_type") in JOB_TOKENS:
         return await give_workload(request, services, form, key)
@@ -55,7 +55,8 @@ async def token(request: Request, services: ServicesOf) -> Response:
                 client=client.id,
                 code=needed(form, "code"),
                 verifier=needed(form, "code_verifier"),
-                redirect_uri=needed(form, "redirect_uri"),
+                # OAuth 2.1 leaves it out (section 10.2); who still sends it is held to it.
+                redirect_uri=form.get("redirect_uri", ""),
                 key=key,
                 address=address_of(request),
             )
@@ -79,45 +80,64 @@ async def revoke(request: Request, services: ServicesOf) -> Response:
     """RFC 7009. Whichever of its tokens is shown, everything that the client was allowed ends."""
     form = await read_form(request)
     client = await authenticate_client(request, services.desk, services.oauth, form)
-    text = needed(form, "token")
-    for delegation_id, owner in _delegations_named(services, text):
-        if owner == client.id:
-            await end_delegation(
-                services.desk, by=f"client:{client.id}", delegation_id=delegation_id, reason="the client gave it back"
-            )
+    named = _delegation_named(services, needed(form, "token"))
+    if named is None:
+        return JSONResponse({}, status_code=200)
+    delegation_id, owner = named
+    if owner != client.id:
+        raise Refusal("invalid_grant", "This token was given to another client.", "Give back your own.")
+    await end_delegation(
+        services.desk, by=f"client:{client.id}", delegation_id=delegation_id, reason="the client gave it back"
+    )
     return JSONResponse({}, status_code=200)
 
 
 @router.post("/oauth/introspect", responses=told(answered.INTROSPECTED))
 @oauth_call
 async def introspect(request: Request, services: ServicesOf) -> Response:
-    """RFC 7662, for a client that proves its key, about its own tokens."""
+    """RFC 7662, for a client that proves its key, about its own tokens, of whichever kind."""
     form = await read_form(request)
     client = await authenticate_client(request, services.desk, services.oauth, form)
     if not client.has_key:
         raise Refusal("invalid_client", "Only a client that proves its key may ask.", "Use private_key_jwt.")
+    return JSONResponse(await _said_of(services, client, needed(form, "token")) or {"active": False})
+
+
+async def _said_of(services: Services, client: OauthClient, text: str) -> dict[str, Any] | None:
+    """What there is to say of a token that is the client's and works now, else None."""
+    refresh = _refresh_in(services, text)
+    if refresh is not None:
+        delegation = await _live_delegation(services, refresh.delegation)
+        if delegation is None or (refresh.client, refresh.generation) != (client.id, delegation.generation):
+            return None
+        return _about(services, delegation) | {"exp": int(delegation.ends_at.timestamp())}
     try:
-        found = services.tokens.read(needed(form, "token"))
+        found = services.tokens.read(text)
     except TokenRefused:
-        return JSONResponse({"active": False})
-    if found.scope is not TokenScope.CLIENT or client.id != found.client:
-        return JSONResponse({"active": False})
-    delegation = await _live_delegation(services, found)
-    return JSONResponse({"active": False} if delegation is None else _said_of(services, found, delegation))
-
-
-def _said_of(services: Services, found: AccessToken, delegation: Delegation) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "active": True,
-        "iss": services.oauth.issuer,
-        "sub": delegation.person,
+        return None
+    said = {
         "aud": AUDIENCE,
-        "client_id": delegation.client,
-        "scope": " ".join(sorted(delegation.scopes)),
         "token_type": "DPoP",
         "iat": int(found.issued_at.timestamp()),
         "exp": int(found.ends_at.timestamp()),
         "cnf": {"jkt": found.key},
+    }
+    if found.scope is TokenScope.AGENT and found.subject == client.id:
+        return said | {"active": True, "iss": services.oauth.issuer, "sub": client.id, "client_id": client.id}
+    if found.scope is not TokenScope.CLIENT or client.id != found.client:
+        return None
+    delegation = await _live_delegation(services, found.delegation, found.key)
+    return None if delegation is None else said | _about(services, delegation)
+
+
+def _about(services: Services, delegation: Delegation) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "active": True,
+        "iss": services.oauth.issuer,
+        "sub": delegation.person,
+        "client_id": delegation.client,
+        "scope": " ".join(sorted(delegation.scopes)),
+        "cnf": {"jkt": delegation.key},
     }
     return said | ({"act": {"sub": delegation.actor}} if delegation.actor else {})
 
@@ -170,13 +190,13 @@ async def _exchange_token(services: Services, client: OauthClient, form: Mapping
     _need_agent(client)
     if form.get("subject_token_type") != ACCESS_TOKEN or form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
         raise bad_request("only access tokens are exchanged here")
-    if "actor_token" in form:
+    if "actor_token" in form or "actor_token_type" in form:
         raise bad_request("the agent that acts is the client itself; it sends no actor_token")
     try:
         subject = services.tokens.read(needed(form, "subject_token"))
     except TokenRefused as refusal:
         raise Refusal("invalid_grant", refusal.sentence, refusal.remedy) from refusal
-    delegation = await _live_delegation(services, subject)
+    delegation = await _live_delegation(services, subject.delegation, subject.key)
     if subject.scope is not TokenScope.CLIENT or delegation is None:
         raise Refusal("invalid_grant", "The token to exchange is no client's, or is over.", "Get a fresh one.")
     scopes = scopes_of(form.get("scope", ""), SCOPES)
@@ -184,11 +204,11 @@ async def _exchange_token(services: Services, client: OauthClient, form: Mapping
     return _delegation_answer(services, given, {"issued_token_type": ACCESS_TOKEN})
 
 
-async def _live_delegation(services: Services, found: AccessToken) -> Delegation | None:
+async def _live_delegation(services: Services, delegation_id: str, key: str | None = None) -> Delegation | None:
     now = services.desk.clock.now()
     async with services.desk.state.reading() as reading:
-        delegation = await reading.delegation(found.delegation)
-        if delegation is None or not delegation.active(now) or delegation.key != found.key:
+        delegation = await reading.delegation(delegation_id)
+        if delegation is None or not delegation.active(now) or key not in (None, delegation.key):
             return None
         try:
             await active_login(reading, delegation.login, now)
@@ -198,19 +218,32 @@ async def _live_delegation(services: Services, found: AccessToken) -> Delegation
     return delegation if person is not None and person.active else None
 
 
-def _delegations_named(services: Services, text: str) -> list[tuple[str, str]]:
-    """The delegation that a token of either kind names, with its client; nothing for what is no token of ours."""
+def _refresh_in(services: Services, text: str) -> RefreshToken | None:
     try:
-        refresh = services.tokens.read_refresh(text)
+        return services.tokens.read_refresh(text)
     except TokenRefused:
-        pass
-    else:
-        return [(refresh.delegation, refresh.client)]
+        return None
+
+
+def _delegation_named(services: Services, text: str) -> tuple[str, str] | None:
+    """The delegation that a token of either kind names, with its client; None for what is no token of ours now.
+
+    Raises Refusal (``unsupported_token_type``) for a token that is ended another way.
+    """
+    refresh = _refresh_in(services, text)
+    if refresh is not None:
+        return refresh.delegation, refresh.client
     try:
         access = services.tokens.read(text)
     except TokenRefused:
-        return []
-    return [(access.delegation, access.client)] if access.scope is TokenScope.CLIENT else []
+        return None
+    if access.scope is not TokenScope.CLIENT:
+        raise Refusal(
+            "unsupported_token_type",
+            "A token of this kind is not given back here.",
+            "A login ends with `interlock logout`; an agent's or a job's token by itself, in minutes.",
+        )
+    return access.delegation, access.client
 
 
 def _need_agent(client: OauthClient) -> None:
@@ -218,13 +251,6 @@ def _need_agent(client: OauthClient) -> None:
         raise Refusal(
             "unauthorized_client", "This is for agents with a key and an owner.", "Add it: interlock agent add"
         )
-
-
-def _check_resource(services: Services, form: Mapping[str, str]) -> None:
-    """RFC 8707: there is one resource here."""
-    for name in ("resource", "audience"):
-        if form.get(name, "").rstrip("/") not in ("", services.oauth.issuer, AUDIENCE):
-            raise Refusal("invalid_target", "Tokens are given for this server alone.", "Leave resource out.")
 
 
 def _delegation_answer(services: Services, delegation: Delegation, more: Mapping[str, Any] | None = None) -> Response:
