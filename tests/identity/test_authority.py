@@ -58,7 +58,7 @@ def test_a_client_certificate_names_person_and_login_and_is_short(authority: Aut
     assert name.value == LOGIN.person
     assert login_of(certificate) == LOGIN.id
     assert certificate.not_valid_after_utc < LOGIN.ends_at
-    assert certificate.not_valid_before_utc == NOW - timedelta(minutes=1)
+    assert certificate.not_valid_before_utc == NOW - timedelta(minutes=2)
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
 

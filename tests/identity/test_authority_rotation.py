@@ -41,7 +41,7 @@ def test_announced_then_taking_over_then_alone(tmp_path: Path) -> None:
         announce(tmp_path, NOW)
     assert caught.value.code == "announced"
     with pytest.raises(Refusal) as caught:
-        take_over(tmp_path, LATER - timedelta(minutes=2))
+        take_over(tmp_path, LATER - timedelta(minutes=3))
     assert caught.value.code == "too-soon"
     pinned = authority.pem
     assert take_over(tmp_path, LATER) == (following, LATER + OVERLAP)

@@ -229,6 +229,21 @@ async def test_introspection_tells_a_client_of_its_own_tokens_of_every_kind_and_
     assert error(await public.post("/oauth/introspect", {"token": itself})) == "invalid_client"
 
 
+# --- clocks
+
+
+@pytest.mark.parametrize(("off_s", "passes"), [(90, True), (-90, True), (600, False), (-600, False)])
+async def test_an_assertion_of_a_clock_that_differs(
+    house: House, http: httpx2.AsyncClient, off_s: int, passes: bool
+) -> None:
+    agent = await agent_of(house, http)
+    theirs = int(house.clock.now().timestamp()) + off_s
+    said = agent.assertion(iat=theirs, nbf=theirs, exp=theirs + 60)
+    answer = await agent.token({"grant_type": "client_credentials", **said})
+    assert answer.status_code == (200 if passes else 401), answer.text
+    assert passes or error(answer) == "invalid_client"
+
+
 # --- RFC 8693
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -108,6 +109,34 @@ async def test_a_client_gets_its_code_through_the_page(house: House, browser: Br
         await page.until("location.href.startsWith('https://client.example/') || document.title === 'client.example'")
     assert await house.world.events("delegation.given") == []
     assert fields_in(went.headers["location"])["request"]
+
+
+async def test_after_the_sign_in_the_page_goes_on_to_a_page_of_ours_and_to_no_other(
+    house: House, browser: Browser
+) -> None:
+    """An open redirect: browsers take backslashes for slashes, and leave tabs and line breaks in an address out."""
+    issuer = house.services.oauth.issuer
+    other = issuer.removeprefix("https://").replace("localhost", "127.0.0.1")
+    page = await _signed_in(house, browser, DBA, "/sign-in?next=%2Flegal%3Fa%3Db")
+    await page.until("location.pathname === '/legal'")
+    assert await page.run("location.search") == "?a=b"
+    for wanted in (
+        f"//{other}/",
+        f"/\\{other}/",
+        f"/\t/{other}/",
+        f"\n//{other}/",
+        f"/\r\n/{other}/",
+        f"\\\\{other}/",
+        f"https://{other}/",
+        f"https:{other}/",
+        f"/..//{other}/",
+        "javascript:document.title='run'",
+    ):
+        await page.run("sessionStorage.clear()")
+        await page.go(f"{issuer}/sign-in?next={quote(wanted, safe='')}")
+        await page.until("location.pathname !== '/sign-in'")
+        assert await page.run("location.origin") == issuer, wanted
+        assert await page.run("document.title") != "run"
 
 
 async def test_who_is_invited_comes_in_through_the_page(house: House, browser: Browser) -> None:

@@ -78,6 +78,20 @@ async def test_who_is_disabled_there_has_nothing_here(house: House) -> None:
     assert (await other.get("/v1/whoami"))["person"] == DBA
 
 
+@pytest.mark.parametrize(("off_s", "passes"), [(90, True), (-90, True), (600, False)])
+async def test_an_event_of_a_clock_that_differs(house: House, off_s: int, passes: bool) -> None:
+    """One of ten minutes ago is not refused: it was sent late, and what it tells of has ended all the same."""
+    person = await _sign_in(house, f"u1|{PERSON}|verified")
+    iat = int(house.clock.now().timestamp()) + off_s
+    token = await _signed(house, _claims(house, f"{CAEP}session-revoked", iat=iat))
+    assert (await _push(house, token)).status_code == (202 if passes else 400)
+    if passes:
+        with pytest.raises(Refusal):
+            await person.get("/v1/whoami")
+    else:
+        assert (await person.get("/v1/whoami"))["person"] == PERSON
+
+
 async def test_what_is_no_event_for_us(house: House) -> None:
     person = await _sign_in(house, f"u1|{PERSON}|verified")
     event = f"{CAEP}session-revoked"

@@ -33,7 +33,7 @@ from interlock.identity.reports import ReportSigner
 
 LOGIN_URN = "urn:interlock:login:"
 LONGEST_CLIENT = timedelta(hours=8)
-_CLOCK_SKEW = timedelta(minutes=1)
+_CLOCK_SKEW = timedelta(minutes=2)
 _AUTHORITY_YEARS = timedelta(days=3650)
 _SERVER_LIFETIME = timedelta(days=90)
 _SERVER_RENEWAL = timedelta(days=30)

@@ -40,7 +40,7 @@ HOST_KEY = "ssh_host.key"
 HOST_CERTIFICATE = "ssh_host-cert.pub"
 LONGEST_USER = timedelta(hours=8)
 _HOST_LIFETIME = timedelta(days=90)
-_CLOCK_SKEW = timedelta(minutes=1)
+_CLOCK_SKEW = timedelta(minutes=2)
 _BLOB_LIMIT = 16 * 1024
 
 

@@ -244,7 +244,7 @@ async function finish(fields) {
   await keep("login", { token: answer.token, person: answer.person });
   const back = sessionStorage.getItem("back");
   sessionStorage.removeItem("back");
-  if (back && back.startsWith("/") && !back.startsWith("//")) location.replace(back);
+  if (ourPage(back ?? "")) location.replace(ourPage(back));
   else await next();
 }
 
@@ -305,13 +305,20 @@ async function approve() {
 
 const wanted = new URLSearchParams(location.search).get("next") ?? "";
 
+// The address as the browser itself will read it (it drops tabs and line breaks, and takes a backslash for a slash), if
+// that is a page of ours; else null.
+function ourPage(path) {
+  if (!path.startsWith("/") || !URL.canParse(path, location.origin)) return null;
+  const read = new URL(path, location.origin);
+  return read.origin === location.origin ? read.href : null;
+}
+
 async function openConsole() {
   const again = Date.now() - Number(sessionStorage.getItem("opened") ?? 0) < 3000;
   sessionStorage.setItem("opened", Date.now());
   if (again) throw new Error("The console needs its cookie, and this browser does not keep it.");
   await call("POST", "/console/session", undefined, "same-origin");
-  const ours = wanted.startsWith("/") && !wanted.startsWith("//") && !wanted.includes("\\");
-  location.replace(ours ? wanted : "/");
+  location.replace(ourPage(wanted) ?? "/");
 }
 
 async function start() {
