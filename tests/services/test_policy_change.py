@@ -10,6 +10,7 @@ from interlock.errors import Failure, Refusal
 from interlock.services.activate_policy import activate_policy
 from interlock.services.deny_request import deny_request
 from interlock.services.give_approval import give_approval
+from interlock.services.join_gateway import join_gateway
 from interlock.services.offboard_person import offboard_person
 from interlock.services.propose_policy import propose_policy
 from interlock.store.state import PostgresState
@@ -251,6 +252,62 @@ class TestClaims:
         await company.propose(SHORTER)
         with refused("already-open"):
             await company.propose(SHORTER)
+
+
+WITNESS = "witness.example+0123abcd+" + "A" * 44
+KINDS = {
+    "the policy's own rule": "policy: {approvals: [{from: {people: [chief@example.com, deputy@example.com]}}]}\n",
+    "people": POLICY.replace("clerk@example.com: {}", "clerk@example.com: {groups: [dba]}"),
+    "contracts": POLICY.replace("end: 2027-12-31", "end: 2028-12-31"),
+    "vendors": POLICY.replace("vendors: {acme: {}}", "vendors: {acme: {}, bolt: {}}"),
+    "keys of persons": POLICY.replace('"SHA256:chief"', '"SHA256:other"'),
+    "the key service": "openbao: {address: https://bao.example, token: file:/token, recordings: recordings}\n",
+    "witnesses": f"witnesses: {{of: [{{url: https://witness.example, key: {WITNESS}}}], need: 1}}\n",
+    "gateways": f"gateways: {{edge: {{key: {'k' * 43}}}}}\n",
+    "sinks": "sinks: {archive: {kind: jsonl, to: /var/log/interlock.jsonl}}\n",
+    "resources": POLICY.replace("127.0.0.1:5432", "127.0.0.1:5433"),
+    "roles": SHORTER,
+}
+"""A change of each kind of thing that guards; a text that is none of the policy's is added to it."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryKindOfChange:
+    def text(self, kind: str) -> str:
+        return KINDS[kind] if KINDS[kind].startswith("resources:") else POLICY + KINDS[kind]
+
+    async def test_it_is_activated_by_nobody_alone_and_by_two(self, company: Guarded, kind: str) -> None:
+        request = await company.propose(self.text(kind))
+        assert request.content["changes"]
+        with refused("not-approved"):
+            await company.activate(request)
+        with refused("self-approval"):
+            await company.approve(CHIEF, request, login=await company.sign_in(CHIEF, key="second account"))
+        assert company.desk.configuration.text == POLICY
+        await company.approve(DEPUTY, request)
+        await company.activate(request)
+        assert company.desk.configuration.text == self.text(kind)
+
+    async def test_it_is_not_activated_with_what_breaks_a_claim(self, company: Guarded, kind: str) -> None:
+        """Neither when it is proposed so, nor when the claim came to break between the yes and the activation."""
+        with refused("breaks-claim"):
+            await company.propose(self.text(kind).replace("    separate: all\n", ""))
+        survives = self.text(kind).replace("min_persons: 2", "min_persons: 2, survives_absences: 3")
+        request = await company.propose(survives)
+        await company.approve(DEPUTY, request)
+        for name in (KEEPER, CLERK):
+            await offboard_person(company.desk, by=CHIEF, name=name, reason="left")
+        with refused("breaks-claim"):
+            await company.activate(request)
+
+
+async def test_a_gateway_that_the_policy_does_not_name_is_let_in_by_nobody(company: Guarded) -> None:
+    await join_gateway(company.desk, name="local", key="l" * 43)
+    await company.change(POLICY + f"gateways: {{edge: {{key: {'k' * 43}}}}}\n")
+    with refused("gateway-unnamed"):
+        await join_gateway(company.desk, name="local", key="l" * 43)
+    await join_gateway(company.desk, name="edge", key="k" * 43)
+    assert company.desk.configuration.admits_gateway("k" * 43)
 
 
 class TestTheFirst:

@@ -86,6 +86,22 @@ async def test_many_feeds_each_hear_everything(house: House) -> None:
     assert await asyncio.gather(*hearing) == [grant.id] * 4
 
 
+async def test_a_gateway_that_the_policy_names_no_more_hears_no_more(house: House) -> None:
+    """It is cut off at the next beat, and gets no token; the one that is named goes on."""
+    named = new_key()
+    gateway, kept = await house.gateway(), await house.gateway("edge", key=named)
+    async with gateway.streaming("/v1/gateway/feed") as messages:
+        await next_of(messages, "snapshot")
+        desk = house.services.desk
+        desk.configuration = replace(desk.configuration, gateways={"edge": thumbprint(named)})
+        async with asyncio.timeout(15):
+            assert "snapshot" not in [message["type"] async for message in messages]
+    with refused("no-gateway"):
+        await gateway.post("/v1/gateway/token", {})
+    async with kept.streaming("/v1/gateway/feed") as messages:
+        await next_of(messages, "snapshot")
+
+
 async def test_a_gateway_that_was_ended_hears_no_more(house: House) -> None:
     key = new_key()
     gateway = await house.gateway(key=key)

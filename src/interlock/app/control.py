@@ -30,7 +30,7 @@ from interlock.app.sinking import feeding_sinks
 from interlock.app.watching import watching
 from interlock.app.witnesses import addresses_of
 from interlock.domain.resources import CredentialSource
-from interlock.errors import Failure, InterlockError
+from interlock.errors import Failure, InterlockError, Refusal
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.authority_rotation import write_trusted
 from interlock.identity.client_assertions import ClientAssertions, audiences_of
@@ -222,7 +222,13 @@ async def _make_current(desk: Desk, plan: Plan) -> None:
     for ended in applied.ended:
         _log.warning("Ended by the configuration: %s", ended)
     key = load_or_create_key(plan.folder.keys / "gateway.key")
-    await join_gateway(desk, name=GATEWAY_NAME, key=thumbprint(key))
+    try:
+        await join_gateway(desk, name=GATEWAY_NAME, key=thumbprint(key))
+    except Refusal as refusal:
+        if refusal.code != "gateway-unnamed":
+            raise
+        # The control plane goes on: the change that names it could be activated nowhere else.
+        _log.warning("The gateway beside this control plane is not let in. %s %s", refusal.sentence, refusal.remedy)
 
 
 async def _serve(

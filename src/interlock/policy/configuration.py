@@ -285,6 +285,7 @@ class Configuration:
     ``policy_approvals``: who approves a change of all this; none written means one other administrator.
     ``passwords``: whether people sign in with passwords of Interlock's own. ``recovery``: the group of which two
     members let somebody in again who has lost passkey, password or authenticator; empty: nobody does.
+    ``gateways``: the thumbprints of the keys of those that may follow the feed; none: all that were let in.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -316,10 +317,15 @@ class Configuration:
     passwords: bool = True
     policy_approvals: tuple[ApprovalRule, ...] = ()
     recovery: str = ""
+    gateways: Mapping[str, str] = field(default_factory=dict)
     cedar: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     digest: str = ""
     warnings: tuple[str, ...] = ()
+
+    def admits_gateway(self, key: str) -> bool:
+        """Whether the gateway with the key of that thumbprint may follow the feed, as far as the policy says."""
+        return not self.gateways or key in self.gateways.values()
 
     def replay_roles(self, resource: str) -> frozenset[str]:
         """The roles that let recordings of ``resource`` be read; none of a resource that is not there."""

@@ -37,6 +37,8 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_whole("receiver of security events", old.receivers, new.receivers),
         *_password_changes(old, new),
         *_recovery_changes(old, new),
+        *_gateway_changes(old, new),
+        *_key_service_changes(old, new),
         *_invitation_changes(old, new),
         *_whole("workload", old.workloads, new.workloads),
         *_whole("forge", old.forges, new.forges),
@@ -80,6 +82,25 @@ def _whole(noun: str, old: Mapping[str, object], new: Mapping[str, object]) -> I
 def _password_changes(old: Configuration, new: Configuration) -> Iterator[str]:
     if old.passwords != new.passwords:
         yield f"People {'now' if new.passwords else 'no longer'} sign in with passwords of Interlock's own."
+
+
+def _key_service_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.openbao == new.openbao:
+        return
+    if new.openbao is None:
+        yield "Keys are kept in files, and in no key service any more."
+    else:
+        kept = [name for name in ("ledger", "recordings") if getattr(new.openbao, name)]
+        yield (
+            f"The key service at {new.openbao.address} keeps the key of the {' and the '.join(kept) or 'nothing'}"
+            + ("." if old.openbao is None else f" (was: at {old.openbao.address}, or with other settings).")
+        )
+
+
+def _gateway_changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    if old.gateways != new.gateways:
+        named = ", ".join(f"{name} ({key})" for name, key in sorted(new.gateways.items()))
+        yield f"The feed is followed by {named or 'every gateway that was let in'} alone."
 
 
 def _invitation_changes(old: Configuration, new: Configuration) -> Iterator[str]:

@@ -17,6 +17,7 @@ from interlock.policy.mistakes import Mistakes
 from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
+from interlock.policy.read_gateways import read_gateways
 from interlock.policy.read_notify import read_notify
 from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
@@ -79,6 +80,7 @@ def load_configuration(
     outside = frozenset[str]() if scim is None else scim.groups
     groups = frozenset({ADMINISTRATORS}) | outside.union(*(person.groups for person in people.values()))
     recovery = read_recovery(draft, groups)
+    gateways = read_gateways(draft)
     roles = read_roles(draft, groups)
     separations = read_separations(draft)
     chains = read_chains(draft, groups)
@@ -123,6 +125,7 @@ def load_configuration(
         receivers=receivers,
         passwords=passwords,
         recovery=recovery,
+        gateways=gateways,
         sinks=sinks,
         notify=notify,
         detections=detections,

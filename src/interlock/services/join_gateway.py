@@ -3,6 +3,8 @@
 Holds to:
 
 * the operator lets it in, on the control plane's own machine, by its key; it is in the ledger
+* where the policy names the gateways, one with another key is let in by nobody, the operator neither: it is proposed,
+  proved, approved by another and activated, as any change of the policy (``active_gateway`` asks at every beat)
 * idempotent: a gateway that is in stays in, under its name; one that was ended is never let in again with that key
 """
 
@@ -14,6 +16,12 @@ from interlock.services.desk import SYSTEM, Desk
 
 async def join_gateway(desk: Desk, *, name: str, key: str) -> GatewayIdentity:
     """``key`` is the RFC 7638 thumbprint of the gateway's key. Raises Refusal (``gateway-ended``)."""
+    if not desk.configuration.admits_gateway(key):
+        raise Refusal(
+            "gateway-unnamed",
+            f"The policy names the gateways that follow the feed, and none has the key {key}.",
+            f"Propose it: gateways: {{{name}: {{key: {key}}}}} in interlock.yaml.",
+        )
     async with desk.state.reading() as reading:
         known = await reading.gateway(key)
     if known is None:

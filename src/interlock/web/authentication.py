@@ -141,6 +141,12 @@ async def active_gateway(services: Services, key: str) -> GatewayIdentity:
         gateway = await reading.gateway(key)
     if gateway is None or gateway.ended_at is not None:
         raise TokenRefused("no-gateway", "No gateway with this key may follow the feed.", "Let it join first.")
+    if not services.desk.configuration.admits_gateway(key):
+        raise TokenRefused(
+            "no-gateway",
+            f"The policy names the gateways that follow the feed, and none has the key {key}.",
+            "Propose it: gateways.NAME.key in interlock.yaml.",
+        )
     return gateway
 
 
