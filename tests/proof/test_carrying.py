@@ -60,3 +60,43 @@ def test_who_could_instead_is_found_however_many_could_not() -> None:
     chain = Duties("release", duties, rules, (Separated("separate", duties),))
     standing = Standing(chain, {name: Member() for name in names}, groups)
     assert standing.instead({}, "test") == ("p29",)
+
+
+def test_a_broken_separation_is_told_of_those_who_break_it() -> None:
+    duties = ("develop", "review", "test", "deploy")
+    rules = (
+        Separated("separate", duties),
+        Separated("independent", ("review",), by="vendor"),
+        Separated("at_least", duties, count=3),
+    )
+    people = {"ann": Member("acme"), "bob": Member("acme"), "eve": Member(), "ivy": Member()}
+    standing = Standing(Duties("release", duties, {}, rules), people, dict.fromkeys(people, frozenset()))
+    separate, independent, at_least = rules
+
+    def told(*who: str) -> list[tuple[Separated, ...]]:
+        carried = dict(zip(duties, who, strict=True))
+        return [standing.at_odds(carried, duty) for duty in duties]
+
+    assert told("ann", "eve", "bob", "ivy") == [(), (), (), ()]
+    # Who reviews stands by while the one who develops deploys as well.
+    assert told("ann", "eve", "bob", "ann") == [(separate,), (), (), (separate,)]
+    assert told("ann", "bob", "eve", "ivy") == [(independent,), (independent,), (), ()]
+    # Carried three times over: each of the three is at odds, though none alone would mend it.
+    three = told("eve", "ann", "eve", "eve")
+    assert [separate in found for found in three] == [True, False, True, True]
+    assert all(at_least in found for found in told("eve", "ivy", "eve", "ivy"))
+
+
+def test_what_holds_is_told_of_nobody_and_what_does_not_of_somebody() -> None:
+    seen = {True: 0, False: 0}
+    for seed in range(300):
+        dice = random.Random(seed)
+        standing, _ = _company(dice)
+        carried = {duty: dice.choice(PEOPLE) for duty in standing.chain.duties}
+        told = {rule for duty in carried for rule in standing.at_odds(carried, duty)}
+        last = standing.chain.duties[-1]
+        rest = {duty: name for duty, name in carried.items() if duty != last}
+        is_broken = standing.broken(rest, last, carried[last]) is not None
+        assert bool(told) == is_broken, seed
+        seen[is_broken] += 1
+    assert min(seen.values()) > 20

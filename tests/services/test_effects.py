@@ -1,13 +1,18 @@
 """What the prover says before somebody decides: about a grant, and about a change of the policy."""
 
+from dataclasses import replace
+
 import pytest
 
+from interlock.domain.actions import Action, Need
 from interlock.errors import NotFound, Refusal
 from interlock.services.effect_of_change import effect_of_proposal, effect_of_text
 from interlock.services.effect_of_grant import effect_of_grant
+from interlock.services.effect_of_statement import effect_of_statement
+from interlock.services.hold_statement import hold_statement
 from interlock.store.state import PostgresState
 from tests.services.guarded import CHIEF, CLERK, DEPUTY, FELLOW, HAND, KEEPER, POLICY, Guarded
-from tests.services.world import refused
+from tests.services.world import GATEWAY, opening_of, refused
 
 
 @pytest.fixture
@@ -74,3 +79,35 @@ async def test_fewer_persons_and_a_change_that_breaks_a_claim(world: Guarded) ->
         await effect_of_text(world.desk, person=HAND, yaml=fewer, cedar={})
     with pytest.raises(Refusal, match="resources is not a mapping"):
         await effect_of_text(world.desk, person=CLERK, yaml="resources: 1", cedar={})
+
+
+async def held(world: Guarded, *actions: Action) -> str:
+    login = await world.sign_in(HAND)
+    grant = await world.lend("writer", KEEPER, person=HAND, login=login)
+    opening = opening_of(await world.connect(grant, login))
+    opening = replace(opening, person=HAND, needs=tuple(map(Need, actions)))
+    return (await hold_statement(world.desk, gateway=GATEWAY, opening=opening)).request
+
+
+async def test_a_held_statement_takes_its_person_and_another(world: Guarded) -> None:
+    request = await held(world, Action.DESTROY, Action.READ)
+    effect = await effect_of_statement(world.desk, reader=CHIEF, request_id=request)
+    assert effect.known
+    found = {one.action: (one.persons, one.guarded) for one in effect.reached}
+    assert found == {"read": (1, False), "destroy": (2, True)}
+    assert effect.guarded_alone == ()
+    (destroy,) = effect.together
+    assert destroy.others, "who could be the other is told to an administrator"
+    kept = await effect_of_statement(world.desk, reader=KEEPER, request_id=request)
+    assert all(one.others == () for one in kept.reached)
+    for nobody in (FELLOW, CLERK):
+        with pytest.raises(NotFound):
+            await effect_of_statement(world.desk, reader=nobody, request_id=request)
+
+
+async def test_what_its_person_could_do_alone_as_well_is_said(state: PostgresState) -> None:
+    """Held for another reason, such as an alarm, while no role holds it: an approval is not what stands between."""
+    world = Guarded(state)
+    await world.start(POLICY.replace("hold: [alter, destroy]", "hold: [alter]"))
+    effect = await effect_of_statement(world.desk, reader=KEEPER, request_id=await held(world, Action.DESTROY))
+    assert effect.guarded_alone == ("destroy",)

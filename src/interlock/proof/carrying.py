@@ -39,6 +39,25 @@ class Standing:
                 return separation
         return None
 
+    def at_odds(self, carried: Mapping[str, str], duty: str) -> tuple[Separated, ...]:
+        """The separations that do not hold over what is carried because of who carries ``duty``.
+
+        Because of it is what this duty breaks alone or with one other, and what would hold without it. Of a duty that
+        stands by while two others break a separation nothing is said.
+        """
+        others = [other for other in carried if other != duty]
+        few = [{duty: carried[duty]}, *({duty: carried[duty], other: carried[other]} for other in others)]
+        without = {other: carried[other] for other in others}
+
+        def broken(separation: Separated, who: Mapping[str, str]) -> bool:
+            return not holds(self.chain, separation, who, self.people, self.groups)
+
+        return tuple(
+            one
+            for one in self.chain.separations
+            if broken(one, carried) and (any(broken(one, who) for who in few) or not broken(one, without))
+        )
+
     def instead(self, carried: Mapping[str, str], duty: str) -> tuple[str, ...]:
         """Who may take ``duty`` with no separation broken, sorted; those first with whom the chain can be finished."""
         takers = self.ahead.takers[self.chain.duties.index(duty)]

@@ -106,14 +106,15 @@ def _look(state: LiveState, request: Request, actions: tuple[Action, ...]) -> tu
     before, after = (build_model(one, looked_at=looked_at) for one in (without, having))
     found = []
     for action in actions:
-        size, others = _fewest([way.team for way in explain_why(after, request.person, action, request.resource).ways])
-        earlier, _ = _fewest([way.team for way in explain_why(before, request.person, action, request.resource).ways])
+        size, others = fewest([way.team for way in explain_why(after, request.person, action, request.resource).ways])
+        earlier, _ = fewest([way.team for way in explain_why(before, request.person, action, request.resource).ways])
         names = tuple(name for name in others if name != request.person)
         found.append(Reached(action.value, size, earlier, action in GUARDED, names))
     return tuple(found)
 
 
-def _fewest(teams: list[tuple[str, ...]]) -> tuple[int | None, tuple[str, ...]]:
+def fewest(teams: list[tuple[str, ...]]) -> tuple[int | None, tuple[str, ...]]:
+    """The size of a smallest team, and that team; None when there is none."""
     if not teams:
         return None, ()
     smallest = min(teams, key=len)

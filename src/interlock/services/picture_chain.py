@@ -131,9 +131,7 @@ async def separation_matrix(desk: Desk, *, person: str, chain: str) -> Matrix:
         for past in history:
             square = (past.person, past.duty)
             carried[square] = carried.get(square, 0) + 1
-            others = {duty: name for duty, name in who.items() if duty != past.duty}
-            rule = standing.broken(others, past.duty, past.person)
-            if rule is not None:
+            for rule in standing.at_odds(who, past.duty):
                 broken.setdefault(square, []).append(f"{past.artifact}: {describe(rule)}")
     return _as_matrix(standing, known, carried, broken, len(histories))
 

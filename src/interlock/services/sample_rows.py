@@ -156,7 +156,7 @@ async def _look(desk: Desk, reading: Reading, reader: Person, login: Login, requ
         raise Refusal(
             "no-read",
             next((one.why_not for one in seen.values()), "There are no rows to show."),
-            f"Rows are shown to those who may read them: interlock request {resource.name} --role ROLE",
+            "Rows are shown to those who may read them. Ask for a role that reads there: interlock request",
         )
     return seen
 

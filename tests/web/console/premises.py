@@ -87,6 +87,10 @@ chains:
 """
 
 
+SEPARATE = "    separate: all\n"
+"""The line of the company that separates the duties of its chain."""
+
+
 def company() -> str:
     today = datetime.now(UTC)
     days = {"start": -40, "end": 80, "soon": 9}

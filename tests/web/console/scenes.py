@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from interlock.domain.notices import Kept, Letter, Notice, NoticeKind
 from interlock.ports.notify import Press
 from interlock.ports.sample import Cell, Sample, SampledPart
+from interlock.services.apply_configuration import apply_configuration
+from interlock.services.desk import Desk
 from interlock.services.link_chat import begin_link, claim_link
 from tests.support.chromium import Page
-from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises, records_of
+from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, SEPARATE, Premises, load, records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,28 @@ async def set_up(premises: Premises) -> Stage:
         named = {"chain": "release", "duty": duty, "artifact": "change:4711"}
         await client.post("/v1/duties/take", named)
         await client.post("/v1/duties/done", {**named, "content": content})
+    await carry_unseparated(premises, "change:4698")
     house.clock.at = datetime.now(UTC).replace(microsecond=0)
     await _tell(premises)
     text = "DELETE FROM orders\nWHERE status = 'closed'\n  AND updated_at < $1; -- all of them"
     held = await premises.hold(live, DEV, text, parameters=("2026-01-01", None), sample=SAMPLE, salt="5a" * 16)
     proposed = await propose(premises, LEAD)
     return Stage(str(asked["id"]), held, live, session, grant.id, proposed)
+
+
+async def carry_unseparated(premises: Premises, artifact: str) -> None:
+    """An artifact from before the chain's separation: who developed it deployed it too."""
+    desk, folder = premises.house.services.desk, premises.house.recordings.parent
+    strict = desk.configuration
+    await apply_configuration(Desk(desk.state, desk.clock, load(folder, strict.text.replace(SEPARATE, ""))))
+    for duty, person in (("develop", DEV), ("review", LEAD), ("deploy", DEV)):
+        client = await premises.hand(person)
+        named = {"chain": "release", "duty": duty, "artifact": artifact}
+        await client.post("/v1/duties/take", named)
+        await client.post("/v1/duties/done", {**named, "content": "sha256:77aa"})
+    await apply_configuration(Desk(desk.state, desk.clock, strict))
+    async with desk.state.reading() as reading:
+        await desk.check_policy(reading)
 
 
 async def acted(premises: Premises, page: Page) -> AsyncIterator[str]:

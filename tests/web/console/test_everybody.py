@@ -57,7 +57,7 @@ def _reads(stage: Stage) -> dict[str, tuple[frozenset[str], int]]:
         f"/requests/{stage.proposed}": (frozenset({LEAD, SECOND}), 404),
         f"/requests/{stage.proposed}/prover": (frozenset({LEAD, SECOND}), 404),
         f"/requests/{stage.asked}/prover": (frozenset({OPS, DBA, LEAD, SECOND}), 404),
-        f"/requests/{stage.held}/prover": (frozenset(), 404),
+        f"/requests/{stage.held}/prover": (frozenset({DEV, OPS, DBA, SECOND, LEAD}), 404),
         "/policy/change": (EMPLOYEES, 403),
         "/set-up": (ADMINISTRATOR, 403),
         "/duties/matrix": (EMPLOYEES, 403),

@@ -12,6 +12,7 @@ from interlock.errors import NotFound, Refusal
 from interlock.services.deny_request import deny_request
 from interlock.services.effect_of_change import effect_of_proposal
 from interlock.services.effect_of_grant import effect_of_grant
+from interlock.services.effect_of_statement import effect_of_statement
 from interlock.services.give_approval import give_approval
 from interlock.services.list_requests import RequestView, Scope, list_requests, show_request
 from interlock.services.passkeys import Shown, begin_presence, prove_for_request
@@ -60,7 +61,9 @@ async def prover(request_id: InPath, request: Request, services: ServicesOf, vis
     """What the prover says about it. The page of the request asks for it by itself, since it may take a moment."""
     view = await show_request(services.desk, person=visitor.name, request_id=request_id)
     grant = change = None
-    if view.request.kind is RequestKind.GRANT:
+    if view.request.kind is RequestKind.STATEMENT:
+        grant = await effect_of_statement(services.desk, reader=visitor.name, request_id=request_id)
+    elif view.request.kind is RequestKind.GRANT:
         grant = await effect_of_grant(services.desk, reader=visitor.name, request_id=request_id)
     else:
         change = await effect_of_proposal(services.desk, reader=visitor.name, request_id=request_id)
@@ -221,7 +224,7 @@ async def _detail(services: Services, visitor: Visitor, view: RequestView) -> di
         "review": review,
         "content": asked.content,
         "is_open": asked.state is RequestState.OPEN,
-        "proves": asked.kind is RequestKind.GRANT and asked.state is RequestState.OPEN,
+        "proves": asked.kind in (RequestKind.GRANT, RequestKind.STATEMENT) and asked.state is RequestState.OPEN,
         "changes": (),
         "activates": Activates.NO,
         "no_rows": None,
