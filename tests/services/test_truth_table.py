@@ -69,7 +69,8 @@ async def _two_groups_two_persons(world: World) -> Approved:
 
 
 async def _nested_group(world: World) -> Approved:
-    """In a group of a like name, such as one within the one that is asked for: membership is the group's own."""
+    """In a group of a like name, which the one that is asked for does not contain (``test_nested_groups`` has those
+    that it does): membership is the group's own."""
     await world.apply(with_person(world.configuration, Person("nested", groups=frozenset({"dba.juniors"}))))
     return await _by(world, "reader", "nested")
 

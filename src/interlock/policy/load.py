@@ -18,6 +18,7 @@ from interlock.policy.nodes import Scalar, read_tree
 from interlock.policy.read_chains import read_chains, read_separations
 from interlock.policy.read_detections import read_detections
 from interlock.policy.read_gateways import read_gateways
+from interlock.policy.read_groups import read_groups
 from interlock.policy.read_notify import read_notify
 from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
@@ -70,8 +71,9 @@ def load_configuration(
     resources = read_resources(draft, check_settings, schemes)
     vendors = read_vendors(draft)
     people, identities = read_people(draft)
-    contracts, uninvited = read_contracts(draft, people)
     scim = read_scim(draft, schemes)
+    people = read_groups(draft, people, frozenset[str]() if scim is None else scim.groups)
+    contracts, uninvited = read_contracts(draft, people)
     openbao = read_openbao(draft, schemes)
     providers = read_providers(draft, schemes)
     passwords = read_passwords(draft, providers)
