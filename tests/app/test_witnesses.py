@@ -37,7 +37,7 @@ def witness_of(log: VerifierKey, folder: Path, port: int = 0) -> Iterator[tuple[
 
 
 async def cosigned(log: MemoryLog, url: str, key: VerifierKey, signed: SignedCheckpoint) -> SignedCheckpoint:
-    asking = Cosigning(addresses_of(Witnesses((WitnessSource(url, str(key)),), 1)), log)
+    asking = Cosigning(lambda: addresses_of(Witnesses((WitnessSource(url, str(key)),), 1)), log)
     try:
         return await asking(signed)
     finally:

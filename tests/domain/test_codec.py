@@ -5,7 +5,7 @@ import dataclasses
 import json
 import types
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum, StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -101,6 +101,11 @@ def test_what_is_stored_comes_back_as_it_was(kind: type, data: st.DataObject) ->
 def test_a_rule_with_alternatives_comes_back_as_it_was() -> None:
     rule = ApprovalRule(1, any_of=(ApprovalRule(1, group="dba"), ApprovalRule(1, sponsor=True)))
     assert from_plain(ApprovalRule, to_plain(rule)) == rule
+
+
+def test_a_time_of_day_comes_back_as_it_was() -> None:
+    assert to_plain(time(7, 30)) == "07:30:00"
+    assert from_plain(time, "07:30:00") == time(7, 30)
 
 
 def test_an_older_snapshot_lacks_fields_and_a_newer_one_has_more() -> None:

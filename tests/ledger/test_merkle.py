@@ -142,6 +142,35 @@ async def test_every_consistency_proof_holds_for_its_trees_and_for_nothing_else(
                     check_consistency(*attempt)
 
 
+def test_what_the_shared_vectors_refuse_beside_forged_proofs() -> None:
+    """The edges, as transparency-dev's vectors have them; ``tests.fuzz.merkle_vectors`` runs all 196."""
+    root, no_root = bytes.fromhex(ROOTS[0]), b"don't care"
+    check_inclusion(root, 0, 1, [], root)
+    for leaf, claimed in ((b"", root), (root, b""), (b"", b""), (root, EMPTY_ROOT), (EMPTY_ROOT, root)):
+        with pytest.raises(NotProved):
+            check_inclusion(leaf, 0, 1, [], claimed)
+    check_consistency(1, 1, [], root, root)
+    check_consistency(0, 1, [], EMPTY_ROOT, root)
+    for old, new, proof, old_root, new_root in (
+        (0, 0, [], no_root, no_root),
+        (0, 0, [], EMPTY_ROOT, root),
+        (0, 1, [], no_root, no_root),
+        (0, 1, [], EMPTY_ROOT, no_root),
+        (0, 1, [EMPTY_ROOT], EMPTY_ROOT, EMPTY_ROOT),
+        (0, 0, [EMPTY_ROOT], EMPTY_ROOT, EMPTY_ROOT),
+        (1, 1, [], root, EMPTY_ROOT),
+        (1, 1, [root], root, root),
+        (1, 0, [], root, root),
+        (2, 1, [], root, root),
+        (1, 2, [], root, root),
+        # swapped roots
+        (1, 2, [leaf_hash(LEAVES[1])], bytes.fromhex(ROOTS[1]), root),
+    ):
+        with pytest.raises(NotProved):
+            check_consistency(old, new, proof, old_root, new_root)
+    check_consistency(1, 2, [leaf_hash(LEAVES[1])], root, bytes.fromhex(ROOTS[1]))
+
+
 def test_a_frontier_grows_by_leaves_and_by_subtrees_to_the_same_root() -> None:
     by_leaves = Frontier()
     for leaf in leaves(300):

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
+
+import pytest
 
 from interlock.domain.detections import (
     BeforeEnd,
@@ -371,3 +373,23 @@ def test_the_digest_follows_what_is_looked_for() -> None:
     one, other = Detection("it", Refusals(count=3)), Detection("it", Refusals(count=4))
     assert digest_of([one]) != digest_of([other])
     assert digest_of([one, Detection("a", FirstUse())]) == digest_of([Detection("a", FirstUse()), one])
+
+
+_RULES: tuple[Rule, ...] = (
+    FirstUse(),
+    OffHours(),
+    Volume(),
+    Refusals(),
+    SamePair(),
+    BeforeEnd(),
+    BrokenGlass(),
+    Repeated("session.cut"),
+)
+
+
+@pytest.mark.parametrize("rule", _RULES, ids=lambda rule: str(rule.detect))
+def test_every_kind_of_rule_has_a_digest(rule: Rule) -> None:
+    """Without one nothing at all is watched."""
+    assert {type(one) for one in _RULES} == set(get_args(Rule))
+    plain = [Detection("it", rule, response) for response in Response]
+    assert len({digest_of([one]) for one in plain}) == len(plain)

@@ -187,15 +187,15 @@ class Receiver:
         return Response("{}", media_type="application/json")
 
     def sequences(self) -> list[int]:
-        return [_plain(record.body)["metadata"]["sequence"] for record in self.records]
+        return [plain_value(record.body)["metadata"]["sequence"] for record in self.records]
 
 
-def _plain(value: AnyValue) -> Any:
+def plain_value(value: AnyValue) -> Any:
     match value.WhichOneof("value"):
         case "kvlist_value":
-            return {one.key: _plain(one.value) for one in value.kvlist_value.values}
+            return {one.key: plain_value(one.value) for one in value.kvlist_value.values}
         case "array_value":
-            return [_plain(one) for one in value.array_value.values]
+            return [plain_value(one) for one in value.array_value.values]
         case None:
             return None
         case name:
@@ -217,7 +217,7 @@ async def test_opentelemetry_logs_are_ocsf_events_with_their_kind(state: Postgre
         (entry,) = await reading.ledger(after=0, limit=1)
     wanted = as_ocsf(read_body(entry.body), Sensitivity.SENSITIVE)
     record = receiver.records[0]
-    assert _plain(record.body) == json.loads(json.dumps(wanted))
+    assert plain_value(record.body) == json.loads(json.dumps(wanted))
     assert record.event_name == "vendor.added"
     assert record.time_unix_nano == wanted["time"] * 1_000_000
     assert (record.severity_number, record.severity_text) == (9, "INFO")

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -18,11 +19,12 @@ from cryptography import x509
 
 from interlock.app.check_ledger import check_ledger
 from interlock.app.check_notifiers import check_notifiers
+from interlock.app.check_sinks import check_sinks
 from interlock.app.check_upstreams import check_upstream
 from interlock.app.compiled import REMEDY, SLOWER, find_uncompiled
 from interlock.app.data_folder import DataFolder, weaknesses
 from interlock.app.finding import Finding, Verdict, bad, doubtful, good
-from interlock.app.installation import Adapters, running_state
+from interlock.app.installation import Adapters, read_active_policy, running_state
 from interlock.app.listen import reachable_host, reserve, wanted_addresses
 from interlock.app.plan import Plan, kept_plan
 from interlock.app.psql import find_psql
@@ -47,9 +49,12 @@ def examine(data: Path, config: Path | None) -> list[Finding]:
     folder = _existing(data, findings)
     plan, configuration = _configuration(adapters, folder, config, findings)
     if folder is not None:
+        active = _active(folder, plan)
+        if config is None and active is not None:
+            configuration = active
         findings.extend(_check_folder(folder))
         findings.extend(_check_certificates(folder))
-        findings.extend(_check_running(folder, plan))
+        findings.extend(_check_running(folder, plan, active))
     if configuration is not None:
         if folder is None or folder.owner() is None:
             findings.extend(_check_ports(configuration, adapters))
@@ -98,6 +103,14 @@ def _configuration(
     return plan, configuration
 
 
+def _active(folder: DataFolder, plan: Plan | None) -> Configuration | None:
+    """What is in force in the instance that runs: since the start the policy may have changed."""
+    if folder.owner() is not None:
+        with suppress(InterlockError):  # why it cannot be read is said by the check of the database
+            return read_active_policy(folder.root)
+    return None if plan is None else plan.configuration
+
+
 def _check_folder(folder: DataFolder) -> Iterator[Finding]:
     weak = weaknesses(folder)
     for sentence in weak:
@@ -136,9 +149,9 @@ def _check_certificates(folder: DataFolder) -> Iterator[Finding]:
             yield good("certificates", sentence)
 
 
-def _check_running(folder: DataFolder, plan: Plan | None) -> Iterator[Finding]:
+def _check_running(folder: DataFolder, plan: Plan | None, active: Configuration | None) -> Iterator[Finding]:
     owner = folder.owner()
-    if owner is None or plan is None:
+    if owner is None or plan is None or active is None:
         yield doubtful("running", f"Nothing runs with {folder.root} now.", "Start it with: interlock up")
         return
     yield good("running", f"Process {owner.pid} runs with {folder.root} since {owner.started_at}.")
@@ -147,8 +160,9 @@ def _check_running(folder: DataFolder, plan: Plan | None) -> Iterator[Finding]:
         if name != CONSOLE:
             yield _check_listener(name, address)
     yield asyncio.run(_check_state(folder.root))
-    yield from asyncio.run(check_notifiers(folder, plan.configuration.notify))
-    yield asyncio.run(check_ledger(folder, plan.configuration.witnesses))
+    yield from asyncio.run(check_notifiers(folder, active.notify))
+    yield asyncio.run(check_ledger(folder, active.witnesses))
+    yield from asyncio.run(check_sinks(folder, active.sinks))
 
 
 def _check_api(folder: DataFolder, address: Address) -> Iterator[Finding]:

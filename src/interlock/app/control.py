@@ -26,9 +26,9 @@ from interlock.app.notifying import notifying, open_channels
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.app.publishing import publishing
 from interlock.app.signalling import telling_receivers
-from interlock.app.sinking import feeding_sinks
+from interlock.app.sinking import Feeding, feeding_sinks
 from interlock.app.watching import watching
-from interlock.app.witnesses import addresses_of
+from interlock.app.witnesses import ActiveWitnesses
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError, Refusal
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
@@ -92,7 +92,7 @@ async def run_control(
         ssh.ensure_host(plan.folder.keys, server_hosts(hosts), clock.now())
         tokens = open_tokens(plan, clock)
         front, passwords = open_front(desk, authority, tokens)
-        witnesses = addresses_of(plan.configuration.witnesses)
+        witnesses = ActiveWitnesses(desk)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         own = open_account_secrets(plan.folder)
         published = ObjectTiles(str(plan.folder.ledger), create=True)
@@ -130,9 +130,7 @@ async def run_control(
                 publishing(address.url, published, log_key, witnesses),
                 watching(desk, address.url),
                 keeping(Keeper(desk, services.master_key, services.recordings, words), address.url),
-                feeding_sinks(
-                    state, plan.configuration.sinks, adapters.sinks, services.credentials, plan.folder, outflow
-                ),
+                feeding_sinks(desk, Feeding(adapters.sinks, services.credentials, plan.folder, outflow)),
                 notifying(desk, outbox, channels, address.url),
                 telling_receivers(
                     state, plan.configuration.receivers, issuer_of(plan), tokens, credentials, plan.folder

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from interlock.app.background import beside
@@ -11,7 +11,7 @@ from interlock.app.witnesses import Cosigning, WitnessAddress
 from interlock.errors import Failure
 from interlock.identity.keys import load_or_create_secret, write_private
 from interlock.ledger.notes import NotANote, SignerKey, VerifierKey, new_signer, read_signer, read_verifier
-from interlock.store.sequencer import LogKey, Sequencer, no_witnesses
+from interlock.store.sequencer import LogKey, Sequencer
 from interlock.store.tiles import ObjectTiles
 
 KEY_FILE = "ledger.key"
@@ -40,16 +40,15 @@ def public_key_of(folder: DataFolder) -> VerifierKey:
 
 @asynccontextmanager
 async def publishing(
-    url: str, tiles: ObjectTiles, key: LogKey, witnesses: Sequence[WitnessAddress] = ()
+    url: str, tiles: ObjectTiles, key: LogKey, witnesses: Callable[[], Sequence[WitnessAddress]]
 ) -> AsyncIterator[None]:
     """A sequencer runs (or waits for its election) while the block does."""
-    cosigning = Cosigning(witnesses, tiles) if witnesses else None
+    cosigning = Cosigning(witnesses, tiles)
     try:
-        async with beside(Sequencer(url, tiles, key, cosigning or no_witnesses).run()):
+        async with beside(Sequencer(url, tiles, key, cosigning).run()):
             yield
     finally:
-        if cosigning is not None:
-            await cosigning.close()
+        await cosigning.close()
 
 
 def new_log_name() -> str:

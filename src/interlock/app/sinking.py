@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from interlock.policy.configuration import SinkSource
 from interlock.ports.sink import OpenSink, SinkAdapter
 from interlock.ports.state import State
 from interlock.services.credentials import Credentials
+from interlock.services.desk import Desk
 from interlock.services.outflow import Outflow
 
 _AT_ONCE = 500
+_LOOK_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _ENFORCED_PAUSE_S = 2.0
 _log = logging.getLogger("interlock.sinks")
@@ -96,42 +99,82 @@ async def _send_all(state: State, source: SinkSource, sink: OpenSink, cursor: Cu
         await asyncio.to_thread(cursor.write, position)
 
 
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """What feeding needs besides the desk. ``folder`` holds the cursors."""
+
+    adapters: Mapping[str, SinkAdapter]
+    credentials: Credentials
+    folder: DataFolder
+    outflow: Outflow
+
+
 @asynccontextmanager
-async def feeding_sinks(
-    state: State,
-    sources: Mapping[str, SinkSource],
-    adapters: Mapping[str, SinkAdapter],
-    credentials: Credentials,
-    folder: DataFolder,
-    outflow: Outflow,
-) -> AsyncIterator[None]:
-    """Every sink is fed while the block runs. Raises Failure for one that cannot be what it says."""
-    sinks = {name: await _open(source, adapters, credentials) for name, source in sources.items()}
-    works = [
-        for_good(
-            partial(feed_sink, state, sources[name], sink, Cursor(folder.sinks / f"{name}.json"), outflow),
-            f"The sink {name} is not told",
-            _log,
-            pause_s=_LONGEST_PAUSE_S,
-        )
-        for name, sink in sinks.items()
-    ]
+async def feeding_sinks(desk: Desk, feeding: Feeding) -> AsyncIterator[None]:
+    """Every sink of the active policy is fed while the block runs.
+
+    Raises Failure for one that cannot be what it says. One that comes with a later policy and cannot is a sink that is
+    down: it is said, tried again, and stops the gateways when it is enforced.
+    """
+    for source in desk.configuration.sinks.values():
+        await (await _open(source, feeding)).close()
+    async with beside(follow_sinks(desk, feeding)):
+        yield
+
+
+async def follow_sinks(desk: Desk, feeding: Feeding) -> None:
+    """Feed the sinks that the active policy names, until cancelled; within a second of a change those of the new one.
+
+    A sink of the same name goes on from where the one before it was told.
+    """
+    fed: dict[SinkSource, asyncio.Task[None]] = {}
     try:
-        async with beside(*works):
-            yield
+        while True:
+            wanted = dict.fromkeys(desk.configuration.sinks.values())
+            feeding.outflow.follow(source.name for source in wanted if source.enforced)
+            # INVARIANT: what went is over before what comes begins: two of one name would share a cursor
+            await _end(fed.pop(source) for source in [*fed] if source not in wanted)
+            for source in wanted:
+                if source not in fed:
+                    work = for_good(
+                        partial(_feed_one, desk.state, source, feeding),
+                        f"The sink {source.name} is not told",
+                        _log,
+                        pause_s=_ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S,
+                    )
+                    fed[source] = asyncio.create_task(work)
+            await asyncio.sleep(_LOOK_S)
     finally:
-        for sink in sinks.values():
-            await sink.close()
+        await _end(fed.values())
 
 
-async def _open(source: SinkSource, adapters: Mapping[str, SinkAdapter], credentials: Credentials) -> OpenSink:
-    adapter = adapters.get(source.kind)
+async def _feed_one(state: State, source: SinkSource, feeding: Feeding) -> None:
+    # until it has taken what waits for it, it is one that is not told
+    feeding.outflow.failed(source.name)
+    sink = await _open(source, feeding)
+    try:
+        await feed_sink(state, source, sink, Cursor(feeding.folder.sinks / f"{source.name}.json"), feeding.outflow)
+    finally:
+        await sink.close()
+
+
+async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    ended = list(tasks)
+    for task in ended:
+        task.cancel()
+    for task in ended:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _open(source: SinkSource, feeding: Feeding) -> OpenSink:
+    adapter = feeding.adapters.get(source.kind)
     if adapter is None:
         raise Failure(
             f"The sink {source.name} is of the kind {source.kind}, which is not known here.",
-            f"Known are: {', '.join(sorted(adapters))}.",
+            f"Known are: {', '.join(sorted(feeding.adapters))}.",
         )
     secret = None
     if source.secret is not None:
-        secret = (await credentials.fetch(CredentialSource(source.name, source.secret))).secret
+        secret = (await feeding.credentials.fetch(CredentialSource(source.name, source.secret))).secret
     return adapter.open(source.to, secret)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -13,6 +13,7 @@ from interlock.ledger.notes import COSIGNATURE, NotANote, Note, SignedCheckpoint
 from interlock.ledger.tiles import DamagedError, Source, TiledTree
 from interlock.ledger.witnessing import SIZE, ask_for_cosignature
 from interlock.policy.configuration import Witnesses
+from interlock.services.desk import Desk
 
 _WAIT_S = 0.6
 """Within a second an event is under a checkpoint, also when a witness does not answer; it is asked again later."""
@@ -40,10 +41,30 @@ def addresses_of(witnesses: Witnesses) -> tuple[WitnessAddress, ...]:
     return tuple(found)
 
 
-class Cosigning:
-    """Implements :data:`interlock.store.sequencer.Cosign`. Close the client when done."""
+class ActiveWitnesses:
+    """Those of the active policy, whichever it is by now. Raises Failure at the start for a key that is none; in a
+    later policy such a key leaves those that there were, and is said."""
 
-    def __init__(self, witnesses: Sequence[WitnessAddress], tiles: Source) -> None:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._named = desk.configuration.witnesses
+        self._addresses = addresses_of(self._named)
+
+    def __call__(self) -> Sequence[WitnessAddress]:
+        named = self._desk.configuration.witnesses
+        if named != self._named:
+            self._named = named
+            try:
+                self._addresses = addresses_of(named)
+            except Failure as error:
+                _log.error("The witnesses stay those that they were: %s", error)
+        return self._addresses
+
+
+class Cosigning:
+    """``witnesses`` says whom to ask. Implements :data:`interlock.store.sequencer.Cosign`. Close it when done."""
+
+    def __init__(self, witnesses: Callable[[], Sequence[WitnessAddress]], tiles: Source) -> None:
         self._witnesses = witnesses
         self._tiles = tiles
         self._client = httpx2.AsyncClient(timeout=_WAIT_S, trust_env=False)
@@ -54,7 +75,10 @@ class Cosigning:
         await self._client.aclose()
 
     async def __call__(self, signed: SignedCheckpoint) -> SignedCheckpoint:
-        lines = await asyncio.gather(*(self._line(one, signed) for one in self._witnesses))
+        witnesses = self._witnesses()
+        if not witnesses:
+            return signed
+        lines = await asyncio.gather(*(self._line(one, signed) for one in witnesses))
         own = signed.note.signatures[:1]
         return SignedCheckpoint(signed.checkpoint, Note(signed.note.text, (*own, *(line for line in lines if line))))
 

@@ -1,7 +1,8 @@
 """The domain's types as plain JSON and back: one rule for the feed, the ledger and the state.
 
-datetime ↔ ISO 8601 in UTC with microseconds and ``Z`` · timedelta ↔ seconds (int when whole) · Enum ↔ its value ·
-frozenset ↔ sorted list · tuple ↔ list · bytes ↔ base64url without padding · Mapping ↔ object · dataclass ↔ object.
+datetime ↔ ISO 8601 in UTC with microseconds and ``Z`` · time ↔ ISO 8601 · timedelta ↔ seconds (int when whole) ·
+Enum ↔ its value · frozenset ↔ sorted list · tuple ↔ list · bytes ↔ base64url without padding · Mapping ↔ object ·
+dataclass ↔ object.
 A field that is missing takes its default, an unknown one is left out: what is stored only ever gains fields.
 """
 
@@ -9,7 +10,7 @@ import base64
 import dataclasses
 import types
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -27,6 +28,8 @@ def to_plain(value: object) -> Any:
         if value.tzinfo is None:
             raise TypeError("a time without a zone cannot be stored")
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, time):
+        return value.isoformat()
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
         return int(seconds) if seconds.is_integer() else seconds
@@ -106,6 +109,8 @@ def _read_scalar(kind: Any, plain: Any) -> Any:
         if moment.tzinfo is None:
             raise TypeError("a time without a zone")
         return moment.astimezone(UTC)
+    if kind is time:
+        return time.fromisoformat(plain)
     if kind is timedelta:
         return timedelta(seconds=plain)
     if kind is bytes:

@@ -150,6 +150,8 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
     """Raises NotProved unless ``leaf`` (a leaf hash) is leaf ``index`` of the tree (RFC 9162 section 2.1.3.2)."""
     if not 0 <= index < size:
         raise NotProved(f"a tree of {size} leaves has no leaf {index}")
+    if len(leaf) != HASH_BYTES:
+        raise NotProved("what is to be proved is no hash")
     at, last, result = index, size - 1, leaf
     for part in proof:
         if last == 0 or len(part) != HASH_BYTES:
@@ -171,11 +173,15 @@ def check_consistency(old: int, new: int, proof: Sequence[bytes], old_root: byte
     """Raises NotProved unless the tree of ``new`` leaves begins with that of ``old`` (RFC 9162 section 2.1.4.2)."""
     if not 0 <= old <= new:
         raise NotProved(f"a tree of {new} leaves cannot come after one of {old}")
+    if old != new and {len(old_root), len(new_root)} != {HASH_BYTES}:
+        raise NotProved("a root is no hash")
+    if old == 0 and old_root != EMPTY_ROOT:
+        raise NotProved("the empty tree has another root")
     if old in (0, new):
         if proof:
             raise NotProved("nothing is to be proved between these sizes, yet there is a proof")
-        if (old_root != new_root) if old == new else (old_root != EMPTY_ROOT):
-            raise NotProved("one size has two roots" if old == new else "the empty tree has another root")
+        if old == new and old_root != new_root:
+            raise NotProved("one size has two roots")
         return
     parts = [old_root, *proof] if not old & (old - 1) else list(proof)
     if not parts or any(len(part) != HASH_BYTES for part in parts):

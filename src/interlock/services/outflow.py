@@ -24,6 +24,15 @@ class Outflow:
         self._down = set(self._waiting)
         self._news: set[asyncio.Event] = set()
 
+    def follow(self, must: Iterable[str]) -> None:
+        """From now on these must be told. One that is new is not told until it is."""
+        names = set(must)
+        if names == self._waiting.keys():
+            return
+        self._down = {name for name in names if name in self._down or name not in self._waiting}
+        self._waiting = {name: self._waiting.get(name) for name in names}
+        self._tell()
+
     def sending(self, sink: str) -> None:
         """Something waits for the sink."""
         if sink in self._waiting and self._waiting[sink] is None:

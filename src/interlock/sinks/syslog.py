@@ -1,10 +1,14 @@
 """Syslog: RFC 5424 messages over TCP with octet counting (RFC 6587 section 3.4.1), or TLS (RFC 5425)."""
 
 import asyncio
+import fcntl
 import json
 import os
 import socket
 import ssl
+import struct
+import termios
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +24,7 @@ _SEVERITIES = {1: 6, 2: 5, 3: 4, 4: 3, 5: 2, 6: 1}
 """OCSF's severity_id to RFC 5424's severity."""
 
 _WAIT_S = 10.0
+_LOOK_S = 0.005
 
 
 def message(event: Mapping[str, Any], host: str) -> bytes:
@@ -32,45 +37,80 @@ def message(event: Mapping[str, Any], host: str) -> bytes:
 
 
 class SyslogConnection:
-    """Implements :class:`interlock.ports.sink.OpenSink`. TCP says when bytes left, not when they were stored: a server
-    that dies may lose the last ones."""
+    """Implements :class:`interlock.ports.sink.OpenSink`.
+
+    A batch counts as told when the other side's kernel has acknowledged all of it; TCP does not say more. So what was
+    told last goes out again on a new connection: the server may have died with it.
+    """
 
     def __init__(self, host: str, port: int, trust: ssl.SSLContext | None) -> None:
         self._host, self._port, self._trust = host, port, trust
-        self._writer: asyncio.StreamWriter | None = None
-        self._reader: asyncio.StreamReader | None = None
+        self._socket: socket.socket | None = None
+        self._last = b""
         self._name = (socket.gethostname() or "-").replace(" ", "-")[:255]
 
     async def send(self, events: Sequence[Mapping[str, Any]]) -> None:
+        messages = [message(event, self._name) for event in events]
+        content = b"".join(b"%d %b" % (len(one), one) for one in messages)
         try:
-            async with asyncio.timeout(_WAIT_S):
-                writer = await self._connected()
-                for event in events:
-                    content = message(event, self._name)
-                    writer.write(b"%d %b" % (len(content), content))
-                await writer.drain()
-        except (OSError, TimeoutError) as error:
+            await asyncio.to_thread(self._send, content)
+        except OSError as error:
             await self.close()
             why = str(error) or "it does not take them"
             raise Failure(
                 f"Events cannot be sent to syslog at {self._host}:{self._port}: {why}.", "Mend that server."
             ) from error
+        except asyncio.CancelledError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
-            with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(1):
-                    await writer.wait_closed()
+        held, self._socket = self._socket, None
+        if held is not None:
+            with suppress(OSError):
+                # a thread that still writes is not to go on
+                held.shutdown(socket.SHUT_RDWR)
+            held.close()
 
-    async def _connected(self) -> asyncio.StreamWriter:
-        # a server that closed its side is noticed by its end of file: what is written then would be lost
-        if self._writer is not None and self._reader is not None and self._reader.at_eof():
-            await self.close()
-        if self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(self._host, self._port, ssl=self._trust)
-        return self._writer
+    def _send(self, batch: bytes) -> None:
+        until, content = time.monotonic() + _WAIT_S, batch
+        if self._socket is None or _ended(self._socket):
+            self._socket = self._connect()
+            content = self._last + batch
+        self._socket.settimeout(max(0.01, until - time.monotonic()))
+        self._socket.sendall(content)
+        while _unacknowledged(self._socket):
+            if time.monotonic() > until:
+                raise TimeoutError("it does not take them")
+            time.sleep(_LOOK_S)
+        self._last = batch
+
+    def _connect(self) -> socket.socket:
+        plain = socket.create_connection((self._host, self._port), timeout=_WAIT_S)
+        if self._trust is None:
+            return plain
+        try:
+            return self._trust.wrap_socket(plain, server_hostname=self._host)
+        except BaseException:
+            plain.close()
+            raise
+
+
+def _ended(connected: socket.socket) -> bool:
+    """Whether the server has closed its side: what is written then would be lost."""
+    connected.settimeout(0)
+    try:
+        return not connected.recv(4096)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+
+
+def _unacknowledged(connected: socket.socket) -> int:
+    """Bytes that the kernel has and the other side's has not acknowledged (tcp(7), SIOCOUTQ)."""
+    (count,) = struct.unpack("i", fcntl.ioctl(connected, termios.TIOCOUTQ, struct.pack("i", 0)))
+    return int(count)
 
 
 class Syslog:

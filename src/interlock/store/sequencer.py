@@ -220,9 +220,9 @@ class Sequencer:
 
     async def _refresh(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> SignedCheckpoint:
         """Cosignatures say when they were given: those who look want to see that the witnesses still agree."""
-        if self._cosign is no_witnesses:
-            return current
         signed = await self._cosign(current)
+        if signed == current:
+            return current
         if len(signed.note.signatures) >= len(current.note.signatures):
             await self._put(connection, signed)
             return signed

@@ -1,0 +1,40 @@
+"""What `interlock doctor` says of the sinks: which is behind, by how much, and whether it stops the gateways."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from interlock.app.data_folder import DataFolder
+from interlock.app.finding import Finding, bad, doubtful, good
+from interlock.app.installation import running_state
+from interlock.app.sinking import Cursor
+from interlock.errors import InterlockError
+from interlock.policy.configuration import SinkSource
+
+_SOON_S = 10.0
+"""An entry of so long ago would be told by now."""
+
+
+async def check_sinks(folder: DataFolder, sinks: Mapping[str, SinkSource]) -> Iterable[Finding]:
+    if not sinks:
+        return []
+    try:
+        async with running_state(folder.root) as (_, state), state.reading() as reading:
+            told = {name: Cursor(folder.sinks / f"{name}.json").read() for name in sinks}
+            behind = {
+                name: [entry.at.timestamp() for entry in await reading.ledger(after=position, limit=1)]
+                for name, position in told.items()
+            }
+            head = await reading.ledger_head()
+    except InterlockError as error:
+        return [bad("sinks", error.sentence, error.remedy)]
+    return [_finding(folder, one, head - told[name], behind[name]) for name, one in sorted(sinks.items())]
+
+
+def _finding(folder: DataFolder, sink: SinkSource, missing: int, since: list[float]) -> Finding:
+    if not since or time.time() - since[0] < _SOON_S:
+        return good("sinks", f"The sink {sink.name} has been told what happened.")
+    said = f"The sink {sink.name} is behind: {missing:,} entries wait, the first for {time.time() - since[0]:,.0f} s"
+    remedy = f"Mend {sink.to}; {folder.log / 'control.log'} says what it answered."
+    if sink.enforced:
+        return bad("sinks", f"{said}. It must be told, so the gateways are stopped.", remedy)
+    return doubtful("sinks", f"{said}.", remedy)
