@@ -110,7 +110,7 @@ def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(compa
     client.join(30)
     assert "has left" in said[-1]
     what = [one["what"] for one in ended["ended"]]
-    assert what == ["person", "grant", "login", "agent", "session"]
+    assert what == ["person", "grant", "login", "agent", "certificate", "token", "session"]
     assert agent in {one["id"] for one in ended["ended"]}
     assert all(one["entry"] for one in ended["ended"])
     assert ended["remains"] == []

@@ -6,19 +6,24 @@ Each try has a person of its own, with a login and a grant, whose clients open c
 random moments around the one at which somebody else offboards them. What must hold: nothing of theirs is answered
 once the report says that all of it has ended, nobody gets in again, and the report names every session with the entry
 of its end. What is aimed at besides: nothing is answered a second after the commit.
+
+Every second person is ended by the company's directory instead: SCIM's ``active: false``, over HTTP. Its second counts
+from before the call.
 """
 
 import argparse
 import asyncio
 import random
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import psycopg
 
 from interlock.app.data_folder import open_data_folder
@@ -44,6 +49,7 @@ BOUND_S = 1.0
 _CLIENTS = 3
 _AT_ONCE = 4
 _PASSWORD = "chaos"
+_SECRET = "chaos" * 8
 _ADMIN = "admin@example.com"
 _CONFIG = """\
 listen: {{console: "127.0.0.1:0", postgres: "127.0.0.1:0"}}
@@ -53,6 +59,7 @@ resources:
     address: 127.0.0.1:{port}
     database: chaos
     credential: {{user: chaos_owner, secret: env:CHAOS_PASSWORD}}
+scim: {{secret: env:CHAOS_SCIM, most_ends: 100000}}
 people:
   admin@example.com: {{groups: [administrators]}}
   lead@example.com: {{groups: [dba]}}
@@ -100,7 +107,7 @@ class Verdict:
     """``outlived`` are the persons of whom something was answered after their end was reported.
 
     ``slow`` counts those of whom something was answered a second after the commit; ``late_s`` are the latest answers,
-    sorted.
+    sorted, and ``late_by_directory_s`` those of persons whom the directory ended.
     """
 
     tries: int = 0
@@ -110,6 +117,7 @@ class Verdict:
     back: list[str] = field(default_factory=list)
     unreported: list[str] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
+    late_by_directory_s: list[float] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -129,7 +137,7 @@ def offboarding_stack(tries: int) -> Iterator[tuple[TestServer, Stack]]:
         )
         people = "\n".join(f"  {name_of(n)}: {{}}" for n in range(tries))
         config = _CONFIG.format(port=server.port, people=people)
-        with running_stack(config, {"CHAOS_PASSWORD": _PASSWORD}, workers=2) as stack:
+        with running_stack(config, {"CHAOS_PASSWORD": _PASSWORD, "CHAOS_SCIM": _SECRET}, workers=2) as stack:
             yield server, stack
 
 
@@ -205,13 +213,51 @@ def _record(record: Callable[[Event], None], login: Login, request: Request, gra
     )
 
 
-async def _try(desk: Desk, name: str, conninfo: str, chance: random.Random, verdict: Verdict) -> None:
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The company's directory, as far as HTTP."""
+
+    http: httpx2.AsyncClient
+
+    async def add(self, name: str) -> str:
+        body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name}
+        answer = await self.http.post("/scim/v2/Users", json=body)
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    async def end(self, user: str) -> None:
+        operations = [{"op": "replace", "path": "active", "value": False}]
+        body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations}
+        (await self.http.patch(f"/scim/v2/Users/{user}", json=body)).raise_for_status()
+
+
+@asynccontextmanager
+async def directory_of(stack: Stack) -> AsyncIterator[Directory]:
+    trust = ssl.create_default_context(cafile=str(stack.data / "keys" / "authority.pem"))
+    headers = {"Authorization": f"Bearer {_SECRET}", "Content-Type": "application/scim+json"}
+    async with httpx2.AsyncClient(base_url=stack.server, verify=trust, trust_env=False, headers=headers) as http:
+        yield Directory(http)
+
+
+async def _end(desk: Desk, name: str, directory: Directory | None, user: str) -> float:
+    """End the person. From when a second counts."""
+    if directory is None:
+        await offboard_person(desk, by=_ADMIN, name=name, reason="chaos")
+        return time.monotonic()
+    began = time.monotonic()
+    await directory.end(user)
+    return began
+
+
+async def _try(
+    desk: Desk, name: str, conninfo: str, chance: random.Random, verdict: Verdict, directory: Directory | None
+) -> None:
+    user = "" if directory is None else await directory.add(name)
     over = threading.Event()
     clients = [Client(conninfo, chance.uniform(0, 0.12)) for _ in range(_CLIENTS)]
     running = [asyncio.create_task(asyncio.to_thread(client.run, over)) for client in clients]
     await asyncio.sleep(chance.uniform(0, 0.15))
-    await offboard_person(desk, by=_ADMIN, name=name, reason="chaos")
-    gone = time.monotonic()
+    gone = await _end(desk, name, directory, user)
     await asyncio.sleep(BOUND_S + 0.3)
     await _check_report(desk, name, verdict)
     done = time.monotonic() - gone
@@ -220,7 +266,7 @@ async def _try(desk: Desk, name: str, conninfo: str, chance: random.Random, verd
     verdict.tries += 1
     verdict.connected += sum(bool(client.answers) for client in clients)
     last = max((client.answers[-1] - gone for client in clients if client.answers), default=0.0)
-    verdict.late_s.append(max(last, 0.0))
+    (verdict.late_s if directory is None else verdict.late_by_directory_s).append(max(last, 0.0))
     if last > done:
         verdict.outlived.append(name)
     verdict.slow += last > BOUND_S
@@ -245,6 +291,7 @@ def run(tries: int, seed: int) -> Verdict:
         if row[0]:
             verdict.unreported.append(f"{row[0]} connections to the server")
     verdict.late_s.sort()
+    verdict.late_by_directory_s.sort()
     return verdict
 
 
@@ -254,11 +301,20 @@ async def _run(stack: Stack, tries: int, chance: random.Random, verdict: Verdict
     try:
         desk = Desk(state, SystemClock(), kept_plan(folder, Adapters()).configuration)
         ways = await _admit(state, stack, tries)
-        for start in range(0, tries, _AT_ONCE):
-            numbers = range(start, min(start + _AT_ONCE, tries))
-            await asyncio.gather(*(_try(desk, name_of(n), ways[n], chance, verdict) for n in numbers))
+        async with directory_of(stack) as directory:
+            for start in range(0, tries, _AT_ONCE):
+                numbers = range(start, min(start + _AT_ONCE, tries))
+                by = {n: directory if n % 2 else None for n in numbers}
+                await asyncio.gather(*(_try(desk, name_of(n), ways[n], chance, verdict, by[n]) for n in numbers))
     finally:
         await state.close()
+
+
+def _spread(late_s: list[float]) -> str:
+    if not late_s:
+        return "none"
+    ms = [round(one * 1000) for one in late_s]
+    return f"median {ms[len(ms) // 2]}, 99 % {ms[len(ms) * 99 // 100]}, most {ms[-1]} ms"
 
 
 def main() -> None:
@@ -267,13 +323,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     chosen = parser.parse_args()
     verdict = run(chosen.tries, chosen.seed)
-    late = verdict.late_s
-    late_ms = [round(one * 1000) for one in late]
     said = (
         f"seed {chosen.seed}: {verdict.tries} tries, {verdict.connected} sessions",
         f"{len(verdict.outlived)} outlived their person, {len(verdict.back)} came back",
         f"{len(verdict.unreported)} were not reported, {verdict.slow} were answered after {BOUND_S:.0f} s",
-        f"last answer: median {late_ms[len(late) // 2]}, 99 % {late_ms[len(late) * 99 // 100]}, most {late_ms[-1]} ms",
+        f"last answer after an offboarding: {_spread(verdict.late_s)}",
+        f"after the directory began to say so: {_spread(verdict.late_by_directory_s)}",
     )
     print("; ".join(said))  # noqa: T201 -- a program's report
     raise SystemExit(not verdict.holds or verdict.slow > 0)

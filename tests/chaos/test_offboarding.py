@@ -9,3 +9,4 @@ def test_no_session_outlives_its_person() -> None:
     assert verdict.outlived == []
     assert verdict.back == []
     assert verdict.unreported == []
+    assert len(verdict.late_by_directory_s) == 4

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
+from interlock.domain.work_events import SshCertificateIssued
 from interlock.ledger.entries import read_body
 from interlock.ports.control import SessionEnd
 from interlock.services.offboard_person import offboard_person
 from interlock.services.offboarding_report import report_offboarding
 from interlock.services.report_sessions import report_sessions
-from tests.services.world import ADMIN, DBA, DEV, GATEWAY, LEAD, MATE, World, refused
+from tests.services.world import ADMIN, DBA, DEV, GATEWAY, HOUR, LEAD, MATE, World, refused
 
 
 async def test_it_is_the_ledgers_own_entries_and_nothing_else(world: World) -> None:
@@ -28,6 +29,32 @@ async def test_it_is_the_ledgers_own_entries_and_nothing_else(world: World) -> N
     assert all(read_body(one.body.encode()).position == one.position for one in report.ended)
     assert report.remains == (f"session {session} on gateway {GATEWAY}",)
     assert not report.done
+
+
+async def test_certificates_and_tokens_are_named_with_the_end_of_their_login(world: World) -> None:
+    login = await world.sign_in(DEV)
+    other = await world.sign_in(MATE)
+    now = world.clock.now()
+    async with world.state.changing(DEV) as work:
+        for whose, resource, ends_at in (
+            (login, "host", now + HOUR),
+            (login, "gone", now + timedelta(minutes=1)),
+            (other, "host", now + HOUR),
+        ):
+            issued = SshCertificateIssued(person=whose.person, login=whose.id, resource=resource, ends_at=ends_at)
+            work.record(issued)
+    world.clock.advance(timedelta(minutes=2))
+    done = await offboard_person(world.desk, by=ADMIN, name=DEV, reason="left")
+    (end,) = [one.position for one in done.ended if one.what == "login"]
+    report = await report_offboarding(world.desk, reader=ADMIN, name=DEV)
+    assert [(one.what, one.of, one.entry) for one in report.credentials] == [
+        ("certificate", login.id, end),
+        ("token", login.id, end),
+        ("ssh-certificate", "host", end),
+    ]
+    issued_entry = report.credentials[2].issued
+    assert issued_entry is not None
+    assert issued_entry.kind == "ssh-certificate.issued"
 
 
 async def test_what_remains_is_done_when_the_gateway_says_so(world: World) -> None:

@@ -79,6 +79,9 @@ def verify_report(
             raise Refusal("bad-report", f"An entry of the report does not hold: {error}.", "") from error
         if recorded.position != entry["position"]:
             raise Refusal("bad-report", f"The entry {entry['position']} is another one.", "Get the report again.")
+    placed = {entry["position"] for entry in said["ended"]}
+    if any(one["entry"] not in placed for one in said.get("credentials", ())):
+        raise Refusal("bad-report", "A credential's end is no entry of the report.", "Get the report again.")
     if ledger is not None:
         _compare(entries, ledger)
     answer = {"holds": True, "person": said["person"], "entries": len(entries), "remains": said["remains"]}
@@ -107,6 +110,10 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
     if file is not None:
         write_private(file.expanduser().absolute(), str(said["signed"]).encode())
     ended = [_said_of(entry) for entry in report["ended"]]
+    credentials = [
+        {"what": str(one["what"]).replace("-", " "), "id": one["of"], "entry": one["entry"]}
+        for one in report["credentials"]
+    ]
     sessions = [
         {"what": "session", "id": one["session"], "entry": one["closed"]["position"] if one["closed"] else None}
         for one in report["sessions"]
@@ -119,14 +126,14 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
         "person": report["person"],
         "by": report["by"],
         "at": report["at"],
-        "ended": [*ended, *sessions, *accounts],
+        "ended": [*ended, *credentials, *sessions, *accounts],
         "remains": report["remains"],
         **more,
     }
 
     def show(console: Console) -> None:
         console.print(f"{harmless(report['person'])} has left. Ended, each with its ledger entry:", soft_wrap=True)
-        for one in (*ended, *sessions, *accounts):
+        for one in (*ended, *credentials, *sessions, *accounts):
             if one["entry"] is not None:
                 console.print(f"  {one['entry']:>6}  {one['what']} {harmless(str(one['id']))}", soft_wrap=True)
         for contract in more.get("without_sponsor", ()):
@@ -162,7 +169,8 @@ def _said_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _entries(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     closed = [one["closed"] for one in said["sessions"] if one["closed"]]
     accounts = [one["ended"] for one in said.get("accounts", ()) if one["ended"]]
-    return [*said["ended"], *closed, *accounts]
+    issued = [one["issued"] for one in said.get("credentials", ()) if one["issued"]]
+    return [*said["ended"], *closed, *accounts, *issued]
 
 
 def _compare(entries: list[Mapping[str, Any]], ledger: Path) -> None:

@@ -4,6 +4,8 @@ Holds to:
 
 * everything that ended in the act stands beside ``person.ended`` in the ledger, in one unit of work: the report is
   those entries themselves, with their bodies and links, and not a list of its own
+* what was made for a login (its certificate, its token, SSH certificates that were still good) is over with that login,
+  whose end is its entry: gateways and control planes look the login up, and take nothing that names one which is over
 * a session that was live then is over when its gateway has said so; until it has, it remains, by its number and gateway
 * an account that the person had on a resource is over when the resource has said so; until then it remains, by its name
 * nothing has to be asked for again: a gateway that was away learns of the end when it comes back, opens nothing before
@@ -17,9 +19,10 @@ from datetime import datetime
 
 from interlock.domain.accounts import UpstreamAccount
 from interlock.domain.grants import Activity
+from interlock.domain.identity_events import LoginEnded
 from interlock.domain.people import Person
 from interlock.domain.rights_events import AccountEnded, PersonEnded
-from interlock.domain.work_events import SessionClosed
+from interlock.domain.work_events import SessionClosed, SshCertificateIssued
 from interlock.errors import NotFound, Refusal
 from interlock.ledger.entries import read_body
 from interlock.ports.state import LedgerEntry, Reading
@@ -37,6 +40,20 @@ class Proved:
     kind: str
     body: str
     link: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialThen:
+    """A certificate or token that opened something until the person left.
+
+    ``what`` is ``certificate``, ``token`` or ``ssh-certificate``, ``of`` the login or the resource that it was for,
+    ``entry`` the position of its login's end, and ``issued`` the entry of its making, where it has one.
+    """
+
+    what: str
+    of: str
+    entry: int
+    issued: Proved | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,7 @@ class Report:
     by: str
     at: datetime
     ended: tuple[Proved, ...]
+    credentials: tuple[CredentialThen, ...]
     sessions: tuple[SessionThen, ...]
     accounts: tuple[AccountThen, ...]
     remains: tuple[str, ...]
@@ -91,6 +109,7 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
         if person.ended_at is None:
             raise Refusal("not-offboarded", f"{name} has not left.", f"Type `interlock offboard {name}`.")
         act = await _entries_of_act(reading, person)
+        credentials = [one for entry in act for one in await _credentials(reading, entry, person.ended_at)]
         sessions = [await _session(reading, activity) for activity in await _live_then(reading, person)]
         accounts = [
             await _account(reading, account)
@@ -106,6 +125,7 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
         by=act[0].actor,
         at=act[0].at,
         ended=tuple(_proved(entry) for entry in act),
+        credentials=tuple(credentials),
         sessions=tuple(sessions),
         accounts=tuple(accounts),
         remains=remains,
@@ -140,6 +160,21 @@ async def _live_then(reading: Reading, person: Person) -> Sequence[Activity]:
         for activity in await reading.activities(person=person.name, limit=_MANY)
         if activity.closed_at is None or (person.ended_at is not None and activity.closed_at >= person.ended_at)
     ]
+
+
+async def _credentials(reading: Reading, entry: LedgerEntry, at: datetime) -> Sequence[CredentialThen]:
+    """What ended at ``at`` with the login whose end ``entry`` tells; nothing for another entry."""
+    if entry.kind != LoginEnded.kind:
+        return ()
+    end = read_body(entry.body).event
+    if not isinstance(end, LoginEnded):
+        return ()
+    found = [CredentialThen(what, end.login, entry.position, None) for what in ("certificate", "token")]
+    for other in await reading.ledger_search(end.login, limit=_MANY, kind=SshCertificateIssued.kind):
+        made = read_body(other.body).event
+        if isinstance(made, SshCertificateIssued) and made.login == end.login and made.ends_at > at:
+            found.append(CredentialThen("ssh-certificate", made.resource, entry.position, _proved(other)))
+    return found
 
 
 async def _session(reading: Reading, activity: Activity) -> SessionThen:
