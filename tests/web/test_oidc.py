@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,6 +180,65 @@ async def test_a_mix_up_between_two_providers(house: House) -> None:
     # A provider that describes itself as another is none.
     with pytest.raises(Failure):
         await mine.post("/v1/providers/other/begin")
+
+
+@asynccontextmanager
+async def _second_provider(house: House, folder: Path) -> AsyncIterator[str]:
+    """Another provider, ``second``, as real as the first; its issuer."""
+    arguments = (str(folder / "idp" / "server.key"), str(folder / "idp" / "server.pem"))
+    redirect = f"{house.services.oauth.issuer}/sign-in"
+    with peers.running("idp.mjs", *arguments, redirect, environment={"NODE_NO_WARNINGS": "1"}) as node:
+        assert node.stdout is not None
+        issuer = (await asyncio.to_thread(node.stdout.readline)).strip()
+        found: Any = house.services.providers
+        found["second"] = OidcProvider(
+            "second", replace(found["corp"].settings, issuer=issuer), "a secret of the tests"
+        )
+        yield issuer
+
+
+async def test_two_providers_at_once_are_one_person_by_two_subjects_and_never_mixed_up(
+    house: House, tmp_path: Path
+) -> None:
+    async with _second_provider(house, tmp_path) as issuer:
+        assert await house.client(new_key()).get("/v1/providers") == ["corp", "other", "second"]
+
+        # Each links its own subject to the one person, by its own rule; the same subject elsewhere is somebody else.
+        for name, account in (("corp", f"u1|{PERSON}|verified"), ("second", f"z9|{PERSON}|verified")):
+            client = house.client(new_key())
+            begun = await client.post(f"/v1/providers/{name}/begin")
+            got = await client.post("/v1/providers/answer", await _go(house, begun["redirect"], account))
+            assert got["person"] == PERSON
+        linked = [one["subject"] for one in await house.world.events("identity.linked")]
+        assert linked == [f"{house.services.providers['corp'].settings.issuer} u1", f"{issuer} z9"]
+        client = house.client(new_key())
+        begun = await client.post("/v1/providers/second/begin")
+        with pytest.raises(Refusal) as caught:
+            await client.post("/v1/providers/answer", await _go(house, begun["redirect"], "u1|x@corp.example|verified"))
+        assert caught.value.code == "not-linked"
+
+        # A mix-up: the person chose the second, which sends them on to the first. The first's code must not get
+        # to the second's token endpoint, nor be taken as the second's word.
+        mine = house.client(new_key())
+        chosen = await mine.post("/v1/providers/second/begin")
+        honest = await mine.post("/v1/providers/corp/begin")
+        answered = await _go(house, honest["redirect"], f"u1|{PERSON}|verified")
+        asked_token = []
+        post = OidcProvider._post
+
+        async def watched(self: OidcProvider, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+            asked_token.append(self.name)
+            return await post(self, url, form)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OidcProvider, "_post", watched)
+            mixed = {**answered, "state": fields_in(chosen["redirect"])["state"]}
+            with pytest.raises(Refusal) as caught:
+                await mine.post("/v1/providers/answer", mixed)
+            assert (caught.value.code, asked_token) == ("bad-answer", [])
+            # The honest twin: the same answer, to the question that it answers.
+            assert (await mine.post("/v1/providers/answer", answered))["person"] == PERSON
+            assert asked_token == ["corp"]
 
 
 async def test_a_code_of_another_question_is_not_taken(house: House) -> None:

@@ -219,6 +219,85 @@ async def test_filters_that_would_be_more(house: House, directory: Directory, te
     assert answer.status_code == 400 or answer.json()["totalResults"] == 0, answer.text
 
 
+async def test_filters_pages_and_sorting_find_what_they_say(house: House, directory: Directory) -> None:
+    """The honest twin of the filters that would be more."""
+    for number in range(5):
+        enterprise = {"department": f"D{number % 2}", "employeeNumber": str(number)}
+        await directory.add(
+            f"n{number}@corp.example", title=f"t'{number}\"", schemas=[USER, ENTERPRISE], **{ENTERPRISE: enterprise}
+        )
+
+    async def names(**params: Any) -> tuple[int, list[str]]:
+        answer = await directory.http.get(
+            f"{house.server}/scim/v2/Users", params=params, headers={"Authorization": f"Bearer {SECRET}"}
+        )
+        assert answer.status_code == 200, answer.text
+        said = answer.json()
+        return said["totalResults"], [one["userName"] for one in said.get("Resources", [])]
+
+    assert await names(filter='userName eq "N3@corp.example"') == (1, ["n3@corp.example"])
+    assert await names(filter='title eq "t\'2\\""') == (1, ["n2@corp.example"])
+    department = f"{ENTERPRISE}:department"
+    by_department = {"filter": f'{department} eq "D1" and not (userName sw "n3")', "sortBy": "userName"}
+    assert await names(**by_department) == (1, ["n1@corp.example"])
+    descending = {"filter": "userName pr", "sortBy": "userName", "sortOrder": "descending"}
+    assert await names(**descending, startIndex=2, count=2) == (5, ["n3@corp.example", "n2@corp.example"])
+    assert await names(filter="userName pr", startIndex=6, count=2) == (5, [])
+    assert (await names(filter="userName pr", count=0))[0] == 5
+
+
+async def test_a_patch_by_a_filter_and_a_bulk_do_to_people_what_they_say(house: House, directory: Directory) -> None:
+    one, two = [(await directory.add(f"n{number}@corp.example"))["id"] for number in range(2)]
+    group = await directory.group("dba", one, two)
+
+    async def groups_of(name: str) -> frozenset[str]:
+        async with house.world.state.reading() as reading:
+            person = await reading.person(name)
+        assert person is not None
+        return person.groups
+
+    operation = {"op": "remove", "path": f'members[value eq "{one}"]'}
+    answer = await directory.send("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": [operation]})
+    assert answer.status_code in (200, 204), answer.text
+    assert await groups_of("n0@corp.example") == frozenset()
+    assert await groups_of("n1@corp.example") == {"dba"}
+    person = await house.signed_in("n1@corp.example")
+    bulk = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [
+            {
+                "method": "POST",
+                "path": "/Users",
+                "bulkId": "b1",
+                "data": {"schemas": [USER], "userName": "n2@corp.example"},
+            },
+            {
+                "method": "PATCH",
+                "path": f"/Groups/{group}",
+                "data": {
+                    "schemas": [PATCH],
+                    "Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:b1"}]}],
+                },
+            },
+            {
+                "method": "PATCH",
+                "path": f"/Users/{two}",
+                "data": {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]},
+            },
+        ],
+    }
+    answer = await directory.send("POST", "/Bulk", bulk)
+    assert answer.status_code == 200, answer.text
+    assert [str(done["status"])[0] for done in answer.json()["Operations"]] == ["2", "2", "2"]
+    assert await groups_of("n2@corp.example") == {"dba"}
+    with pytest.raises(Refusal) as caught:
+        await person.get("/v1/whoami")
+    assert caught.value.code == "login-ended"
+    made = (await directory.send("GET", f"/Users/{one}")).json()
+    fresh = await directory.send("GET", f"/Users/{one}", **{"If-None-Match": made["meta"]["version"]})
+    assert fresh.status_code == 304
+
+
 async def test_a_password_in_a_user_is_never_kept(house: House, directory: Directory) -> None:
     made = await directory.add("new@corp.example", password="secret of mine")
     assert "password" not in made
