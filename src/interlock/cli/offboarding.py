@@ -128,6 +128,7 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
         "at": report["at"],
         "ended": [*ended, *credentials, *sessions, *accounts],
         "remains": report["remains"],
+        "certain_from": report["certain_from"],
         **more,
     }
 
@@ -143,6 +144,10 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
                 soft_wrap=True,
             )
         _show_remains(console, report)
+        if certain := as_time(report["certain_from"]):
+            console.print(
+                f"Whatever a gateway has heard: nothing is open from {certain:%H:%M:%S} UTC on.", soft_wrap=True
+            )
         if file is not None:
             console.print(f"The signed report is in {file}. Check it: interlock verify-report {file}", soft_wrap=True)
 

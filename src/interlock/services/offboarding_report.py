@@ -8,6 +8,8 @@ Holds to:
   whose end is its entry: gateways and control planes look the login up, and take nothing that names one which is over
 * a session that was live then is over when its gateway has said so; until it has, it remains, by its number and gateway
 * an account that the person had on a resource is over when the resource has said so; until then it remains, by its name
+* a gateway that lags may for a moment open a session that nobody here has heard of yet. Without a word for the lease it
+  opens and answers nothing: ``certain_from`` is when that is so of every gateway, whatever it has heard
 * nothing has to be asked for again: a gateway that was away learns of the end when it comes back, opens nothing before
   it has, and says what it closed. The report is made anew each time it is asked for, until nothing remains
 * who could offboard the person, or may read the ledger, may read it
@@ -90,6 +92,7 @@ class Report:
     accounts: tuple[AccountThen, ...]
     remains: tuple[str, ...]
     made_at: datetime
+    certain_from: datetime
 
     @property
     def done(self) -> bool:
@@ -130,6 +133,7 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
         accounts=tuple(accounts),
         remains=remains,
         made_at=desk.clock.now(),
+        certain_from=person.ended_at + desk.configuration.timing.lease,
     )
 
 
