@@ -26,6 +26,10 @@ class SlackServer:
     updated: list[dict[str, Any]] = field(default_factory=list)
     answered: list[dict[str, Any]] = field(default_factory=list)
     failing: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of what it answers first."""
+    times: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
 
     @property
     def api(self) -> FastAPI:
@@ -39,7 +43,9 @@ class SlackServer:
         message = await self._read(request)
         if self.failing:
             status, said = self.failing.pop(0)
-            return JSONResponse(said, status)
+            self.refused.append(time.monotonic())
+            return JSONResponse(said, status, headers=dict(self.headers))
+        self.times.append(time.monotonic())
         self.posted.append(message)
         return JSONResponse({"ok": True, "channel": f"D{message['channel']}", "ts": f"{len(self.posted)}.000100"})
 

@@ -106,7 +106,7 @@ async def test_what_slack_answers(status: int, said: dict[str, object], outcome:
     assert found[1] == Told("DU1 1.000100")
 
 
-@pytest.mark.parametrize(("status", "error"), [(200, "token_revoked"), (200, "invalid_auth"), (429, "ratelimited")])
+@pytest.mark.parametrize(("status", "error"), [(200, "token_revoked"), (200, "invalid_auth")])
 async def test_what_stops_them_all_is_a_failure_that_holds_no_token(status: int, error: str) -> None:
     server = SlackServer(failing=[(status, {"ok": False, "error": error})])
     async with serving(server.api) as address:
@@ -215,3 +215,63 @@ async def test_an_answer_goes_to_slack_and_to_nobody_else(back: str) -> None:
     with pytest.raises(Failure):
         await notifier.answer(Press("deny", "T1 U1", "x", back=back), Reply("secret of somebody"))
     await notifier.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "wait_s"),
+    [
+        (429, "7", 7.0),
+        (429, "", 30.0),
+        (429, "Wed, 21 Oct 2026 07:28:00 GMT", 30.0),
+        (429, "99999", 3600.0),
+        (429, "-1", 30.0),
+        (503, "7", 7.0),
+        (503, "", 0.0),
+    ],
+)
+async def test_slack_is_left_alone_for_as_long_as_it_asks(status: int, said: str, wait_s: float) -> None:
+    fine, busy = letter(), (status, {"ok": False, "error": "ratelimited"})
+    server = SlackServer(headers={"Retry-After": said} if said else {})
+    async with serving(server.api) as address:
+        notifier = slack(address)
+        assert await notifier.send([fine]) == [Told("DU1 1.000100")]
+        server.failing.append(busy)
+        found = await notifier.send([fine, fine, fine])
+        await notifier.close()
+    assert isinstance(found[0], Later)
+    assert found[0].wait_s == wait_s
+    if wait_s:
+        assert found == [found[0]] * 3, "the others are not tried, and wait as long"
+        assert len(server.posted) == 1
+    assert TOKEN not in repr(found)
+
+
+async def test_what_was_sent_before_it_was_too_much_is_told_once() -> None:
+    server = SlackServer(headers={"Retry-After": "5"})
+    async with serving(server.api) as address:
+        notifier = slack(address)
+        first, second = letter(), letter()
+        sent = [await notifier.send([first])]
+        server.failing.append((429, {"ok": False, "error": "ratelimited"}))
+        sent.append(await notifier.send([second, first]))
+        await notifier.close()
+    assert [type(one) for batch in sent for one in batch] == [Told, Later, Later]
+
+
+async def test_patience_is_kept_for_all_letters_and_nothing_is_told_twice(house: World, outbox: PostgresOutbox) -> None:
+    """The part of the control plane that tells: after a 429 nothing goes to Slack until the time is over."""
+    await link(house, DBA, "U1")
+    await link(house, BOTH, "U2")
+    server = SlackServer(headers={"Retry-After": "1"}, failing=[(429, {"ok": False, "error": "ratelimited"})])
+    async with serving(server.api) as address:
+        channel = channel_of("slack", f"{address}/api", secret=TOKEN, signing_secret=SIGNING)
+        async with telling(house, outbox, channel):
+            await house.ask()
+            await settled(house, outbox)
+            assert (len(server.refused), server.posted) == (1, [])
+            # The letters are due again, and the channel waits yet.
+            house.clock.advance(timedelta(seconds=2))
+            await settled(house, outbox)
+    assert len(server.refused) == 1
+    assert sorted(message["channel"] for message in server.posted) == ["U1", "U2"]
+    assert min(server.times) - server.refused[0] >= 1.0

@@ -175,8 +175,8 @@ async def _deliver(desk: Desk, outbox: Outbox, channel: Channel, check: Check) -
             outcomes = [Later(str(failure))] * len(letters)
         for letter, outcome in zip(letters, outcomes, strict=True):
             await _settle(desk, outbox, letter, outcome, pause_s)
-        # one that is down is asked again after a while, and not once for each letter
-        await asyncio.sleep(pause_s)
+        # One that is down is asked again after a while, and not once for each letter; who asks for patience gets it.
+        await asyncio.sleep(max(pause_s, *(one.wait_s for one in outcomes if isinstance(one, Later)), 0.0))
 
 
 async def _rest(desk: Desk, outbox: Outbox, channel: Channel) -> None:
@@ -208,7 +208,8 @@ async def _settle(desk: Desk, outbox: Outbox, letter: Letter, outcome: Outcome, 
         _log.error("Entry %d is not told by %s: %s", letter.notice.position, letter.notifier, outcome.why)
     if isinstance(outcome, Later):
         if letter.tries < _MOST_TRIES:
-            again = now + timedelta(seconds=max(pause_s, min(_LONGEST_PAUSE_S, 2.0 ** min(letter.tries, 16))))
+            tried_s = min(_LONGEST_PAUSE_S, 2.0 ** min(letter.tries, 16))
+            again = now + timedelta(seconds=max(pause_s, outcome.wait_s, tried_s))
         else:
             _log.error("Entry %d is given up by %s: %s", letter.notice.position, letter.notifier, outcome.why)
     await outbox.settle(letter, outcome, now=now, again=again)

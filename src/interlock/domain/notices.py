@@ -48,9 +48,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not yet; it is tried again. ``why`` is a sentence for the operator."""
+    """Not yet; it is tried again. ``why`` is a sentence for the operator.
+
+    ``wait_s``: the other side asks to be left alone for so long, with this and with all others.
+    """
 
     why: str
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

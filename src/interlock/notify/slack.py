@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from interlock.domain.notices import Later, Letter, Never, NoticeKind, Outcome, Told
 from interlock.domain.plain_text import written_out
 from interlock.errors import Failure, Refusal
+from interlock.notify._each import send_each
 from interlock.ports.notify import NotifierSettings, Press, Reply
 from interlock.wire.outward import Outward, check_address
 
@@ -48,6 +49,10 @@ _GONE = {
 }
 
 
+_UNSAID_S = 30.0
+"""How long Slack is left alone after a 429 that does not say how long."""
+
+
 class Slack:
     """Implements :class:`interlock.ports.notify.OpenNotifier` and ``ChatNotifier``."""
 
@@ -57,7 +62,7 @@ class Slack:
         self._outward = Outward("Slack", inside=settings.inside)
 
     async def send(self, letters: Sequence[Letter]) -> Sequence[Outcome]:
-        return [await self._send(letter) for letter in letters]
+        return await send_each(letters, self._send)
 
     async def close(self) -> None:
         await self._outward.close()
@@ -92,9 +97,9 @@ class Slack:
         headers = {**_JSON, "Authorization": f"Bearer {self._settings.secret}"}
         answered = await self._outward.post(f"{self._api}/{call}", json.dumps(message).encode(), headers)
         if answered.status == 429:
-            raise Failure("Slack asks for patience: too much was sent in a short time.", "It is told later.")
+            return Later("Slack asks for patience: too much was sent in a short time.", answered.wait_s or _UNSAID_S)
         if not answered.is_success:
-            return Later(f"Slack answers {answered.status}.")
+            return Later(f"Slack answers {answered.status}.", answered.wait_s)
         try:
             said = json.loads(answered.content)
             if said["ok"] is True:

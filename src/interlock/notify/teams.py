@@ -12,6 +12,7 @@ from typing import Any
 from interlock.domain.notices import Later, Letter, Never, Notice, Outcome, Told
 from interlock.domain.plain_text import written_out
 from interlock.errors import Failure
+from interlock.notify._each import send_each
 from interlock.ports.notify import NotifierSettings
 from interlock.wire.outward import Answered, Outward, check_address
 
@@ -27,7 +28,7 @@ class Teams:
         self._outward = Outward(f"The workflow of the notifier {settings.name}", inside=settings.inside)
 
     async def send(self, letters: Sequence[Letter]) -> Sequence[Outcome]:
-        return [await self._send(letter) for letter in letters]
+        return await send_each(letters, self._send)
 
     async def close(self) -> None:
         await self._outward.close()
@@ -47,7 +48,7 @@ def _outcome(answer: Answered) -> Outcome:
         )
     # what goes on from there to Teams may be refused within an answer that says 200
     if not answer.is_success or b"HTTP error 4" in answer.content:
-        return Later(f"The workflow in Teams answers {answer.status}.")
+        return Later(f"The workflow in Teams answers {answer.status}.", answer.wait_s)
     return Told()
 
 

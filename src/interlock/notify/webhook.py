@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from interlock.domain.notices import Later, Letter, Never, Outcome, Told
 from interlock.errors import Failure
+from interlock.notify._each import send_each
 from interlock.ports.notify import NotifierSettings
 from interlock.wire.outward import Outward, check_address
 
@@ -31,7 +32,7 @@ class Webhook:
         self._outward = Outward("The webhook", inside=settings.inside)
 
     async def send(self, letters: Sequence[Letter]) -> Sequence[Outcome]:
-        return [await self._send(letter) for letter in letters]
+        return await send_each(letters, self._send)
 
     async def close(self) -> None:
         await self._outward.close()
@@ -49,7 +50,7 @@ class Webhook:
         if answer.status in (400, 410):
             return Never(f"The webhook at {self._host} answers {answer.status}: it does not take it.")
         if not answer.is_success:
-            return Later(f"The webhook at {self._host} answers {answer.status}.")
+            return Later(f"The webhook at {self._host} answers {answer.status}.", answer.wait_s)
         return Told()
 
 

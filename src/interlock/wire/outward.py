@@ -21,6 +21,8 @@ from interlock.errors import Failure
 
 _WAIT_S = 10.0
 _READ_BYTES = 64 * 1024
+_LONGEST_WAIT_S = 3600.0
+_MOST_DIGITS = 8
 _HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -36,6 +38,19 @@ class Answered:
     @property
     def is_success(self) -> bool:
         return 200 <= self.status < 300
+
+    @property
+    def wait_s(self) -> float:
+        """How long the other side asks to be left alone (``Retry-After`` of a 429 or 503, RFC 9110 section 10.2.3).
+
+        Only seconds are read, and an hour is the most.
+        """
+        said = self.headers.get("retry-after", "").strip()
+        if self.status not in (429, 503):
+            return 0.0
+        if said.isascii() and said.isdigit() and len(said) < _MOST_DIGITS:
+            return min(float(said), _LONGEST_WAIT_S)
+        return 0.0
 
 
 def check_address(url: str, what: str, *, inside: bool) -> str:
