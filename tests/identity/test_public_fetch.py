@@ -4,6 +4,7 @@ import ipaddress
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,33 @@ async def test_the_certificate_is_the_names(tmp_path: Path) -> None:
         with pytest.raises(Refusal):
             await fetch.fetch_json(f"https://other.example:{port}/")
         assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("more", "passes"),
+    [
+        ({}, True),
+        ({"token_endpoint_auth_method": "none"}, True),
+        ({"client_secret": "x"}, False),
+        ({"client_secret_expires_at": 0}, False),
+        ({"token_endpoint_auth_method": "client_secret_post"}, False),
+        ({"token_endpoint_auth_method": "client_secret_jwt"}, False),
+        ({"redirect_uris": []}, False),
+        ({"redirect_uris": ["javascript:alert(1)"]}, False),
+    ],
+)
+async def test_a_document_holds_no_secret(tmp_path: Path, more: dict[str, Any], passes: bool) -> None:
+    """A secret in a document is everybody's: clients that are known by one have a key of their own, or none."""
+    document: dict[str, Any] = {"redirect_uris": ["https://client.example/back"], **more}
+    async with site(tmp_path, lambda: response(json.dumps(document).encode())) as (fetch, port, _):
+        document["client_id"] = f"https://{HOST}:{port}/client.json"
+        reading = fetch_client(fetch, document["client_id"], datetime.now(UTC))
+        if passes:
+            assert (await reading).id == document["client_id"]
+            return
+        with pytest.raises(Refusal) as caught:
+            await reading
+        assert caught.value.code in ("invalid_client", "invalid_client_metadata", "invalid_redirect_uri")
 
 
 async def test_a_client_is_what_its_document_says_and_no_other(tmp_path: Path) -> None:
