@@ -235,6 +235,15 @@ def test_a_page_and_a_sheet_run_nothing() -> None:
     assert [row[0] for row in csv.reader(io.StringIO(as_csv(report)))][1:3] == ["'=1+1", "'@x"]
 
 
+def test_times_stay_on_one_line_and_hashes_break() -> None:
+    row = ("from 2026-11-01 12:00:00 UTC", "ab" * 32, "<b>")
+    page = as_html(Report("it", (Section("it", ("a", "b", "c"), (row,), ""),)), "")
+    assert "<td>from <time>2026-11-01 12:00:00 UTC</time></td>" in page
+    assert f"<td><code>{'ab' * 32}</code></td><td>&lt;b&gt;</td>" in page
+    (section,) = person_report(ENTRIES, DEV).sections
+    assert "starts at 2026-11-01 12:00:00 UTC" in section.rows[0][3]
+
+
 def test_several_tables_and_empty_ones_are_told_apart() -> None:
     report = Report("R", (Section("=One", ("a",), (("1",),), "No one."), Section("Two", ("b",), (), "No two.")))
     assert as_csv(report).splitlines() == ["'=One", "a", "1", "", "Two", "b"]

@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,14 +72,21 @@ def _section(section: Section, *, alone: bool) -> str:
     if not section.rows:
         return f'{heading}<p class="nothing">{html.escape(section.nothing)}</p>'
     head = "".join(f"<th>{html.escape(column)}</th>" for column in section.columns)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in section.rows)
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>\n" for row in section.rows)
     return f"{heading}<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
+
+
+def _cell(text: str) -> str:
+    """A time stands on one line, for columns of them are read downwards; a hash may break anywhere."""
+    return _HASH.sub(r"<code>\g<0></code>", _MOMENT.sub(r"<time>\g<0></time>", html.escape(text)))
 
 
 def _harmless(cell: str) -> str:
     return f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell
 
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{32,}", re.ASCII)
 _STYLE = (
     "@page{size:A4 landscape;margin:14mm}"
     "body{font:9.5pt/1.4 system-ui,sans-serif;color:#1a1a1a;margin:2em auto;max-width:78em;padding:0 1.5em}"
@@ -90,6 +98,7 @@ _STYLE = (
     "table{border-collapse:collapse;width:100%}"
     "th{font-weight:600;border-bottom:1.5px solid #333;white-space:nowrap}"
     "td{border-bottom:1px solid #ddd}"
-    "th,td{padding:.32em .9em .32em 0;text-align:left;vertical-align:top;overflow-wrap:break-word}"
+    "th,td{padding:.32em .7em .32em 0;text-align:left;vertical-align:top;overflow-wrap:break-word}"
+    "time{white-space:nowrap}code{font:inherit;overflow-wrap:anywhere}"
     "thead{display:table-header-group}tr{break-inside:avoid}"
 )

@@ -82,11 +82,18 @@ def person_report(entries: Iterable[Recorded], person: str) -> Report:
         plain = to_plain(recorded.event)
         if recorded.actor != person and person not in _names(plain.values()):
             continue
-        said = ", ".join(f"{name} {value}" for name, value in plain.items() if isinstance(value, str) and value)
+        told = {name: _told(getattr(recorded.event, name, value)) for name, value in plain.items()}
+        said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items() if value)
         rows.append((shown_moment(recorded.at), recorded.event.kind, recorded.actor, said, str(recorded.position)))
     title = f"What {person} did, and what was done about them"
     nothing = f"No entry of the ledger names {person}. `interlock people` lists the names that there are."
     return Report(title, (Section(title, _PERSON, tuple(rows), nothing),))
+
+
+def _told(value: object) -> str:
+    if isinstance(value, datetime):
+        return shown_moment(value)
+    return value if isinstance(value, str) else ""
 
 
 def _names(values: Iterable[object]) -> frozenset[str]:
