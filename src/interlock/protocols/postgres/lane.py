@@ -205,8 +205,9 @@ class Lane:
             running.rows = running.size_bytes = 0
             self.unfold()
             return False
-        self._finish(running, messages.decode(payload[tag_at : end - 7]), payload[end - 1])
+        # The client gets its answer first: what comes of it is written down while it reads.
         self._relay.sink.pass_on(payload)
+        self._finish(running, messages.decode(payload[tag_at : end - 7]), payload[end - 1])
         return True
 
     def _scan(self, payload: bytes, at: int, end: int, running: Running) -> int:
