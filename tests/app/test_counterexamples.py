@@ -479,13 +479,14 @@ def test_a_yes_from_another_account_is_the_same_persons(company: Company) -> Non
 
 @plays(What.ASK, What.APPROVE, What.ACTIVATE, What.RUN, What.APPROVE_STATEMENT)
 def test_a_group_is_administered_by_changing_the_policy(company: Company) -> None:
-    """That three change it is printed; with what they change it to, the fourth says yes where only the group may."""
+    """That three change it is printed; with what they change it to, a group within the group, the fourth says yes where
+    only the group may."""
     absent = ("--persons", "5", "--absent", f"{SECOND},{THIRD}")
     company.put_back("held")
     company.end_grants("held")
     (before,) = [v for v in company.prove(*absent) if str(v["claim"]["goal"]["resource"]) == "held"][1:2]
     assert before["never"]
-    company.change("ops@example.com: {groups: [ops]}", "ops@example.com: {groups: [ops, dba]}")
+    company.change("\nvendors:", "\ngroups: {dba: {contains: [ops]}}\nvendors:")
     company.play(company.printed("alter on the policy", "--persons", "5"))
     lines = company.printed("destroy on held", *absent)
     assert f"{OPS}: interlock approve REQUEST" in {line.partition("    #")[0] for line in lines}
