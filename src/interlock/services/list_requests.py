@@ -40,13 +40,22 @@ class RequestView:
     may_decide: bool
 
 
-async def list_requests(desk: Desk, *, person: str, scope: Scope, limit: int = 200) -> tuple[RequestView, ...]:
-    """The newest first. ``all`` looks through the newest of everybody's."""
+async def list_requests(
+    desk: Desk, *, person: str, scope: Scope, before: str = "", limit: int = 200
+) -> tuple[RequestView, ...]:
+    """The newest first; with ``before``, the number of a request, those that follow it. Raises NotFound.
+
+    ``all`` looks through the newest 2,000 of everybody's from there on.
+    """
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
+        last = await locate(reading, before) if before else None
+        if last is not None:
+            await check_may_read_request(desk, reading, reader, last)
         found = await reading.requests(
             person=person if scope is Scope.MINE else None,
             state=RequestState.OPEN if scope is Scope.TO_DECIDE else None,
+            before=last,
             limit=limit if scope is Scope.MINE else _LOOKED_THROUGH,
         )
         views: list[RequestView] = []

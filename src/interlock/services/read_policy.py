@@ -14,7 +14,7 @@ from enum import Enum
 from interlock.domain.grants import RequestState
 from interlock.domain.proposals import Proposal
 from interlock.domain.snapshot import PolicyText
-from interlock.errors import Failure, Refusal
+from interlock.errors import Failure, NotFound, Refusal
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person, is_administrator
 from interlock.services.propose_policy import acts_alone
@@ -81,8 +81,33 @@ async def may_activate(desk: Desk, *, person: str, request_id: str) -> Activates
         return Activates.APPROVED if known else Activates.NO
 
 
-async def read_policies(desk: Desk, *, person: str) -> Sequence[PolicyText]:
-    """The newest first; the first is the active one. Raises Refusal (``not-yours``)."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """A version, the one before it where there is one, and which versions there are: numbers and digests.
+
+    ``active`` is the number of the one that is in effect, ``following`` where the list goes on, or 0.
+    """
+
+    shown: PolicyText
+    before: PolicyText | None
+    active: int
+    versions: Sequence[tuple[int, str]]
+    following: int
+
+
+_LAST = 2**31
+_VERSIONS = 50
+
+
+async def read_history(desk: Desk, *, person: str, version: int = 0, before: int = 0) -> History:
+    """``version``: 0 for the active one; ``before``: where the list begins. Raises Refusal or NotFound."""
     async with desk.state.reading() as reading:
         check_may_read_policy(await acting_person(reading, person))
-        return await reading.policies()
+        active = await reading.policy()
+        found = await reading.policies(upto=version or _LAST, limit=2)
+        versions = await reading.policy_versions(before=before or _LAST, limit=_VERSIONS + 1)
+    if active is None or not found or (version and found[0].version != version):
+        raise NotFound("There is no such version of the policy.", "See the page Policy.")
+    older = found[1] if len(found) > 1 else None
+    following = versions[_VERSIONS - 1][0] if len(versions) > _VERSIONS else 0
+    return History(found[0], older, active.version, versions[:_VERSIONS], following)

@@ -19,11 +19,19 @@ class RightsReads(Reads):
         return await self._one(Request, id=request_id)
 
     async def requests(
-        self, *, state: str | None = None, person: str | None = None, limit: int = 200
+        self,
+        *,
+        state: str | None = None,
+        person: str | None = None,
+        before: Request | None = None,
+        limit: int = 200,
     ) -> Sequence[Request]:
-        """The newest first."""
+        """The newest first; with ``before`` those that come after it in that order."""
         table = tables.requests
         query = select(table).order_by(table.c.opened_at.desc(), table.c.id).limit(limit)
+        if before is not None:
+            same = and_(table.c.opened_at == before.opened_at, table.c.id > before.id)
+            query = query.where(or_(table.c.opened_at < before.opened_at, same))
         if state is not None:
             query = query.where(table.c.state == state if keepable(state) else false())
         if person is not None:

@@ -30,11 +30,17 @@ class WorkReads(Reads):
         found = await self._all(PolicyText, select(table).order_by(table.c.version.desc()).limit(1))
         return found[0] if found else None
 
-    async def policies(self, *, limit: int = 50) -> Sequence[PolicyText]:
-        """The versions, the newest first."""
-        return await self._all(
-            PolicyText, select(tables.policies).order_by(tables.policies.c.version.desc()).limit(limit)
-        )
+    async def policies(self, *, upto: int, limit: int) -> Sequence[PolicyText]:
+        """The versions from ``upto`` down, the newest first."""
+        table = tables.policies
+        query = select(table).where(table.c.version <= upto).order_by(table.c.version.desc()).limit(limit)
+        return await self._all(PolicyText, query)
+
+    async def policy_versions(self, *, before: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Numbers and digests of the versions below ``before``, the newest first: without their texts."""
+        table = tables.policies
+        query = select(table.c.version, table.c.digest).where(table.c.version < before)
+        return [(row[0], row[1]) for row in await self._rows(query.order_by(table.c.version.desc()).limit(limit))]
 
     async def proposal(self, request_id: str) -> Proposal | None:
         return await self._one(Proposal, request=request_id)

@@ -399,9 +399,11 @@ class WholeStory:
         """An entry with its proof, which is checked with the key and without the server."""
         second = self.second
         await second.go("/ledger?kind=approval.given")
+        await self.picture("ledger-published", second.page)
         await second.at("tbody tr").last.get_by_role("link").click()
         where = second.tab.url.removeprefix(self.whole.origin)
         await self._until(second, where, "text=Take the proof")
+        await self.picture("entry-proved", second.page)
         async with second.tab.expect_download() as downloading:
             await second.tab.click("text=Take the proof")
         kept = self.whole.stack.folder / "entry.tlog-proof"

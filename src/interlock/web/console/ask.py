@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -21,6 +22,7 @@ from interlock.web.services import Services
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+_PAGE = 100
 _JOBS = (
     ("read", "look at data"),
     ("write", "change data"),
@@ -39,11 +41,14 @@ async def choose(
     job: InQuery = "",
     role: InQuery = "",
     q: InQuery = "",
+    after: InQuery = "",
 ) -> Response:
     views = await list_resources(services.desk, login_id=visitor.login.id)
     if not resource:
-        found = [view for view in views if q.lower() in view.resource.name.lower()]
-        return page(request, visitor, "ask.html", title="Ask", place="ask", views=found, q=q)
+        found = [v for v in views if v.resource.name > after and q.lower() in v.resource.name.lower()]
+        following = found[_PAGE - 1].resource.name if len(found) > _PAGE else ""
+        context: dict[str, Any] = {"views": found[:_PAGE], "q": q, "following": following}
+        return page(request, visitor, "ask.html", title="Ask", place="ask", **context)
     return await _ask_for(request, services, visitor, views, {"resource": resource, "job": job, "role": role})
 
 

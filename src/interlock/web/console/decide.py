@@ -33,6 +33,7 @@ from interlock.web.services import Services
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _SHOWN = 50
+_REQUESTS = 100
 _LONGEST_CEREMONY = 100
 
 
@@ -73,10 +74,14 @@ async def prover(request_id: InPath, request: Request, services: ServicesOf, vis
 
 
 @router.get("/requests")
-async def mine(request: Request, services: ServicesOf, visitor: Visiting, scope: InQuery = "mine") -> Response:
+async def mine(
+    request: Request, services: ServicesOf, visitor: Visiting, scope: InQuery = "mine", before: InQuery = ""
+) -> Response:
     wanted = Scope.ALL if scope == "all" else Scope.MINE
-    views = await list_requests(services.desk, person=visitor.name, scope=wanted, limit=100)
-    return page(request, visitor, "requests.html", title="Requests", place="decide", views=views, scope=wanted.value)
+    found = await list_requests(services.desk, person=visitor.name, scope=wanted, before=before, limit=_REQUESTS + 1)
+    following = found[_REQUESTS - 1].request.id if len(found) > _REQUESTS else ""
+    context: dict[str, Any] = {"views": found[:_REQUESTS], "scope": wanted.value, "following": following}
+    return page(request, visitor, "requests.html", title="Requests", place="decide", **context)
 
 
 @router.post("/requests/{request_id}/ceremony")

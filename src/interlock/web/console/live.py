@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
@@ -12,18 +13,22 @@ from interlock.services.list_sessions import list_sessions, read_recording, show
 from interlock.web.authentication import Caller, ServicesOf
 from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, render, to, with_terminals
 from interlock.web.console.records import Told, read_record
-from interlock.web.models import InPath
+from interlock.web.models import InPath, InQuery
 from interlock.web.routers.sessions import watched
 from interlock.web.services import Services
 from interlock.web.streams import NDJSON
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+_PAGE = 100
+
 
 @router.get("/live")
-async def sessions(request: Request, services: ServicesOf, visitor: Visiting) -> Response:
-    live = await list_sessions(services.desk, person=visitor.name, live=True)
-    return page(request, visitor, "live.html", title="Live", place="live", sessions=live)
+async def sessions(request: Request, services: ServicesOf, visitor: Visiting, before: InQuery = "") -> Response:
+    found = await list_sessions(services.desk, person=visitor.name, live=True, before=before or None, limit=_PAGE + 1)
+    following = found[_PAGE - 1].id if len(found) > _PAGE else ""
+    context: dict[str, Any] = {"sessions": found[:_PAGE], "before": before, "following": following}
+    return page(request, visitor, "live.html", title="Live", place="live", **context)
 
 
 @router.get("/live/{session_id}")

@@ -70,12 +70,15 @@ async def people(
 
 @router.get("/people/contracts")
 async def contracts(request: Request, services: ServicesOf, visitor: Visiting, after: InQuery = "") -> Response:
-    found = [c for c in await list_contracts(services.desk, person=visitor.name) if c.name > after]
+    all_of_them = await list_contracts(services.desk, person=visitor.name)
+    found = [c for c in all_of_them if c.name > after]
     following = found[_PAGE - 1].name if len(found) > _PAGE else ""
     now = now_of(request)
+    living = [c for c in all_of_them if _state(c, now) in _LIVING]
+    soon = sorted((c for c in living if _state(c, now) == "ending"), key=lambda c: c.end)
+    due = sorted((c for c in living if _soon(c.review_due, now)), key=lambda c: c.review_due or now)
     line = _time_line(found[:_PAGE], now)
-    due = [one for one in line.bars if one.state in _LIVING and _soon(one.contract.review_due, now)]
-    context: dict[str, Any] = {"line": line, "following": following, "due": due}
+    context: dict[str, Any] = {"line": line, "following": following, "soon": soon, "due": due}
     return page(request, visitor, "contracts.html", title="Contracts", place="people", **context)
 
 

@@ -15,7 +15,7 @@ from interlock.services.effect_of_change import ChangeEffect, effect_of_text
 from interlock.services.list_people import search_ledger
 from interlock.services.list_requests import Scope, list_requests
 from interlock.services.propose_policy import propose_policy
-from interlock.services.read_policy import read_active, read_policies
+from interlock.services.read_policy import read_active, read_history
 from interlock.services.step_up import step_up
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.browser_sessions import Visitor
@@ -39,21 +39,18 @@ async def policy(
     request: Request,
     services: ServicesOf,
     visitor: Visiting,
-    version: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    version: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    before: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> Response:
-    versions = await read_policies(services.desk, person=visitor.name)
-    shown = next((one for one in versions if one.version == (version or versions[0].version)), None)
-    if shown is None:
-        raise NotFound("There is no such version of the policy.", "See the page Policy.")
-    before = next((one for one in versions if one.version < shown.version), None)
-    changes = [] if before is None else changes_of(before.yaml, shown.yaml)
+    history = await read_history(services.desk, person=visitor.name, version=version, before=before)
+    changes = [] if history.before is None else changes_of(history.before.yaml, history.shown.yaml)
     asked = await list_requests(services.desk, person=visitor.name, scope=Scope.ALL, limit=200)
     entries = await search_ledger(services.desk, person=visitor.name, kind="policy.activated", limit=100)
     context: dict[str, Any] = {
-        "versions": versions,
-        "shown": shown,
+        "history": history,
+        "shown": history.shown,
         "changes": changes,
-        "before": before,
+        "before": history.before,
         "proposals": [v for v in asked if v.request.kind is RequestKind.POLICY and v.request.state in _WAITING],
         "activated": {_version_of(entry): entry for entry in entries},
     }

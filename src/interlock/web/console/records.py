@@ -19,7 +19,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record. ``state`` is ``plain``, ``held``, ``no``, ``yes``, ``edge`` or ``dim``; ``after_s`` its place."""
+    """One record. ``state`` is ``plain``, ``held``, ``no``, ``yes``, ``edge`` or ``dim``; ``after_s`` its place.
+
+    ``output`` is what a terminal showed: text, and no statement.
+    """
 
     n: int
     at: datetime | None
@@ -32,6 +35,7 @@ class Line:
     parameters: Sequence[str | None] = ()
     parts: Sequence[str] = ()
     policies: Sequence[str] = ()
+    output: str = ""
 
 
 def read_record(record: Mapping[str, Any], told: Told) -> Line:
@@ -82,13 +86,15 @@ def _describe(kind: str, record: Mapping[str, Any]) -> tuple[str, str, dict[str,
         case "statement":
             effect = record.get("effect")
             state = {"allow": "plain", "hold": "held"}.get(str(effect), "no")
+            text = str(record.get("text", ""))
             said = "" if effect == "allow" else f"{'Held' if effect == 'hold' else 'Refused'}: {reason}"
             more = {
-                "statement": str(record.get("text", "")),
+                "statement": text or None,
                 "parameters": tuple(record.get("parameters") or ()),
                 "policies": tuple(str(policy) for policy in record.get("policies") or ()),
             }
-            return state, said, more
+            # A shell is asked for without a command.
+            return state, said if text or said else "A shell begins.", more
         case "held":
             said = f"Held as {record.get('request')}; it would do:"
             return "held", said, {"parts": impact_lines(record.get("impact") or {})}
@@ -98,7 +104,8 @@ def _describe(kind: str, record: Mapping[str, Any]) -> tuple[str, str, dict[str,
         case "outcome":
             return _outcome(record)
         case "output":
-            return "dim", "", {"statement": str(record.get("text", ""))}
+            # A terminal ends its lines with CR LF: the CR says nothing there.
+            return "dim", "", {"output": str(record.get("text", "")).replace("\r\n", "\n")}
         case "input":
             return "dim", f"typed {counted(int(record.get('characters') or 0), 'character')}, not shown", {}
         case "resize":

@@ -124,7 +124,7 @@ def as_is(text: object) -> Markup:
 
 _COMMAND = re.compile(
     r"(?P<before>(?:They |and )?[Tt]ypes?:? )?"
-    r"(?:`interlock (?P<quoted>[^`]+)`|interlock (?P<bare>[a-z-]+(?: [a-z]*-?\w+)*))"
+    r"(?:`interlock (?P<quoted>[^`]+)`|interlock (?P<bare>[a-z-]+(?: (?:--)?[a-z]*-?\w+| '[^']*')*))"
 )
 _SEE = {
     "approve": ("Approve it on its page", "/requests/{}"),
@@ -153,7 +153,8 @@ def way_on(remedy: object) -> Markup:
     text, out, at = str(remedy), Markup(""), 0
     for match in _COMMAND.finditer(text):
         words = (match["quoted"] or match["bare"]).split()
-        known = _SEE.get(words[0])
+        # A file is looked at where it is, and by no page.
+        known = None if words[:2] == ["policy", "check"] else _SEE.get(words[0])
         number = next((word for word in words[1:] if _NUMBER.fullmatch(word)), "")
         if known is None or ("{}" in known[1] and not number):
             continue
@@ -168,9 +169,20 @@ def _link(known: tuple[str, str], number: str, *, alone: bool) -> Markup:
     return Markup('{}<a href="{}">{}</a>').format(see, href.format(number), words)
 
 
+_TOLD_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+
+
+def told_time(value: str) -> object:
+    """A field that says a time and nothing else is a time, in the reader's zone."""
+    if not _TOLD_TIME.fullmatch(value):
+        return value
+    return moment(datetime.strptime(value, "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC))
+
+
 FILTERS: dict[str, Any] = {
     "as_is": as_is,
     "way_on": way_on,
+    "told_time": told_time,
     "lines": lines,
     "sql": sql,
     "moment": moment,

@@ -62,6 +62,10 @@ if (themeButton) {
   });
 }
 
+// On a phone the pages' names go beyond the edge: the one that is open is in sight.
+const here = document.querySelector(".top nav [aria-current]");
+if (here) here.closest("nav").scrollLeft = here.offsetLeft - here.closest("nav").clientWidth / 2 + here.clientWidth / 2;
+
 // --- keyboard
 
 const help = at("help");
