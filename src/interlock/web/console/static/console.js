@@ -209,3 +209,6 @@ document.addEventListener("click", async (event) => {
     state.textContent = problem.message;
   }
 });
+
+// What needs this script is there from now on: a press before it would do nothing, or something else.
+document.documentElement.classList.add("ready");

@@ -59,6 +59,7 @@ if (recorded) openRecorded();
 // --- a live one, to look at
 
 const joining = at("join");
+if (joining) joining.hidden = false;
 joining?.addEventListener("click", async () => {
   joining.hidden = true;
   const said = at("join-state");
