@@ -15,8 +15,10 @@ from interlock.domain.roles import Hold
 from interlock.errors import ConfigurationError, Refusal
 from interlock.policy.configuration import Chain, Configuration, ConflictKind, Separation, SeparationKind
 from interlock.policy.load import load_configuration
+from interlock.ports.control import SessionEnd, SessionStart
 from interlock.services.duties import do_duty, take_duty
 from interlock.services.hold_statement import hold_statement
+from interlock.services.report_sessions import report_sessions
 from interlock.services.take_hold import take_hold
 from interlock.services.workloads import Acting
 from interlock.store.state import PostgresState
@@ -25,6 +27,7 @@ from tests.services.world import (
     DBA,
     DBA2,
     DEV,
+    GATEWAY,
     HOUR,
     MATE,
     OPS,
@@ -299,6 +302,18 @@ class TestDynamic:
         first, later = await world.connect(maker, login), await world.connect(checker, second)
         assert (await world.activity(first)).cut_why == ""
         assert "checker is not used beside maker" in (await world.activity(later)).cut_why
+
+    async def test_a_session_that_came_and_went_in_one_report_is_cut_all_the_same(self, world: World) -> None:
+        maker, login = await _lend(world, "maker", DEV)
+        checker, second = await _lend(world, "checker", DEV)
+        await world.connect(maker, login)
+        now = world.clock.now()
+        start = SessionStart("s-1", DEV, "orders", second.id, (checker.id,), "10.0.0.1", "psql", now)
+        end = SessionEnd("s-1", now, "the client left", 3, "c0ffee")
+        await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=(start,), ends=(end,))
+        later = await world.activity("s-1")
+        assert "checker is not used beside maker" in later.cut_why
+        assert later.closed_at == now
 
     async def test_at_a_hold_and_at_a_duty(self, world: World) -> None:
         checker, second = await _lend(world, "checker", DEV)

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as sqlalchemy_event
 
 from interlock.domain.work_events import RecordingRead
 from interlock.errors import Failure
@@ -37,6 +39,42 @@ async def test_segments_take_their_places_once(world: World) -> None:
         (1, "", ["a" * 64, "b" * 64], 5),
         (3, "b" * 64, ["c" * 64], 9),
     ]
+
+
+async def test_a_report_of_many_sessions_asks_the_database_no_more_than_one_of_two(world: World) -> None:
+    login = await world.sign_in(DEV)
+    grant = await world.lend("reader", login=login)
+
+    def whole(count: int, of: str) -> tuple[list[SessionStart], list[SegmentReport], list[SessionEnd]]:
+        ids = [f"s-{of}-{number}" for number in range(count)]
+        now = world.clock.now()
+        return (
+            [SessionStart(one, DEV, "orders", login.id, (grant.id,), "10.0.0.1", "psql", now) for one in ids],
+            [report_of(one, 1, "", segment("a", 3), segment("b", 5)) for one in ids],
+            [SessionEnd(one, now, "the client left", 3, "b" * 64) for one in ids],
+        )
+
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    counts = []
+    for count, of in ((2, "few"), (60, "many")):
+        starts, kept, ends = whole(count, of)
+        asked.clear()
+        sqlalchemy_event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=starts, ends=ends, kept=kept)
+        finally:
+            sqlalchemy_event.remove(Engine, "before_cursor_execute", note)
+        counts.append(len(asked))
+        again = await report_sessions(world.desk, world.master, gateway=GATEWAY, starts=starts, ends=(), kept=kept)
+        assert again == [RecordingStanding(start.id, None, 2, "b" * 64, 5, True) for start in starts]
+    assert counts[0] == counts[1] < 20
+    assert [len(await world.events(kind)) for kind in ("session.opened", "recording.kept", "session.closed")] == [
+        62
+    ] * 3
 
 
 async def test_what_does_not_follow_on_is_refused(world: World) -> None:

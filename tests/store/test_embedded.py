@@ -1,20 +1,26 @@
 """The embedded server: made, found again, killed in every way, and never left behind."""
 
+import asyncio
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import uvloop
+from sqlalchemy import text
 
 from interlock.errors import Failure, Misuse
 from interlock.store.binaries import find_binaries
+from interlock.store.connecting import connect, open_engine
 from interlock.store.embedded import EmbeddedPostgres
+from interlock.store.failures import as_failures
 from tests.support.databases import server_folder
 
 QUICK = {"fsync": "off"}
@@ -152,6 +158,55 @@ def test_killed_in_the_middle_of_a_transaction_it_comes_back_by_itself(server: E
         assert server.pid != before
         assert _run(server.url, "SELECT array_agg(x ORDER BY x) FROM t") == [*range(1, number + 2)]
         _run(server.url, f"INSERT INTO t VALUES ({number + 2})")
+
+
+async def test_a_pool_finds_a_server_again_that_was_away(server: EmbeddedPostgres) -> None:
+    """At once, when its connections were used a moment ago, and after a while."""
+    engine = open_engine(server.url, connections=4)
+
+    async def answers() -> bool:
+        async with engine.connect() as connection:
+            return bool((await connection.execute(text("SELECT 1"))).scalar_one() == 1)
+
+    try:
+        for rest_s in (0.0, 1.2):
+            assert await asyncio.gather(*(answers() for _ in range(4))) == [True] * 4
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            await asyncio.sleep(rest_s)
+            assert await asyncio.gather(*(answers() for _ in range(4))) == [True] * 4
+    finally:
+        await engine.dispose()
+
+
+async def test_a_connection_that_died_unheard_is_not_handed_out(server: EmbeddedPostgres) -> None:
+    """Its socket still looks open: what rested is asked before it is used."""
+    engine = open_engine(server.url, connections=2)
+    try:
+        async with engine.connect() as connection:
+            pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        await asyncio.sleep(1.2)
+        # no turn of the loop between the end and the use
+        os.kill(pid, signal.SIGKILL)
+        _wait_until(lambda: _answers(server.url))
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
+    finally:
+        await engine.dispose()
+
+
+def test_where_no_server_is_is_said(folder: Path) -> None:
+    for run in (asyncio.run, uvloop.run):
+        error = _error_of(run, "postgresql://dev:secret@127.0.0.1:1/state")
+        assert "127.0.0.1:1" in error
+        assert "secret" not in error
+        assert str(folder) in _error_of(run, f"postgresql:///state?host={folder}&password=secret")
+
+
+def _error_of(run: Callable[[Coroutine[Any, Any, object]], object], url: str) -> str:
+    with pytest.raises(Failure) as caught, as_failures():
+        run(connect(url))
+    return str(caught.value)
 
 
 def test_a_backend_that_is_killed_takes_nothing_with_it(server: EmbeddedPostgres) -> None:

@@ -7,7 +7,7 @@ A segment that is missing or was changed has no words in the index; the log says
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -70,36 +70,35 @@ async def index_more(keeper: Keeper) -> bool:
         entries = await reading.ledger(after=after, limit=_AT_ONCE)
     if not entries:
         return False
-    parts: list[IndexedPart] = []
-    kept = [entry for entry in entries if entry.kind == RecordingKept.kind]
-    if kept:
-        hashes = await index_key(keeper.desk, keeper.master)
-        for entry in kept:
-            parts += await _parts_of(keeper, hashes, entry)
-    await keeper.index.add(parts, upto=entries[-1].position)
+    await keeper.index.add(await _parts_of(keeper, entries), upto=entries[-1].position)
     return True
 
 
-async def _parts_of(keeper: Keeper, hashes: bytes, entry: LedgerEntry) -> list[IndexedPart]:
-    event = read_body(entry.body).event
-    if not isinstance(event, RecordingKept):
+async def _parts_of(keeper: Keeper, entries: Sequence[LedgerEntry]) -> list[IndexedPart]:
+    stored = [(entry.at, read_body(entry.body).event) for entry in entries if entry.kind == RecordingKept.kind]
+    events = [(at, event) for at, event in stored if isinstance(event, RecordingKept)]
+    if not events:
         return []
+    sessions = sorted({event.session for _, event in events})
     async with keeper.desk.state.reading() as reading:
-        activity = await reading.activity(event.session)
-        kept = await reading.recording_key(event.session)
-    if activity is None or kept is None or kept.destroyed_at is not None:
-        return []
-    opens = await keeper.master.unwrap(Wrapped(kept.wrapped, kept.master), event.session)
+        activities = await reading.activities_named(sessions)
+        keys = await reading.recording_keys_named(sessions)
+    hashes = await index_key(keeper.desk, keeper.master)
     parts: list[IndexedPart] = []
-    for number, digest in enumerate(event.digests, event.first):
-        segment = Segment(event.session, number, digest, event.records, entry.at)
-        try:
-            content = await fetch_segment(keeper.store, segment)
-            parts += await asyncio.to_thread(_index, hashes, activity, segment, opens, content)
-        except StoreUnreadable:
-            raise
-        except Failure as error:
-            _log.warning("Not indexed: %s", error)
+    for at, event in events:
+        activity, kept = activities.get(event.session), keys.get(event.session)
+        if activity is None or kept is None or kept.destroyed_at is not None:
+            continue
+        opens = await keeper.master.unwrap(Wrapped(kept.wrapped, kept.master), event.session)
+        for number, digest in enumerate(event.digests, event.first):
+            segment = Segment(event.session, number, digest, event.records, at)
+            try:
+                content = await fetch_segment(keeper.store, segment)
+                parts += await asyncio.to_thread(_index, hashes, activity, segment, opens, content)
+            except StoreUnreadable:
+                raise
+            except Failure as error:
+                _log.warning("Not indexed: %s", error)
     return parts
 
 

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import uvloop
+
 from interlock.app.children import READY_FD, report_failed, report_ready
 from interlock.app.collector import settle_collector
 from interlock.app.data_folder import DataFolder, locked
@@ -41,7 +43,7 @@ def serve_control(folder: DataFolder, config: Path | None) -> None:
         else:
             configuration = adapters.load(config)
             plan = Plan(folder, configuration, config.name, wanted_addresses(configuration, adapters.protocols))
-        asyncio.run(_control(plan, adapters, own=not supervised()))
+        uvloop.run(_control(plan, adapters, own=not supervised()))
 
 
 def serve_gateway(folder: DataFolder, worker: int, control: str | None) -> None:

@@ -30,7 +30,7 @@ from interlock.ports.master_key import MasterKey, Wrapped
 from interlock.ports.state import UnitOfWork
 from interlock.services.cut_session import order_cut
 from interlock.services.desk import SYSTEM, Desk
-from interlock.services.endings import MANY, Endings
+from interlock.services.endings import Endings
 from interlock.services.holding import grants_of
 from interlock.services.keep_segments import keep_segments
 from interlock.services.requests import locate
@@ -108,21 +108,20 @@ async def _standings(
     found = [RecordingStanding(start.id, begun[start.id], 0, "", 0, False) for start in starts if start.id in begun]
     if len(found) == len(starts):
         return found
+    older = [start.id for start in starts if start.id not in begun]
     async with desk.state.reading() as reading:
-        for start in starts:
-            if start.id in begun:
-                continue
-            activity = await reading.activity(start.id)
-            key = await reading.recording_key(start.id)
-            last = await reading.last_segment(start.id)
-            if activity is None or activity.gateway != gateway:
-                continue
-            opened = None
-            if key is not None and key.destroyed_at is None and activity.closed_at is None:
-                opened = await master.unwrap(Wrapped(key.wrapped, key.master), key.session)
-            count, head, records = (last.number, last.digest, last.records) if last else (0, "", 0)
-            closed = activity.closed_at is not None
-            found.append(RecordingStanding(start.id, opened, count, head, records, closed))
+        activities = await reading.activities_named(older)
+        keys = await reading.recording_keys_named(older)
+        segments = await reading.last_segments(older)
+    for session in older:
+        activity, key, last = activities.get(session), keys.get(session), segments.get(session)
+        if activity is None or activity.gateway != gateway:
+            continue
+        opened = None
+        if key is not None and key.destroyed_at is None and activity.closed_at is None:
+            opened = await master.unwrap(Wrapped(key.wrapped, key.master), key.session)
+        count, head, records = (last.number, last.digest, last.records) if last else (0, "", 0)
+        found.append(RecordingStanding(session, opened, count, head, records, activity.closed_at is not None))
     return found
 
 
@@ -170,7 +169,7 @@ async def _holds_of(desk: Desk, sessions: frozenset[str]) -> Sequence[str]:
     if not sessions:
         return ()
     async with desk.state.reading() as reading:
-        return [r.id for r in await reading.requests(state=RequestState.OPEN, limit=MANY) if r.session in sessions]
+        return [request.id for request in await reading.open_holds(sorted(sessions))]
 
 
 class _Known:

@@ -52,14 +52,16 @@ class Cluster:
         """Make the cluster, unless it is there: its roles, and ``database``, which the first of them owns.
 
         INVARIANT: ``data`` only comes to be by a rename, when everything in it is done; a start that was killed leaves
-        a ``data.new`` behind, which the next one removes.
+        a ``data.new-…`` behind, which the next one removes.
         """
         if (self.data / "PG_VERSION").exists():
             if password is not None and self.passwords()[SUPERUSER] != password:
                 self._set_password(password)
             return
-        fresh = self._folder / "data.new"
-        shutil.rmtree(fresh, ignore_errors=True)
+        # A name of its own each time: programs of a start that was killed may still be writing for a moment.
+        for left in self._folder.glob("data.new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        fresh = self._folder / f"data.new-{secrets.token_hex(4)}"
         open_folder(fresh, self._account)
         passwords = {name: secrets.token_urlsafe(24) for name in (SUPERUSER, *logins)}
         if password is not None:

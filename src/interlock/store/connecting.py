@@ -1,10 +1,16 @@
 """Connections to PostgreSQL: one reading of URLs for the pool, the listener and the migrations."""
 
 import json
-from urllib.parse import urlsplit
+import math
+import time
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from interlock.errors import Failure
 from interlock.ledger.canonical import canonical
@@ -14,6 +20,8 @@ APPLICATION_ROLE = "interlock_application"
 
 _CONNECT_S = 10.0
 _COMMAND_S = 90.0
+_JUST_USED_S = 1.0
+_USED_AT = "used_at"
 
 # The role is only taken when it is there and may be taken: a database whose operator gave Interlock one plain role
 # works as well, held by the triggers alone. Since PostgreSQL 16 a member is not always one who may SET ROLE.
@@ -46,7 +54,15 @@ def driver_url(url: str) -> str:
 
 async def connect(url: str, *, as_application: bool = True) -> asyncpg.Connection:
     """One connection, set up as all of Interlock's are. Raises what asyncpg raises."""
-    connection = await asyncpg.connect(driver_url(url), timeout=_CONNECT_S, command_timeout=_COMMAND_S)
+    try:
+        connection = await asyncpg.connect(driver_url(url), timeout=_CONNECT_S, command_timeout=_COMMAND_S)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        # uvloop does not say where it could not connect
+        parts = urlsplit(url)
+        where = parts.netloc.rpartition("@")[2] or ", ".join(parse_qs(parts.query).get("host", ()))
+        raise OSError(error.errno, f"{error.strerror} at {where}") from error
     try:
         await connection.fetchrow(_SET_UP, as_application, APPLICATION_ROLE)
     except BaseException:
@@ -56,15 +72,36 @@ async def connect(url: str, *, as_application: bool = True) -> asyncpg.Connectio
 
 
 def open_engine(url: str, *, connections: int = 20) -> AsyncEngine:
-    """A pool of connections that are tested before each use, so that a restarted server is found again."""
+    """A pool of connections that are tested before use, so that a restarted server is found again.
+
+    One that was used a moment ago is not asked anything, only seen to be open: asking costs as much as what is asked.
+    """
     driver_url(url)
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: connect(url),
         pool_size=connections // 2,
         max_overflow=connections - connections // 2,
         pool_timeout=30,
-        pool_pre_ping=True,
         json_serializer=lambda value: canonical(value).decode(),
         json_deserializer=json.loads,
     )
+    event.listen(engine.sync_engine, "checkin", _note_use)
+    event.listen(engine.sync_engine, "checkout", _test)
+    return engine
+
+
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _test(connection: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """Raises InvalidatePoolError, on which the pool opens all of its connections anew."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+    if time.monotonic() - record.info.get(_USED_AT, math.inf) < _JUST_USED_S:
+        return
+    try:
+        connection.run_async(lambda driver: driver.fetchrow(";"))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise InvalidatePoolError from error

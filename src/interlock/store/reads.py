@@ -51,8 +51,7 @@ class Reads:
     async def _named(self, entity: type[E], column: str, names: Collection[str]) -> dict[str, E]:
         """The entities whose text column ``column`` is one of ``names``, by it."""
         table = form_of(entity).table
-        wanted = [name for name in names if keepable(name)]
-        found = await self._all(entity, select(table).where(table.c[column] == any_(cast(wanted, ARRAY(Text)))))
+        found = await self._all(entity, select(table).where(any_of(table.c[column], names)))
         return {getattr(one, column): one for one in found}
 
     async def _all(self, entity: type[E], query: Select[*tuple[Any, ...]]) -> Sequence[E]:
@@ -68,6 +67,11 @@ class Reads:
 
 def is_person(table: Table, person: str) -> ColumnElement[bool]:
     return table.c.person == person if keepable(person) else false()
+
+
+def any_of(column: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Whether ``column`` is one of ``texts``, as one array: the same statement for any number of them."""
+    return column == any_(cast([text for text in texts if keepable(text)], ARRAY(Text)))
 
 
 def equals(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ARRAY, Text, and_, any_, cast, select, tuple_
+from sqlalchemy import and_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from interlock.domain.grants import Activity
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
 from interlock.store import tables
-from interlock.store.reads import Reads
+from interlock.store.reads import Reads, any_of
 from interlock.store.rows import keepable
 
 
@@ -44,13 +44,15 @@ class RecordingReads(Reads):
     async def last_segments(self, sessions: Sequence[str]) -> Mapping[str, Segment]:
         """By the sessions of those that have one."""
         table = tables.segments
-        wanted = cast([session for session in sessions if keepable(session)], ARRAY(Text))
-        query = select(table).ext(distinct_on(table.c.session)).where(table.c.session == any_(wanted))
+        query = select(table).ext(distinct_on(table.c.session)).where(any_of(table.c.session, sessions))
         found = await self._all(Segment, query.order_by(table.c.session, table.c.number.desc()))
         return {one.session: one for one in found}
 
     async def recording_key(self, session: str) -> RecordingKey | None:
         return await self._one(RecordingKey, session=session)
+
+    async def recording_keys_named(self, sessions: Sequence[str]) -> Mapping[str, RecordingKey]:
+        return await self._named(RecordingKey, "session", sessions)
 
     async def recording_keys(self, *, wrapped_by_other_than: str, limit: int = 1000) -> Sequence[RecordingKey]:
         """Those that are not destroyed and that another version of the master key wrapped."""

@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import and_, exists, false, or_, select
 
 from interlock.domain.accounts import UpstreamAccount
-from interlock.domain.grants import Activity, Approval, Grant, Login, Request
+from interlock.domain.grants import Activity, Approval, Grant, Login, Request, RequestState
 from interlock.store import tables
-from interlock.store.reads import Reads, is_person
+from interlock.store.reads import Reads, any_of, is_person
 from interlock.store.rows import keepable
 
 
@@ -37,6 +37,11 @@ class RightsReads(Reads):
         if person is not None:
             query = query.where(is_person(table, person))
         return await self._all(Request, query)
+
+    async def open_holds(self, sessions: Sequence[str]) -> Sequence[Request]:
+        table = tables.requests
+        query = select(table).where(table.c.state == RequestState.OPEN.value, any_of(table.c.session, sessions))
+        return await self._all(Request, query.order_by(table.c.opened_at, table.c.id))
 
     async def requests_about(self, artifact: str) -> Sequence[Request]:
         """Those that were asked for one artifact, the oldest first."""

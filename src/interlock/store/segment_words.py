@@ -5,7 +5,7 @@ anew from the recordings. Implements :class:`interlock.ports.segment_words.Segme
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Text, cast, delete, func, or_, select
+from sqlalchemy import ARRAY, Text, bindparam, cast, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import TSQUERY, insert
 
 from interlock.ports.segment_words import Candidate, IndexedPart
@@ -15,6 +15,14 @@ from interlock.store.rows import keepable
 from interlock.store.tables import segment_words, segment_words_upto
 
 _NAME = "words"
+_ADD = (
+    insert(segment_words)
+    .values(
+        {column.name: bindparam(column.name, type_=column.type) for column in segment_words.columns}
+        | {"words": func.array_to_tsvector(bindparam("hashes", type_=ARRAY(Text)))}
+    )
+    .on_conflict_do_nothing()
+)
 
 
 class PostgresSegmentWords:
@@ -41,7 +49,7 @@ class PostgresSegmentWords:
                 "person": one.person,
                 "resource": one.resource,
                 "kept_at": one.kept_at,
-                "words": func.array_to_tsvector(cast(sorted(one.words), ARRAY(Text))),
+                "hashes": sorted(one.words),
                 "any_words": one.any_words,
             }
             for one in parts
@@ -50,8 +58,8 @@ class PostgresSegmentWords:
         moved = moved.on_conflict_do_update(index_elements=["name"], set_={"position": moved.excluded.position})
         with as_failures():
             async with self._engine.begin() as connection:
-                for row in rows:
-                    await connection.execute(insert(segment_words).values(row).on_conflict_do_nothing())
+                if rows:
+                    await connection.execute(_ADD, rows)
                 await connection.execute(moved)
 
     async def clear(self) -> None:

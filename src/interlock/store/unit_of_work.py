@@ -79,7 +79,7 @@ class PostgresUnitOfWork(PostgresReading):
         self._events: list[Event] = []
         self._touched: set[tuple[str, tuple[str, ...]]] = set()
         # What is saved and not written yet, by the type of entity: many of one type go out together.
-        self._unwritten: dict[type, list[dict[str, Any]]] = {}
+        self._unwritten: dict[type, dict[tuple[str, ...], dict[str, Any]]] = {}
 
     async def lock(self, entity_type: type, key: str) -> None:
         self._check_open()
@@ -95,15 +95,16 @@ class PostgresUnitOfWork(PostgresReading):
         self._check_open()
         form = form_of(type(entity))
         row = form.row(entity)
-        self._touched.add((form.table.name, form.key_of(entity)))
-        self._unwritten.setdefault(type(entity), []).append(row)
+        key = form.key_of(entity)
+        self._touched.add((form.table.name, key))
+        self._unwritten.setdefault(type(entity), {})[key] = row
 
     async def _write(self) -> None:
         """Insert or replace what was saved. References between tables are looked at when all is written."""
         unwritten, self._unwritten = self._unwritten, {}
         for entity_type, rows in unwritten.items():
             try:
-                await self._execute(_upsert(form_of(entity_type)), rows)
+                await self._execute(_upsert(form_of(entity_type)), list(rows.values()))
             except NotCanonical as error:
                 raise _unkeepable(str(error)) from error
 
