@@ -18,7 +18,9 @@ from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, bundle_path, tile_path
 from interlock.ledger.verify import Broken
+from interlock.store import sequencer
 from interlock.store.connecting import driver_url
+from interlock.store.election import SEQUENCER_LOCK
 from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import StateAddress
 from interlock.store.sequencer import LogKey, Sequencer
@@ -133,6 +135,26 @@ async def test_of_two_one_publishes_and_the_other_takes_over(
             await append(state, 300, "c")
             await until_size(tiles, 306)
             assert isinstance(await verdict(tiles, old), Sound)
+
+
+async def test_two_that_are_both_elected_make_no_gap_and_no_fork(
+    state: PostgresState, state_database: StateAddress, tiles: ObjectTiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the database's word on the election was lost: each holds a lock of its own, and both publish."""
+    old = None
+    async with sequencing(state_database.url, tiles) as first:
+        await append(state, 3)
+        await until_size(tiles, 3)
+        monkeypatch.setattr(sequencer, "SEQUENCER_LOCK", (SEQUENCER_LOCK[0], SEQUENCER_LOCK[1] + 1000))
+        async with sequencing(state_database.url, tiles) as second:
+            for turn in range(12):
+                await append(state, 61, f"turn{turn}-")
+                found = await until_size(tiles, 3 + 61 * (turn + 1))
+                assert isinstance(await verdict(tiles, old), Sound)
+                old = found
+            assert not first.done()
+            assert not second.done()
+    assert isinstance(await verdict(tiles, old), Sound)
 
 
 async def test_one_that_is_killed_in_the_middle_leaves_no_gap(

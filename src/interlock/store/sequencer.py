@@ -13,6 +13,7 @@ Holds to:
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ from interlock.store.tiles import ObjectTiles
 
 _LOOK_S = 0.2
 _PAUSE_S = 1.0
+_TELL_AGAIN_S = 60.0
 _AT_ONCE = 4096
 _GUARD_EVERY = 25
 _REFRESH_EVERY = 125
@@ -74,15 +76,15 @@ class Sequencer:
         self._cosign = cosign
 
     async def run(self) -> None:
-        said = ""
+        said, said_at = "", 0.0
         while True:
             try:
                 async with elected(self._url, SEQUENCER_LOCK) as connection:
-                    said = ""
                     await self._publish_all(connection)
             except (InterlockError, DamagedError, NotANote) as error:
-                if str(error) != said:
-                    said = str(error)
+                # tried again each second, said once a minute: a full disk is not to be filled with this
+                if str(error) != said or time.monotonic() - said_at > _TELL_AGAIN_S:
+                    said, said_at = str(error), time.monotonic()
                     _log.error("The ledger is not published: %s", said)
             except Exception:  # noqa: BLE001 -- a fault of ours must not end publishing for good
                 _log.exception("The ledger is not published, by a fault of ours.")
