@@ -112,6 +112,7 @@ class Verdict:
 
     tries: int = 0
     connected: int = 0
+    connected_by_directory: int = 0
     slow: int = 0
     outlived: list[str] = field(default_factory=list)
     back: list[str] = field(default_factory=list)
@@ -264,7 +265,9 @@ async def _try(
     over.set()
     await asyncio.gather(*running)
     verdict.tries += 1
-    verdict.connected += sum(bool(client.answers) for client in clients)
+    connected = sum(bool(client.answers) for client in clients)
+    verdict.connected += connected
+    verdict.connected_by_directory += connected if directory is not None else 0
     last = max((client.answers[-1] - gone for client in clients if client.answers), default=0.0)
     (verdict.late_s if directory is None else verdict.late_by_directory_s).append(max(last, 0.0))
     if last > done:
@@ -323,8 +326,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     chosen = parser.parse_args()
     verdict = run(chosen.tries, chosen.seed)
+    by_directory = f"{verdict.connected_by_directory} of the directory's"
     said = (
-        f"seed {chosen.seed}: {verdict.tries} tries, {verdict.connected} sessions",
+        f"seed {chosen.seed}: {verdict.tries} tries, {verdict.connected} sessions ({by_directory})",
         f"{len(verdict.outlived)} outlived their person, {len(verdict.back)} came back",
         f"{len(verdict.unreported)} were not reported, {verdict.slow} were answered after {BOUND_S:.0f} s",
         f"last answer after an offboarding: {_spread(verdict.late_s)}",
