@@ -1,5 +1,7 @@
 """Rows of a held statement in the browser: asked for by who decides, recorded, gone with the decision."""
 
+from datetime import timedelta
+
 from interlock.domain.grants import RequestState
 from tests.support.chromium import Browser
 from tests.web.console.premises import DBA, DEV, LEAD, OPS, Premises
@@ -12,6 +14,8 @@ async def test_who_decides_asks_for_a_reader_and_sees_rows(premises: Premises, b
     session = await premises.connect(grant, "s-1234567890123")
     dba = await premises.enter(browser, DBA, passkey=True)
     held = await premises.hold(session, DEV, "DELETE FROM orders", sample=SAMPLE, salt="01" * 16)
+    house.clock.advance(timedelta(seconds=1))
+    await premises.hold(session, DEV, "DROP TABLE items", number=4)
 
     await dba.go(f"{premises.origin}/decide")
     await dba.until("document.querySelector('#sample')")
@@ -32,4 +36,8 @@ async def test_who_decides_asks_for_a_reader_and_sees_rows(premises: Premises, b
     await dba.tab.click("#approve button")
     await dba.until("document.body.innerText.includes('is approved')")
     assert (await house.world.request(held)).state is RequestState.APPROVED
+    # The next one comes up, with nothing of the one before.
+    assert await dba.run("document.querySelector('pre.statement').textContent") == "DROP TABLE items"
     assert "m.weber" not in await dba.run("document.body.innerText")
+    await dba.until("document.querySelector('#says, #prover .notice')")
+    assert "Nobody alone:" in await dba.text("prover")
