@@ -10,6 +10,19 @@ from tests.web.console.scenes import acted, scenes, set_up
 _RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
 _THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
+# Each time is one that the script puts into the reader's zone, with the exact UTC on hover; none stands in the text.
+# What was written into a policy, a statement or the ledger stays as it was written.
+_TIMES = """() => {
+  const bare = [...document.querySelectorAll("time")].filter((one) => !one.title.endsWith(" UTC"));
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const written = [];
+  while (walker.nextNode()) {
+    const text = walker.currentNode, within = text.parentElement.closest("time, pre, code, textarea");
+    if (!within && /[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}/.test(text.data)) written.push(text.data.trim());
+  }
+  return [...bare.map((one) => one.outerHTML), ...written];
+}"""
+
 
 async def _violations(page: Page, axe: str) -> list[str]:
     await page.run(axe)
@@ -34,6 +47,7 @@ async def test_no_page_shuts_anybody_out(premises: Premises, browser: Browser) -
         for theme in _THEMES:
             await page.tab.emulate_media(color_scheme=theme)
             wrong += [f"{scene.name} {theme}: {one}" for one in await _violations(page, axe)]
+        wrong += [f"{scene.name}: a time that is not the reader's: {one}" for one in await page.run(f"({_TIMES})()")]
         await page.tab.set_viewport_size({"width": 360, "height": 740})
         if await page.run("document.documentElement.scrollWidth > innerWidth"):
             wrong.append(f"{scene.name}: wider than a phone")

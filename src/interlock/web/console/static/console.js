@@ -64,7 +64,12 @@ if (themeButton) {
 
 // On a phone the pages' names go beyond the edge: the one that is open is in sight.
 const here = document.querySelector(".top nav [aria-current]");
-if (here) here.closest("nav").scrollLeft = here.offsetLeft - here.closest("nav").clientWidth / 2 + here.clientWidth / 2;
+function showHere() {
+  const nav = here.closest("nav");
+  nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.clientWidth) / 2;
+}
+if (here) showHere();
+if (here) addEventListener("resize", showHere);
 
 // --- keyboard
 
