@@ -51,7 +51,7 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
         if scene.name == "recording":
             await page.tab.click("text=Open it")
             await page.until("document.querySelector('.record')")
-        if scene.name in ("decide-grant", "proposal"):
+        if scene.name in ("decide", "decide-grant", "proposal"):
             await page.until("document.querySelector('#says, #prover li, #prover .notice')")
         await picture(page, folder, scene.name)
     if not names:
