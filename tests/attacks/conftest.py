@@ -33,6 +33,7 @@ people:
   reader@example.com: {{}}
   writer@example.com: {{}}
   lead@example.com: {{groups: [dba, administrators]}}
+  auditor@example.com: {{}}
 roles:
   reader:
     on: {{kind: postgres, environment: test}}
@@ -43,6 +44,10 @@ roles:
     allow: [connect, read, write, alter, destroy]
     fence: {{rows: 100}}
     hold: [alter, destroy]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+  auditor:
+    on: {{kind: postgres, environment: test}}
+    allow: [replay]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
 """
 
@@ -120,6 +125,7 @@ class Scene:
     reader: Member
     writer: Member
     lead: Member
+    auditor: Member
 
     def variables(self, role: str, resource: str = "shop") -> dict[str, str]:
         return self.stack.variables(self.reader if role == "reader" else self.writer, resource)
@@ -171,11 +177,13 @@ def scene() -> Iterator[Scene]:
         )
         server.run(f"SET ROLE shop_owner; {_TABLES} RESET ROLE", _FOREIGN.format(port=server.port), database="shop")
         with running_stack(_CONFIG.format(port=server.port), {"SHOP_PASSWORD": _PASSWORD}) as stack:
-            reader, writer, lead = (stack.member(f"{name}@example.com") for name in ("reader", "writer", "lead"))
+            names = ("reader", "writer", "lead", "auditor")
+            reader, writer, lead, auditor = (stack.member(f"{name}@example.com") for name in names)
             for resource in ("shop", "shop-root"):
                 stack.grant(reader, resource, "reader", [lead])
                 stack.grant(writer, resource, "writer", [lead])
-            yield Scene(server, stack, reader, writer, lead)
+                stack.grant(auditor, resource, "auditor", [lead])
+            yield Scene(server, stack, reader, writer, lead, auditor)
 
 
 @pytest.fixture

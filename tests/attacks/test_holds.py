@@ -112,6 +112,6 @@ def test_what_was_changed_is_recorded_with_its_text_and_values(scene: Scene) -> 
 
 
 def _records(scene: Scene, session: str) -> list[dict[str, object]]:
-    printed = scene.stack.run(scene.lead, "replay", session, "--json", check=False).stdout
+    printed = scene.stack.run(scene.auditor, "replay", session, "--json", check=False).stdout
     found = json.loads(printed or "[]")
     return found if isinstance(found, list) else []  # while it is still live, that is what is said

@@ -61,6 +61,10 @@ roles:
     allow: [connect, execute]
     hold: {actions: [execute], approvals: [{from: {people: [owner@example.com]}, same_vendor: true}]}
     lend: {longest: 30m, approvals: [{from: {sponsor: true}}], mfa: false}
+  auditor:
+    on: {resources: [orders, bastion]}
+    allow: [replay]
+    lend: {longest: 1h, approvals: [{from: {group: dba}, count: 1}]}
 separations:
   - {conflict: [writer, shell]}
 chains:

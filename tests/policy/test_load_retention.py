@@ -84,6 +84,6 @@ def test_a_role_that_only_replays_is_whole_and_where_it_comes_and_goes_the_diffe
     assert with_role.warnings == ()
     assert (without.replay_roles("orders"), with_role.replay_roles("orders")) == (frozenset(), frozenset({"auditor"}))
     assert with_role.replay_roles("nothing") == frozenset()
-    assert "Recordings of orders are read under a role alone." in describe_changes(without, with_role)
-    back = "Recordings of orders are read by those who answer for the person, without a role."
+    assert "Recordings of orders can be read under a role." in describe_changes(without, with_role)
+    back = "No role lets recordings of orders be read any more: nobody reads what others did there."
     assert back in describe_changes(with_role, without)

@@ -5,9 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.domain.actions import Action
-from interlock.domain.resources import Selector
-from interlock.domain.roles import ApprovalRule, Lending, Role
 from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration
 from interlock.services.desk import Desk
@@ -19,20 +16,28 @@ from interlock.services.list_sessions import (
     show_session,
 )
 from interlock.store.state import PostgresState
-from tests.services.world import ADMIN, BOTH, DBA, DBA2, HOUR, LEAD, MATE, OPS, World, company, refused
-
-AUDITOR = Role(
-    "auditor",
-    Selector(names=frozenset({"orders"})),
-    frozenset({Action.REPLAY}),
-    Lending(HOUR, (ApprovalRule(count=1, group="dba"),), mfa=True),
+from tests.services.world import (
+    ADMIN,
+    BOTH,
+    DBA,
+    DBA2,
+    DEV,
+    HOUR,
+    LEAD,
+    MATE,
+    OPS,
+    World,
+    company,
+    refused,
+    with_auditor,
 )
+
 FORBID = {"night.cedar": 'forbid (principal, action == Action::"replay", resource) when { principal.name == "ops" };'}
 WIDE = {"wide.cedar": 'permit (principal, action, resource) when { context.roles.contains("reader") };'}
 
 
 def policy(**changes: object) -> Configuration:
-    return company(roles={**company().roles, AUDITOR.name: AUDITOR}, **changes)
+    return company(roles=with_auditor("orders", mfa=True), **changes)
 
 
 @pytest.fixture
@@ -59,6 +64,27 @@ async def test_those_who_answer_for_the_person_read_nothing_without_the_role(wor
         with refused("not-found"):
             await read_recording(world.desk, person=person, session_id=session, login=await world.sign_in(person))
     assert await world.events("recording.read") == []
+
+
+async def test_where_no_role_allows_it_nobody_reads_whoever_they_are(world: World) -> None:
+    await world.apply(company())
+    session, _, _ = await world.session_with()
+    for person in (LEAD, ADMIN):
+        login = await world.sign_in(person)
+        with pytest.raises(Refusal, match="No role of the policy allows replay on orders") as caught:
+            await read_recording(world.desk, person=person, session_id=session, login=login)
+        assert caught.value.code == "no-replay"
+        assert "allow: [replay]" in caught.value.remedy
+        assert "interlock policy propose" in caught.value.remedy
+    await read_recording(world.desk, person=DEV, session_id=session)
+    assert [event["by"] for event in await world.events("recording.read")] == [DEV]
+
+
+async def test_a_role_of_another_resource_is_none_here(world: World) -> None:
+    await world.apply(company(roles=with_auditor("stock")))
+    session, _, _ = await world.session_with()
+    with pytest.raises(Refusal, match="No role of the policy allows replay on orders"):
+        await read_recording(world.desk, person=ADMIN, session_id=session, login=await world.sign_in(ADMIN))
 
 
 async def test_who_holds_the_role_reads_and_the_ledger_says_by_which_grant(world: World) -> None:

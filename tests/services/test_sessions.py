@@ -104,8 +104,8 @@ async def test_sessions_are_seen_by_who_answers_for_them(world: World) -> None:
 
 async def test_reading_a_recording_is_written_down_first(world: World) -> None:
     session, _, _ = await world.session_with()
-    await read_recording(world.desk, person=LEAD, session_id=session)
-    assert await world.events("recording.read") == [{"session": session, "by": LEAD, "grant": ""}]
+    await read_recording(world.desk, person=DEV, session_id=session)
+    assert await world.events("recording.read") == [{"session": session, "by": DEV, "grant": ""}]
 
 
 async def test_the_recorded_reads_no_recording_of_their_own_where_the_policy_says_so(world: World) -> None:
@@ -114,5 +114,4 @@ async def test_the_recorded_reads_no_recording_of_their_own_where_the_policy_say
     strict = replace(world.desk, configuration=replace(world.desk.configuration, own_recordings=False))
     with refused("own-recording"):
         await read_recording(strict, person=DEV, session_id=session)
-    await read_recording(strict, person=LEAD, session_id=session)
-    assert [event["by"] for event in await world.events("recording.read")] == [DEV, LEAD]
+    assert [event["by"] for event in await world.events("recording.read")] == [DEV]

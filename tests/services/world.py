@@ -114,6 +114,17 @@ def company(**changes: Any) -> Configuration:
     return replace(configuration, text=text, digest=hashlib.sha256(text.encode()).hexdigest())
 
 
+def auditor(*resources: str, mfa: bool = False) -> Role:
+    """A role that lets recordings be read, which one of dba approves."""
+    lending = Lending(HOUR, (_rule("dba"),), mfa=mfa)
+    return Role("auditor", Selector(names=frozenset(resources)), frozenset({Action.REPLAY}), lending)
+
+
+def with_auditor(*resources: str, mfa: bool = False) -> dict[str, Role]:
+    """The company's roles and that one."""
+    return {**_roles(), "auditor": auditor(*resources, mfa=mfa)}
+
+
 def with_person(configuration: Configuration, person: Person) -> Configuration:
     return company(**_parts(configuration), people={**configuration.people, person.name: person})
 
@@ -216,9 +227,10 @@ class World:
         person: str = DEV,
         login: Login | None = None,
         duration: timedelta = HOUR,
+        resource: str = "orders",
     ) -> Grant:
         """A grant that the approvers (by default one of the group dba) gave."""
-        request = await self.ask(role, person=person, login=login, duration=duration)
+        request = await self.ask(role, person=person, login=login, duration=duration, resource=resource)
         approved = [await self.approve(name, request) for name in approvers or (DBA,)]
         grant = approved[-1].grant
         if grant is None:

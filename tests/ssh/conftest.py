@@ -40,6 +40,7 @@ people:
   careful@example.com: {{}}
   brief@example.com: {{}}
   lead@example.com: {{groups: [dba, administrators]}}
+  auditor@example.com: {{}}
 roles:
   operator:
     on: {{kind: ssh, environment: test}}
@@ -54,6 +55,10 @@ roles:
     allow: [connect, read, execute]
     hold: [execute]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+  auditor:
+    on: {{kind: ssh, environment: test}}
+    allow: [replay]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
 """
 
 
@@ -67,6 +72,7 @@ class Hosts:
     reader: Member
     careful: Member
     lead: Member
+    auditor: Member
 
     def prepare(self, member: Member, resource: str = "web") -> Path:
         """`interlock connect` once: its ssh configuration file, with a certificate that is good now."""
@@ -120,9 +126,11 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         config = _CONFIG.format(port=sshd.port, host_key=sshd.host_key, user=sshd.user)
         secrets = {"WEB_KEY": sshd.key, "USERS_AUTHORITY": sshd.users_authority}
         with running_stack(config, secrets) as stack:
-            people = {name: stack.member(f"{name}@example.com") for name in ("operator", "reader", "careful", "lead")}
+            names = ("operator", "reader", "careful", "lead", "auditor")
+            people = {name: stack.member(f"{name}@example.com") for name in names}
             for resource in ("web", "certified", "impostor"):
                 stack.grant(people["operator"], resource, "operator", [people["lead"]])
+            stack.grant(people["auditor"], "web", "auditor", [people["lead"]])
             for name in ("reader", "careful"):
                 stack.grant(people[name], "web", name, [people["lead"]])
             yield Hosts(sshd, stack, **people)

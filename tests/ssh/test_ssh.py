@@ -174,7 +174,7 @@ def _newest_closed(hosts: Hosts, before: set[str]) -> str:
 
 
 def _records(hosts: Hosts, session: str) -> list[dict[str, object]]:
-    said = hosts.stack.run(hosts.lead, "replay", session, "--json").stdout
+    said = hosts.stack.run(hosts.auditor, "replay", session, "--json").stdout
     found = json.loads(said)
     records: list[dict[str, object]] = found["records"] if isinstance(found, dict) else found
     return records

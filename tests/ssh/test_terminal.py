@@ -101,8 +101,9 @@ def test_a_shell_in_the_browser_is_decided_and_recorded_like_any_other(hosts: Ho
         _until_over(socket)
     while not next(one for one in hosts.sessions(hosts.operator) if one["id"] == session)["closed_at"]:
         time.sleep(0.2)
-    looking = Visit(hosts, hosts.lead)
-    cast = looking.post(f"/recordings/{session}/cast")
+    answering = Visit(hosts, hosts.lead).post(f"/recordings/{session}/cast")
+    assert (answering.status_code, "--role auditor" in answering.text) == (403, True), "an administrator needs the role"
+    cast = visit.post(f"/recordings/{session}/cast")
     head, *events = [json.loads(line) for line in cast.text.splitlines()]
     assert head == {"version": 2, "width": 91, "height": 31}
     assert "in-the-browser" in "".join(text for _, code, text in events if code == "o")

@@ -52,7 +52,7 @@ from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
 from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
-from tests.services.world import World, company
+from tests.services.world import World, company, with_auditor
 from tests.support.clock import FixedClock
 from tests.web.described import Watched, known
 
@@ -124,6 +124,15 @@ class House:
         if present:
             body["totp"] = self.code(person)
         client.auth.token = (await client.post("/v1/sign-in", body))["token"]
+        return client
+
+    async def reader(self, person: str, *approvers: str, resource: str = "orders") -> AsyncApiClient:
+        """A client of a person who holds a grant to read the recordings of ``resource``, in that login."""
+        key = new_key()
+        client = await self.signed_in(person, key=key, present=True)
+        async with self.world.state.reading() as reading:
+            (login,) = await reading.logins(key=thumbprint(key))
+        await self.world.lend("auditor", *approvers, person=person, login=login, resource=resource)
         return client
 
     async def gateway(self, name: str = GATEWAY, *, key: EllipticCurvePrivateKey | None = None) -> AsyncApiClient:
@@ -208,7 +217,9 @@ async def open_house(
     """
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
     clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
-    world = World(state, clock, configuration or company(contracts=contracts_of_now()))
+    world = World(
+        state, clock, configuration or company(contracts=contracts_of_now(), roles=with_auditor("orders", "stock"))
+    )
     await apply_configuration(world.desk)
     authority = Authority.open(folder / "keys", clock.now())
     desk = world.desk

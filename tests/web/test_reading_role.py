@@ -13,9 +13,8 @@ from interlock.store.state import PostgresState
 from interlock.web.authentication import active_caller
 from interlock.web.recordings import open_recording
 from interlock.web.routers import sessions
-from tests.services.test_reading_recordings import AUDITOR
-from tests.services.world import ADMIN, DBA, LEAD, OPS, company, refused
-from tests.web.house import House, contracts_of_now, open_house
+from tests.services.world import ADMIN, DBA, LEAD, OPS, refused
+from tests.web.house import House, open_house
 from tests.web.test_recordings import (
     RECORDS,
     SESSION,
@@ -30,9 +29,7 @@ from tests.web.test_recordings import (
 
 @pytest.fixture
 async def house(state: PostgresState, state_database: StateAddress, tmp_path: Path) -> AsyncIterator[House]:
-    roles = {**company().roles, AUDITOR.name: AUDITOR}
-    configuration = company(roles=roles, contracts=contracts_of_now())
-    async with open_house(state, state_database, tmp_path, configuration=configuration) as house:
+    async with open_house(state, state_database, tmp_path) as house:
         yield house
 
 

@@ -66,12 +66,12 @@ async def test_a_recording_is_replayed_whole_and_the_reading_is_written(house: H
     digests = await seal(house, gateway)
     assert len(digests) > 1
     await close_session(house, gateway, digests[-1], len(digests))
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     assert await records_of(admin) == RECORDS
     (event,) = await house.world.events("recording.read")
-    assert event == {"session": SESSION, "by": ADMIN, "grant": ""}
+    assert (event["session"], event["by"]) == (SESSION, ADMIN)
+    assert event["grant"].startswith("g-")
     assert await records_of(await house.signed_in(DEV)) == RECORDS
-    assert await records_of(await house.signed_in(LEAD)) == RECORDS
 
 
 async def test_others_learn_nothing_of_it(house: House) -> None:
@@ -91,7 +91,7 @@ async def test_a_recording_that_was_changed_is_not_shown(house: House) -> None:
     await open_session(house, gateway)
     digests = await seal(house, gateway)
     await close_session(house, gateway, digests[-1], len(digests))
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     path = house.recordings / segment_path(digests[1])
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -112,7 +112,7 @@ async def test_a_recording_without_its_tail_is_not_shown(house: House) -> None:
     digests = await seal(house, gateway)
     await close_session(house, gateway, "e" * 64, len(digests) + 1)
     with pytest.raises(Failure, match="its last segment is missing"):
-        await records_of(await house.signed_in(ADMIN))
+        await records_of(await house.reader(ADMIN))
 
 
 async def test_a_recording_of_the_time_when_they_were_one_object_is_replayed(house: House) -> None:
@@ -120,7 +120,7 @@ async def test_a_recording_of_the_time_when_they_were_one_object_is_replayed(hou
     await open_session(house, gateway)
     sealed = bytearray(seal_whole(house))
     await close_session(house, gateway, sha256(bytes(sealed)))
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     assert await records_of(admin) == RECORDS
     path = house.recordings / f"{SESSION}.jsonl.zst"
     sealed[len(sealed) // 2] ^= 1
@@ -135,7 +135,7 @@ async def test_a_recording_of_the_time_when_they_were_one_object_is_replayed(hou
 async def test_a_live_session_is_watched_not_replayed_and_a_closed_one_the_other_way(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     with refused("still-live"):
         await records_of(admin)
     await close_session(house, gateway, "")
@@ -161,7 +161,7 @@ async def ticket_of(feed: AsyncIterator[Mapping[str, Any]]) -> str:
 async def test_a_watcher_gets_the_records_as_they_come(house: House) -> None:
     gateway, stranger = await house.gateway(), await house.gateway("gw2")
     await open_session(house, gateway)
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
         reading = asyncio.create_task(records_of(admin, "watch"))
@@ -181,7 +181,7 @@ async def test_a_watcher_gets_the_records_as_they_come(house: House) -> None:
 async def test_a_gateway_is_told_when_the_watcher_has_gone(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
         reading = asyncio.create_task(records_of(admin, "watch"))
@@ -199,7 +199,7 @@ async def test_a_gateway_is_told_when_the_watcher_has_gone(house: House) -> None
 async def test_watching_ends_with_the_right_to_watch(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
         reading = asyncio.create_task(records_of(admin, "watch"))
@@ -213,7 +213,7 @@ async def test_watching_ends_with_the_right_to_watch(house: House) -> None:
 async def test_watching_ends_when_the_session_is_over_and_the_gateway_silent(house: House) -> None:
     gateway = await house.gateway()
     await open_session(house, gateway)
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     reading = asyncio.create_task(records_of(admin, "watch"))
     await asyncio.sleep(0.3)
     await cut_session(house.world.desk, by=ADMIN, session_id=SESSION, reason="x")
@@ -253,7 +253,7 @@ async def test_a_long_session_is_watched_whole(house: House) -> None:
     """Many more records than are kept for a watcher."""
     gateway = await house.gateway()
     await open_session(house, gateway)
-    admin = await house.signed_in(ADMIN)
+    admin = await house.reader(ADMIN)
     async with gateway.streaming("/v1/gateway/feed") as feed:
         await anext(feed)
         reading = asyncio.create_task(records_of(admin, "watch"))

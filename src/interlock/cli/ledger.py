@@ -72,20 +72,32 @@ def search(
     since: Annotated[
         datetime | None, typer.Option("--since", formats=_SINCE, help="Statements from then on (UTC).")
     ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", formats=_SINCE, help="Statements from before then (UTC).")
+    ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
     """The newest entries that hold a text; or, in the recordings that I may read, the statements with all its words."""
     with signed_in(server) as client:
-        if statements or person or resource or since:
-            asked = {"q": text, "person": person, "resource": resource}
-            moment_text = None if since is None else since.replace(tzinfo=UTC).isoformat()
-            given = {name: value for name, value in {**asked, "since": moment_text}.items() if value is not None}
+        if statements or person or resource or since or until:
+            asked = {
+                "q": text,
+                "person": person,
+                "resource": resource,
+                "since": _in_utc(since),
+                "until": _in_utc(until),
+            }
+            given = {name: value for name, value in asked.items() if value is not None}
             found = client.get("/v1/recordings/search", **given)
             emit(found, lambda console: _show_hits(console, found))
             return
         entries = client.get("/v1/ledger/search", q=text)
     _emit_list(entries, "No entry holds that.")
+
+
+def _in_utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.replace(tzinfo=UTC).isoformat()
 
 
 def _show_hits(console: Console, found: Mapping[str, Any]) -> None:
@@ -95,6 +107,8 @@ def _show_hits(console: Console, found: Mapping[str, Any]) -> None:
         console.print(escape(f"{'':>7}{one_line(harmless(hit['text']), 200)}"), soft_wrap=True)
     if not found["hits"]:
         console.print("No statement that you may read has all these words.")
+    if found["more"]:
+        console.print("Older recordings were not looked at: narrow it with --person, --resource, --since or --until.")
     for session in found["unread"]:
         console.print(f"The recording of {escape(harmless(session))} cannot be read; it may have more.")
 

@@ -39,6 +39,7 @@ def check_together(draft: Draft, parts: Parts) -> None:
     _refuse_conflicting_scopes(draft, parts)
     _warn_of_idle_contractors(draft, parts)
     _warn_of_twins(draft, parts.resources)
+    _warn_of_unread(draft, parts)
 
 
 def _check_selector(draft: Draft, role: Role, resources: Mapping[str, Resource]) -> None:
@@ -230,3 +231,17 @@ def _warn_of_twins(draft: Draft, resources: Mapping[str, Resource]) -> None:
                 )
                 break
         seen.append(resource)
+
+
+def _warn_of_unread(draft: Draft, parts: Parts) -> None:
+    """Sessions that are recorded, and that no role lets anybody look at."""
+    if len(parts.roles) < len(draft.declared("roles")):
+        return
+    for resource in parts.resources.values():
+        here = [role for role in parts.roles.values() if role.on.matches(resource)]
+        if any(Action.CONNECT in role.allow for role in here) and not any(Action.REPLAY in role.allow for role in here):
+            draft.warn(
+                ("resources", resource.name),
+                f"no role allows replay on {resource.name}, so nobody reads what others did there",
+                "add a role with allow: [replay], which others approve",
+            )

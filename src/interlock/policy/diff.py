@@ -332,10 +332,11 @@ def _guard_changes(old: Configuration, new: Configuration) -> Iterator[str]:
         yield f"A change of the policy is approved by {after}{_was(before)}."
     for name in sorted(old.resources.keys() & new.resources.keys()):
         if bool(old.replay_roles(name)) != bool(new.replay_roles(name)):
-            how = (
-                "under a role alone" if new.replay_roles(name) else "by those who answer for the person, without a role"
+            yield (
+                f"Recordings of {name} can be read under a role."
+                if new.replay_roles(name)
+                else f"No role lets recordings of {name} be read any more: nobody reads what others did there."
             )
-            yield f"Recordings of {name} are read {how}."
     if old.retention != new.retention:
         yield "How long recordings are kept, or who approves that they are deleted, has changed."
     if old.own_recordings != new.own_recordings:

@@ -28,6 +28,15 @@ class Candidate:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Whose sessions may be seen: those on ``resources``, and those of ``reader`` themself if ``own``, else never."""
+
+    reader: str
+    own: bool
+    resources: frozenset[str] = frozenset()
+
+
 class SegmentWords(Protocol):
     async def upto(self) -> int:
         """The ledger position up to which segments are in the index."""
@@ -43,10 +52,11 @@ class SegmentWords(Protocol):
         self,
         words: Collection[str],
         *,
+        readable: Readable,
         person: str | None = None,
-        persons: Collection[str] | None = None,
         resource: str | None = None,
         since: datetime | None = None,
-        limit: int = 500,
+        until: datetime | None = None,
+        limit: int,
     ) -> Sequence[Candidate]:
-        """The newest first. ``person`` is whose sessions are wanted, ``persons`` those that may be seen."""
+        """The newest first, of those that may be seen. ``person`` is whose sessions are wanted."""

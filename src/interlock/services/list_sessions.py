@@ -6,17 +6,18 @@ Holds to:
   they may read the recordings
 * the recorded person reads no recording of their own where the policy says so (``recordings.own``), whatever they hold
 * a recording is read under an active grant of a role that allows ``replay`` on its resource, with the key that the
-  grant is bound to and the proof of presence that the role asks for. Where no role allows it those read who answer for
-  the person
+  grant is bound to and the proof of presence that the role asks for, and in no other way: where no role allows it
+  nobody reads, whoever they are and whomever they answer for. One's own is read without a grant
 * whoever watches or replays a recording is written in the ledger, with the grant, before the first record is shown
 """
 
 from collections.abc import Sequence
 
 from interlock.domain.actions import Action, Need
-from interlock.domain.decisions import Effect
+from interlock.domain.decisions import Decision, Effect
 from interlock.domain.grants import Activity, Grant, Login
 from interlock.domain.people import Person
+from interlock.domain.resources import Resource
 from interlock.domain.work_events import RecordingRead
 from interlock.errors import NotFound, Refusal
 from interlock.policy.decide import Question
@@ -87,10 +88,21 @@ async def replay_grants(desk: Desk, reading: Reading, person: Person) -> list[Gr
     return found
 
 
+async def readable_resources(desk: Desk, reading: Reading, reader: Person, login: Login | None) -> frozenset[str]:
+    """The resources of which the person reads what others did, now and in this login."""
+    usable = _usable(desk, await replay_grants(desk, reading, reader), login)
+    return frozenset(
+        grant.resource
+        for grant in usable
+        if (resource := desk.configuration.resources.get(grant.resource)) is not None
+        and _decide(desk, reader, resource, frozenset({grant.role}), login).effect is Effect.ALLOW
+    )
+
+
 async def _rest_on(desk: Desk, reading: Reading, reader: Person, activity: Activity, login: Login | None) -> str:
-    """The grant on which a reading rests; empty for one's own, and where no role allows it to anybody."""
+    """The grant on which a reading rests; empty for one's own."""
     await desk.check_policy(reading)
-    configuration, now = desk.configuration, desk.clock.now()
+    configuration = desk.configuration
     if activity.person == reader.name:
         if configuration.own_recordings:
             return ""
@@ -99,8 +111,6 @@ async def _rest_on(desk: Desk, reading: Reading, reader: Person, activity: Activ
             f"{activity.id} is a session of your own, and the policy keeps recordings from those who are recorded.",
             "Ask somebody who may read it.",
         )
-    if not any(Action.REPLAY in role.allow for role in configuration.roles.values()):
-        return ""
     resource = configuration.resources.get(activity.resource)
     if resource is None:
         raise Refusal(
@@ -109,22 +119,44 @@ async def _rest_on(desk: Desk, reading: Reading, reader: Person, activity: Activ
             f"Propose a policy that has {activity.resource} again.",
         )
     if not configuration.replay_roles(resource.name):
-        return ""
+        raise _no_role(resource)
     granted = [one for one in await replay_grants(desk, reading, reader) if one.resource == resource.name]
-    usable = [one for one in granted if login is not None and login.active(now) and one.key == login.key]
+    usable = _usable(desk, granted, login)
     if granted and not usable:
         raise Refusal(
             "other-key",
             f"{granted[0].id}, which lets you read recordings of {resource.name}, is bound to another key of yours.",
             "Read it where you asked for the grant, or ask for one here.",
         )
-    # Only roles that allow replay are asked about: a Cedar file may take the reading away, and never give it.
-    present_at = None if login is None else login.present_at
-    for roles, grant in [(frozenset({one.role}), one.id) for one in usable] or [(frozenset[str](), "")]:
-        decision = desk.decider.decide(Question(reader, resource, roles, (Need(Action.REPLAY),), now, present_at))
-        if decision.effect is Effect.ALLOW and grant:
-            return grant
+    decision = _decide(desk, reader, resource, frozenset(), login)
+    for grant in usable:
+        decision = _decide(desk, reader, resource, frozenset({grant.role}), login)
+        if decision.effect is Effect.ALLOW:
+            return grant.id
     raise Refusal("no-replay", f"No grant lets you read the recording of {activity.id} now.", decision.reason)
+
+
+def _usable(desk: Desk, granted: Sequence[Grant], login: Login | None) -> list[Grant]:
+    """Those of the grants that are bound to the key of this login."""
+    if login is None or not login.active(desk.clock.now()):
+        return []
+    return [one for one in granted if one.key == login.key]
+
+
+def _decide(desk: Desk, reader: Person, resource: Resource, roles: frozenset[str], login: Login | None) -> Decision:
+    """Only roles that allow replay are asked about: a Cedar file may take the reading away, and never give it."""
+    present_at = None if login is None else login.present_at
+    return desk.decider.decide(Question(reader, resource, roles, (Need(Action.REPLAY),), desk.clock.now(), present_at))
+
+
+def _no_role(resource: Resource) -> Refusal:
+    return Refusal(
+        "no-replay",
+        f"No role of the policy allows replay on {resource.name}, so nobody reads what others did there.",
+        f"Propose a policy with such a role (interlock policy propose FILE), under roles: auditor: "
+        f"{{on: {{resources: [{resource.name}]}}, allow: [replay], "
+        "lend: {longest: 1h, approvals: [{from: {group: GROUP}, count: 1}], mfa: true}}",
+    )
 
 
 async def _locate(desk: Desk, reading: Reading, reader: Person, session_id: str) -> Activity:

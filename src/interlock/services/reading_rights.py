@@ -4,8 +4,8 @@
 requests      the requester · who could approve it or did · the sponsors of the requester · administrators
 grants        the person · the sponsor of the contract it rests on · administrators
 sessions      the person · the sponsors of the contracts its grants rest on · administrators · its readers
-recordings    who holds a role that allows ``replay`` there; where none does, as sessions. Not the person, where
-              ``recordings.own`` says so. Each reading is in the ledger
+recordings    the person, unless ``recordings.own`` says otherwise · who holds a role that allows ``replay`` there, and
+              nobody else, administrators neither. Each reading is in the ledger
 people        employees see everybody · a contractor sees themself, their vendor's people and their sponsors
 contracts     employees see all · a contractor sees those that cover them
 duties        employees · who has a part in them

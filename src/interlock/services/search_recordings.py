@@ -24,15 +24,17 @@ from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.work_events import RecordingsIndexed, RecordingsSearched
 from interlock.errors import Failure, NotFound, Refusal
 from interlock.ports.master_key import MasterKey, Wrapped
-from interlock.ports.segment_words import IndexedPart, SegmentWords
+from interlock.ports.segment_words import IndexedPart, Readable, SegmentWords
 from interlock.services.desk import SYSTEM, Desk
-from interlock.services.ending_rights import acting_person, is_administrator
-from interlock.services.list_sessions import check_may_read_recording, replay_grants
+from interlock.services.ending_rights import acting_person
+from interlock.services.list_sessions import check_may_read_recording, readable_resources
 
 INDEX_KEY = "search"
 """Under which name the index's key stands among those of recordings; no session is called so."""
 
-MOST_HITS = 100
+MOST_HITS, MOST_SEGMENTS = 100, 500
+"""How many statements an answer has, and how many segments that may hold them are opened for it."""
+
 _MOST_WORDS_OF_PART = 5_000
 _HASH_BYTES = 10
 _WORD = re.compile(r"\w+")
@@ -50,6 +52,7 @@ class Wanted:
     person: str | None = None
     resource: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``unread`` are sessions with a segment that could not be read, so that something may be missing."""
+    """``unread`` are sessions with a segment that could not be read, so that something may be missing. ``more``: older
+    segments were not looked at any more, since there was enough."""
 
     hits: tuple[Hit, ...]
     unread: tuple[str, ...]
+    more: bool = False
 
 
 def words_of(*texts: str) -> frozenset[str]:
@@ -156,22 +161,23 @@ async def search_recordings(
         raise Refusal("no-words", "There is no word in what is searched for.", "Give a word of a statement or a value.")
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
-        persons = None
-        if not is_administrator(reader) and not await replay_grants(desk, reading, reader):
-            contracts = [contract for contract in await reading.contracts() if contract.sponsor == person]
-            persons = {p.name for p in await reading.people() if any(c.covers(p) for c in contracts)} | {person}
+        await desk.check_policy(reading)
+        resources = await readable_resources(desk, reading, reader, login)
     key = await index_key(desk, master)
     candidates = await index.find(
         [hash_word(key, word) for word in words],
+        readable=Readable(person, desk.configuration.own_recordings, resources),
         person=wanted.person,
-        persons=persons,
         resource=wanted.resource,
         since=wanted.since,
+        until=wanted.until,
+        limit=MOST_SEGMENTS + 1,
     )
+    more = len(candidates) > MOST_SEGMENTS
     hits: list[Hit] = []
     unread: set[str] = set()
     readable: dict[str, Activity | None] = {}
-    for candidate in candidates:
+    for place, candidate in enumerate(candidates[:MOST_SEGMENTS], 1):
         if candidate.session not in readable:
             readable[candidate.session] = await _readable(desk, person, candidate.session, login)
         activity = readable[candidate.session]
@@ -182,8 +188,9 @@ async def search_recordings(
         except Failure:
             unread.add(candidate.session)
         if len(hits) >= MOST_HITS:
+            more = place < len(candidates) or len(hits) > MOST_HITS
             break
-    found = Found(tuple(hits[:MOST_HITS]), tuple(sorted(unread)))
+    found = Found(tuple(hits[:MOST_HITS]), tuple(sorted(unread)), more)
     async with desk.state.changing(person) as work:
         shown = tuple(sorted({hit.session for hit in found.hits}))
         work.record(RecordingsSearched(by=person, content=wanted.text, sessions=shown))

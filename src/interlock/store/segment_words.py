@@ -5,10 +5,10 @@ anew from the recordings. Implements :class:`interlock.ports.segment_words.Segme
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Text, bindparam, cast, delete, func, or_, select
+from sqlalchemy import ARRAY, Text, and_, bindparam, cast, delete, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import TSQUERY, insert
 
-from interlock.ports.segment_words import Candidate, IndexedPart
+from interlock.ports.segment_words import Candidate, IndexedPart, Readable
 from interlock.store.connecting import open_engine
 from interlock.store.failures import as_failures
 from interlock.store.rows import keepable
@@ -77,11 +77,12 @@ class PostgresSegmentWords:
         self,
         words: Collection[str],
         *,
+        readable: Readable,
         person: str | None = None,
-        persons: Collection[str] | None = None,
         resource: str | None = None,
         since: datetime | None = None,
-        limit: int = 500,
+        until: datetime | None = None,
+        limit: int,
     ) -> Sequence[Candidate]:
         table = segment_words
         # Hashes are letters and digits alone, so they stand in a query as they are.
@@ -93,10 +94,13 @@ class PostgresSegmentWords:
                 if not keepable(value):
                     return []
                 query = query.where(column == value)
-        if persons is not None:
-            query = query.where(table.c.person.in_(list(persons)))
+        # What may not be read is left out here, before the limit: else what others did could push it out of the answer.
+        theirs, there = table.c.person == readable.reader, table.c.resource.in_(sorted(readable.resources))
+        query = query.where(or_(theirs, there) if readable.own else and_(not_(theirs), there))
         if since is not None:
             query = query.where(table.c.kept_at >= since)
+        if until is not None:
+            query = query.where(table.c.kept_at < until)
         query = query.group_by(table.c.session, table.c.number)
         query = query.order_by(func.max(table.c.kept_at).desc(), table.c.session, table.c.number.desc()).limit(limit)
         with as_failures():

@@ -21,6 +21,7 @@ people:
   lead@example.com: {{groups: [dba]}}
   second@example.com: {{groups: [dba]}}
   boss@example.com: {{groups: [administrators]}}
+  auditor@example.com: {{groups: [audit]}}
   ann@acme.example: {{vendor: acme}}
   bob@acme.example: {{vendor: acme, groups: [dba]}}
   gus@globex.example: {{vendor: globex, groups: [dba]}}
@@ -42,6 +43,10 @@ roles:
     on: {{kind: postgres, environment: test}}
     allow: [connect, read]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 2}}]}}
+  auditor:
+    on: {{kind: postgres, environment: test}}
+    allow: [replay]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
 """  # noqa: E501 -- one resource, one line
 SECRETS = {"SHOP_SECRET": "not what with_scram has"}
 
@@ -98,6 +103,14 @@ def second(stack: Stack) -> Member:
 def owner(stack: Stack) -> Member:
     """The sponsor of all contracts."""
     return stack.member("owner@example.com")
+
+
+@pytest.fixture(scope="session")
+def auditor(stack: Stack, lead: Member) -> Member:
+    """Who was lent the role that lets recordings be read, and answers for nobody."""
+    member = stack.member("auditor@example.com")
+    stack.grant(member, "shop", "auditor", [lead])
+    return member
 
 
 @pytest.fixture(scope="session")

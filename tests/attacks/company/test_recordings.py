@@ -22,12 +22,12 @@ def until(found: Callable[[], Any], within_s: float = 30) -> Any:
 
 
 @pytest.fixture(scope="module")
-def recorded(stack: Stack, ann: Member, lead: Member, boss: Member) -> str:
+def recorded(stack: Stack, ann: Member, lead: Member, boss: Member, auditor: Member) -> str:
     """The number of a closed session of ann's, in which she looked for Zanzibar."""
     stack.grant(ann, "shop", "reader", [lead])
     with psycopg.connect(conninfo_of(stack.variables(ann, "shop"))) as client:
         client.execute("SELECT count(*) FROM orders WHERE note = 'Zanzibar 4711'")
-    hits = until(lambda: stack.ask(boss, "ledger", "search", "zanzibar 4711", "--statements")["hits"])
+    hits = until(lambda: stack.ask(auditor, "ledger", "search", "zanzibar 4711", "--statements")["hits"])
     number = str(hits[0]["session"])
     until(lambda: any(one["id"] == number and one["closed_at"] for one in stack.ask(boss, "sessions")))
     return number
@@ -39,13 +39,13 @@ def _verify(stack: Stack, boss: Member) -> dict[str, Any]:
     return found
 
 
-def test_only_who_answers_for_the_person_finds_the_statement(
-    stack: Stack, recorded: str, owner: Member, gus: Member, second: Member
+def test_only_who_was_lent_the_role_finds_the_statement(
+    stack: Stack, recorded: str, auditor: Member, owner: Member, boss: Member, gus: Member, second: Member
 ) -> None:
     words = ("ledger", "search", "Zanzibar", "--statements", "--resource", "shop", "--since", "2026-01-01")
-    (hit,) = stack.ask(owner, *words)["hits"]
+    (hit,) = stack.ask(auditor, *words)["hits"]
     assert (hit["session"], hit["text"]) == (recorded, "SELECT count(*) FROM orders WHERE note = 'Zanzibar 4711'")
-    for other in (gus, second):
+    for other in (owner, boss, gus, second):
         assert stack.ask(other, *words)["hits"] == []
 
 
@@ -56,7 +56,7 @@ def test_nothing_of_the_statement_is_in_the_store(stack: Stack, recorded: str) -
 
 
 def test_a_segment_that_was_cut_off_on_the_disk_is_named_and_not_shown(
-    stack: Stack, recorded: str, boss: Member
+    stack: Stack, recorded: str, boss: Member, auditor: Member
 ) -> None:
     path = next(
         path
@@ -70,7 +70,7 @@ def test_a_segment_that_was_cut_off_on_the_disk_is_named_and_not_shown(
         assert found["holds"] is False
         assert f"of {recorded}" in found["reason"]
         assert "is cut off" in found["reason"]
-        refused = stack.run(boss, "replay", recorded, check=False)
+        refused = stack.run(auditor, "replay", recorded, check=False)
         assert refused.returncode == 1
         assert "changed or damaged" in refused.stderr
         assert "Zanzibar" not in refused.stdout
@@ -80,7 +80,7 @@ def test_a_segment_that_was_cut_off_on_the_disk_is_named_and_not_shown(
 
 
 def test_two_others_let_it_go_and_the_ledger_still_verifies(
-    stack: Stack, recorded: str, boss: Member, ann: Member, lead: Member, second: Member
+    stack: Stack, recorded: str, boss: Member, ann: Member, lead: Member, second: Member, auditor: Member
 ) -> None:
     assert stack.run(ann, "recordings", "delete", recorded, "--reason", "mine", check=False).returncode == 1
     hold = stack.ask(boss, "recordings", "hold", "--session", recorded, "--reason", "a lawsuit")["id"]
@@ -91,7 +91,7 @@ def test_two_others_let_it_go_and_the_ledger_still_verifies(
         assert stack.run(boss, "approve", request, "--yes", check=False).returncode == 1
         for approver in (lead, second):
             stack.run(approver, "approve", request, "--yes")
-    gone = stack.run(boss, "replay", recorded, check=False)
+    gone = stack.run(auditor, "replay", recorded, check=False)
     assert "was deleted at" in gone.stderr
     until(
         lambda: any(
@@ -102,4 +102,4 @@ def test_two_others_let_it_go_and_the_ledger_still_verifies(
     assert found["holds"] is True
     (said,) = [sentence for sentence in found["deleted"] if recorded in sentence]
     assert "asked for by boss@example.com (asked to), allowed by lead@example.com and second@example.com" in said
-    assert stack.ask(boss, "ledger", "search", "Zanzibar", "--statements")["hits"] == []
+    assert stack.ask(auditor, "ledger", "search", "Zanzibar", "--statements")["hits"] == []

@@ -402,7 +402,9 @@ def test_a_number_on_the_command_line_leads_nowhere_else(stack: Stack, ann: Memb
 # --- what is somebody else's
 
 
-def test_others_see_nothing(stack: Stack, writing: Member, second: Member, boss: Member) -> None:
+def test_others_see_nothing(
+    stack: Stack, writing: Member, second: Member, boss: Member, owner: Member, auditor: Member
+) -> None:
     with open_session(stack, writing) as session:
         session.execute("SELECT 1")
         number = next(view["id"] for view in stack.ask(writing, "sessions", "--live"))
@@ -421,11 +423,13 @@ def test_others_see_nothing(stack: Stack, writing: Member, second: Member, boss:
         "bob@acme.example",
         "owner@example.com",
     }
-    until(lambda: stack.run(boss, "replay", number, check=False).returncode == 0)
+    until(lambda: stack.run(auditor, "replay", number, check=False).returncode == 0)
+    for who in (boss, owner):
+        assert "--role auditor" in refused(stack, who, "replay", number), "who answers for the person needs the role"
     read = [
         entry["event"] for entry in stack.ask(boss, "ledger", "search", number) if entry["kind"] == "recording.read"
     ]
-    assert [event["by"] for event in read] == [boss.name]
+    assert [event["by"] for event in read] == [auditor.name]
 
 
 def test_homes_are_private(ann: Member) -> None:

@@ -78,6 +78,10 @@ roles:
     lend:
       longest: 2h
       approvals: [{{from: {{group: operations}}, count: 1}}, {{from: {{sponsor: true}}, count: 1}}]
+  auditor:
+    on: {{kind: postgres, environment: production}}
+    allow: [replay]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
 chains:
   release:
     duties: [develop, review, deploy]

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from tests.support import peers
 from tests.support.chromium import Browser, Page
-from tests.web.console.premises import DEV, LEAD, SECOND, Premises
+from tests.web.console.premises import DBA, DEV, LEAD, SECOND, Premises
 from tests.web.console.scenes import acted, scenes, set_up
 
 _RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
@@ -108,6 +108,7 @@ async def test_times_are_the_readers_and_say_the_exact_utc(premises: Premises, b
 async def test_a_recording_plays_and_a_moment_has_an_address(premises: Premises, browser: Browser) -> None:
     stage = await set_up(premises)
     page = await premises.enter(browser, SECOND, f"/recordings/{stage.closed}?at=71.000")
+    await premises.lend_here(SECOND, "auditor", DBA)
     await page.tab.click("text=Open it")
     await page.until("document.querySelector('.record.now')")
     assert "Not approved" in await page.tab.inner_text(".record.now")

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 
 from interlock.web.console.pages import ROUTERS
 from tests.web.console.client import Client, enter, http_of
-from tests.web.console.premises import DEV, LEAD, OPS, SECOND, Premises
+from tests.web.console.premises import DBA, DEV, LEAD, OPS, SECOND, Premises
 from tests.web.console.scenes import Stage, scenes, set_up
 from tests.web.console.test_injection import ACTING, MARKUP, check_page
 
@@ -89,6 +89,7 @@ async def test_nothing_that_is_sent_acts_on_any_page(premises: Premises) -> None
     stage = await set_up(premises)
     async with http_of(premises) as http:
         clients = {person: await enter(premises, http, person) for person in (DEV, OPS, LEAD, SECOND)}
+        await premises.lend_here(SECOND, "auditor", DBA)
         for path, (person, form) in _forms(stage).items():
             await _try_form(clients[person], person, path, form)
         clients[LEAD] = await enter(premises, http, LEAD)

@@ -133,6 +133,7 @@ async def test_what_others_wrote_is_data(premises: Premises) -> None:
     async with http_of(premises) as http:
         second = await enter(premises, http, SECOND)
         await premises.lend_here(SECOND, "reader", DBA)
+        await premises.lend_here(SECOND, "auditor", DBA)
         for payload in MARKUP:
             stored = await _stored(premises, second, payload)
             await _look(second, stored)

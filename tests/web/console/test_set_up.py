@@ -123,7 +123,7 @@ async def test_a_company_is_set_up_in_the_browser(
     assert "It is set up" in await first.tab.inner_text("main")
     policy = house.services.desk.configuration
     assert set(policy.resources) == {"orders"}
-    assert set(policy.roles) == {"reader", "writer"}
+    assert set(policy.roles) == {"reader", "writer", "auditor"}
     assert policy.contracts["acme-orders"].sponsor in (FIRST, OTHER)
     assert HAND in policy.people
 

@@ -53,6 +53,7 @@ async def test_a_held_statement_is_denied_and_its_session_cut(premises: Premises
     grant = await premises.lend(DEV, "writer", OPS, LEAD)
     session = await premises.connect(grant, "s-1234567890123")
     second = await premises.enter(browser, SECOND)
+    await premises.lend_here(SECOND, "auditor", DBA)
     request = await premises.hold(session, DEV, "DELETE FROM orders")
     await _go(premises, second, "/decide")
     await second.until("document.querySelector('pre.statement')")

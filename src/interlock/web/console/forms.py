@@ -44,7 +44,8 @@ def administrator(form: Mapping[str, str]) -> list[Entry]:
 
 
 def resource(form: Mapping[str, str], taken: Sequence[str]) -> list[Entry]:
-    """The resource, and two roles for it where there are none of their names: one that reads, one that writes."""
+    """The resource, and three roles for it where there are none of their names: one that reads, one that writes, one
+    that reads what was recorded there and nothing else."""
     name, environment = _name(form, "name", "the resource"), _name(form, "environment", "the environment")
     kind = _name(form, "kind", "the kind")
     content: dict[str, Any] = {"kind": kind, "address": _text(form, "address")}
@@ -77,6 +78,9 @@ def resource(form: Mapping[str, str], taken: Sequence[str]) -> list[Entry]:
             "lend": {"longest": "2h", "approvals": approvals, "mfa": True},
         }
         entries.append(Entry("roles", "writer", writer))
+    if "auditor" not in taken:
+        lend = {"longest": "1h", "approvals": approvals, "mfa": True}
+        entries.append(Entry("roles", "auditor", {"on": on, "allow": ["replay"], "lend": lend}))
     return entries
 
 

@@ -88,6 +88,7 @@ async def search(request: Request, services: ServicesOf, act: Acting) -> Respons
         place="recordings",
         hits=hits,
         unread=found.unread if found else (),
+        more=found is not None and found.more,
         given={name: form.get(name, "") for name in ("words", "person", "resource")},
         problem=problem,
     )

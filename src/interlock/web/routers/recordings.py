@@ -42,6 +42,7 @@ async def search(
     person: Annotated[str | None, Query(max_length=254)] = None,
     resource: Annotated[str | None, Query(max_length=254)] = None,
     since: Annotated[str | None, Query(max_length=40)] = None,
+    until: Annotated[str | None, Query(max_length=40)] = None,
 ) -> JSONResponse:
     """Statements with all the words. The search is in the ledger before its answer is sent."""
     return answer(
@@ -52,7 +53,7 @@ async def search(
             partial(read_segment, services),
             person=caller.name,
             login=caller.login,
-            wanted=Wanted(q, person, resource, _moment(since)),
+            wanted=Wanted(q, person, resource, _moment(since), _moment(until)),
         )
     )
 
