@@ -1,10 +1,12 @@
 """What `interlock doctor` says of the published ledger: is it signed, does it keep up, did it go backwards."""
 
 import time
+from collections.abc import Iterator
 
 from interlock.app.data_folder import DataFolder
 from interlock.app.finding import Finding, bad, doubtful, good
 from interlock.app.installation import running_state
+from interlock.app.places import Places
 from interlock.app.publishing import public_key_of
 from interlock.app.witnesses import addresses_of
 from interlock.errors import InterlockError
@@ -14,14 +16,15 @@ from interlock.ledger.notes import NotANote, SignedCheckpoint
 from interlock.ledger.verify import Broken
 from interlock.policy.configuration import Witnesses
 from interlock.store.tiles import ObjectTiles
+from interlock.wire.objects import check_conditions, open_objects, told_of
 
 _BEHIND = 1000
 """So many entries that are not published yet are more than a second's work."""
 
 
-async def check_ledger(folder: DataFolder, witnesses: Witnesses) -> Finding:
+async def check_ledger(folder: DataFolder, places: Places, witnesses: Witnesses) -> Finding:
     try:
-        signed = await current_checkpoint(ObjectTiles(str(folder.ledger)), Trust(public_key_of(folder)))
+        signed = await current_checkpoint(ObjectTiles(places.ledger), Trust(public_key_of(folder)))
         if isinstance(signed, Broken):
             return bad("ledger", signed.reason, f"See {folder.log / 'control.log'}; verify a copy of the ledger.")
         async with running_state(folder.root) as (_, state), state.reading() as reading:
@@ -42,6 +45,19 @@ async def check_ledger(folder: DataFolder, witnesses: Witnesses) -> Finding:
     return check_witnesses(signed, witnesses, time.time()) or good(
         "ledger", f"{size:,} entries are published and signed by {signed.checkpoint.origin}."
     )
+
+
+def check_stores(places: Places) -> Iterator[Finding]:
+    """Of the object stores: does each answer, may we write there, and does it keep two writers apart."""
+    for name, place in (("ledger store", places.ledger), ("recording store", places.recordings)):
+        if place.folder is None:
+            what = f"The store {place.where}"
+            try:
+                check_conditions(open_objects(place, what), what)
+            except InterlockError as error:
+                yield bad(name, f"{error.sentence} Credentials: {told_of(place)}.", error.remedy)
+            else:
+                yield good(name, f"{place.where} answers, and keeps two writers apart.")
 
 
 def check_witnesses(signed: SignedCheckpoint, witnesses: Witnesses, now_s: float) -> Finding | None:

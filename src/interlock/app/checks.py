@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 from cryptography import x509
 
-from interlock.app.check_ledger import check_ledger
+from interlock.app.check_ledger import check_ledger, check_stores
 from interlock.app.check_notifiers import check_notifiers
 from interlock.app.check_sinks import check_sinks
 from interlock.app.check_upstreams import check_upstream
@@ -26,6 +26,7 @@ from interlock.app.data_folder import DataFolder, weaknesses
 from interlock.app.finding import Finding, Verdict, bad, doubtful, good
 from interlock.app.installation import Adapters, read_active_policy, running_state
 from interlock.app.listen import reachable_host, reserve, wanted_addresses
+from interlock.app.places import places_of
 from interlock.app.plan import Plan, kept_plan
 from interlock.app.psql import find_psql
 from interlock.errors import InterlockError
@@ -54,6 +55,9 @@ def examine(data: Path, config: Path | None) -> list[Finding]:
             configuration = active
         findings.extend(_check_folder(folder))
         findings.extend(_check_certificates(folder))
+        machine = configuration if plan is None else plan.configuration
+        if machine is not None:
+            findings.extend(check_stores(places_of(folder, machine)))
         findings.extend(_check_running(folder, plan, active))
     if configuration is not None:
         if folder is None or folder.owner() is None:
@@ -161,7 +165,7 @@ def _check_running(folder: DataFolder, plan: Plan | None, active: Configuration 
             yield _check_listener(name, address)
     yield asyncio.run(_check_state(folder.root))
     yield from asyncio.run(check_notifiers(folder, active.notify))
-    yield asyncio.run(check_ledger(folder, active.witnesses))
+    yield asyncio.run(check_ledger(folder, places_of(folder, plan.configuration), active.witnesses))
     yield from asyncio.run(check_sinks(folder, active.sinks))
 
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 
 import uvicorn
-from obstore.store import LocalStore
 
 from interlock.app.accounts import keepers_of, keeping_accounts, open_account_secrets
 from interlock.app.check_upstreams import try_upstream
@@ -23,8 +22,9 @@ from interlock.app.installation import Adapters
 from interlock.app.keeping import Keeper, keeping
 from interlock.app.key_service import open_log_key, open_master_key, open_transit
 from interlock.app.notifying import notifying, open_channels
+from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
-from interlock.app.publishing import publishing
+from interlock.app.publishing import open_stores, publishing
 from interlock.app.signalling import telling_receivers
 from interlock.app.sinking import Feeding, feeding_sinks
 from interlock.app.watching import watching
@@ -58,7 +58,6 @@ from interlock.store.outbox import PostgresOutbox
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
-from interlock.store.tiles import ObjectTiles
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
 from interlock.web.oauth import AuthorizationServer
@@ -78,7 +77,7 @@ async def run_control(
     plan: Plan, adapters: Adapters, address: StateAddress, *, asked: asyncio.Event, ready: Callable[[], None]
 ) -> None:
     """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
-    clock = SystemClock()
+    clock, places = SystemClock(), places_of(plan.folder, plan.configuration)
     await migrate(address.owner_url)
     async with _state(address) as (state, replays, waiting, words, outbox):
         desk = Desk(state, clock, plan.configuration, adapters.read_policy)
@@ -95,7 +94,7 @@ async def run_control(
         witnesses = ActiveWitnesses(desk)
         nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
         own = open_account_secrets(plan.folder)
-        published = ObjectTiles(str(plan.folder.ledger), create=True)
+        published, recordings = await open_stores(places)
         credentials = Credentials(plan.configuration.resources, adapters.vaults, own)
         transit = open_transit(plan.configuration.openbao, credentials)
         log_key = await open_log_key(plan.folder, plan.configuration.openbao, transit)
@@ -110,7 +109,7 @@ async def run_control(
             credentials=credentials,
             scim_secret=await _scim_secret(plan, credentials),
             providers=await _providers(plan, credentials),
-            recordings=LocalStore(plan.folder.recordings),
+            recordings=recordings,
             master_key=open_master_key(plan.folder, plan.configuration.openbao, transit),
             segment_words=words,
             outbox=outbox,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from interlock.app.control_link import ControlLink
 from interlock.app.installation import Adapters
 from interlock.app.listen import reachable_host
+from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.errors import Failure
 from interlock.gateway import worker
@@ -40,7 +41,7 @@ def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | Non
         ),
         journal=plan.folder.journal,
         run=plan.folder.run,
-        recordings=str(plan.folder.recordings),
+        recordings=places_of(plan.folder, plan.configuration).recordings,
     )
 
     @asynccontextmanager

@@ -15,11 +15,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
 
 from interlock.domain.grants import RequestKind
 from interlock.domain.rights_events import ApprovalGiven, RequestOpened
@@ -27,6 +25,7 @@ from interlock.domain.work_events import RecordingDeleted, RecordingKept, Sessio
 from interlock.errors import Failure
 from interlock.ledger.entries import Unreadable, read_body
 from interlock.ledger.verify import Broken
+from interlock.wire.objects import Place, open_objects
 from interlock.wire.segments import Header, NotASegmentError, read_header, segment_path
 
 _EVENTS = (RecordingKept, SessionClosed, SessionOpened, RecordingDeleted, RequestOpened, ApprovalGiven)
@@ -71,13 +70,10 @@ class KeptRecordings:
     """
 
     def __init__(self, where: str, *, whole: bool = True) -> None:
-        folder = None if "://" in where else Path(where)
-        if folder is not None and not folder.is_dir():
+        place = Place(where)
+        if place.folder is not None and not place.folder.is_dir():
             raise Failure(f"There is no folder {where}.", "Give the folder or the URL of the recordings.")
-        try:
-            self._store = from_url(where) if folder is None else LocalStore(folder)
-        except (BaseError, ValueError, OSError) as error:
-            raise Failure(f"The recordings' store {where} cannot be opened: {error}.", "Mend its address.") from error
+        self._store = open_objects(place, "The recordings' store")
         self._whole = whole
         self._trails: dict[str, _Trail] = {}
         self._missing: dict[str, Broken] = {}

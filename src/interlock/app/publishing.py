@@ -1,21 +1,27 @@
 """The ledger's way out of the database: its key, its store, and the sequencer that runs beside the API."""
 
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from obstore.store import ObjectStore
+
 from interlock.app.background import beside
 from interlock.app.data_folder import DataFolder
+from interlock.app.places import Places
 from interlock.app.witnesses import Cosigning, WitnessAddress
 from interlock.errors import Failure
 from interlock.identity.keys import load_or_create_secret, write_private
 from interlock.ledger.notes import NotANote, SignerKey, VerifierKey, new_signer, read_signer, read_verifier
 from interlock.store.sequencer import LogKey, Sequencer
 from interlock.store.tiles import ObjectTiles
+from interlock.wire.objects import NoConditionsError, open_objects
 
 KEY_FILE = "ledger.key"
 PUBLIC_FILE = "ledger.vkey"
+_log = logging.getLogger("interlock.control")
 
 
 def open_signer(folder: DataFolder) -> SignerKey:
@@ -49,6 +55,21 @@ async def publishing(
             yield
     finally:
         await cosigning.close()
+
+
+async def open_stores(places: Places) -> tuple[ObjectTiles, ObjectStore]:
+    """The stores of the ledger and of the recordings. Raises Failure for one in which a ledger could be forked.
+
+    One that does not answer now is tried again for as long as it takes, and nothing is published meanwhile."""
+    published = ObjectTiles(places.ledger, create=True)
+    recordings = open_objects(places.recordings, "The store for recordings", create=True)
+    try:
+        await published.check()
+    except NoConditionsError:
+        raise
+    except Failure as failure:
+        _log.warning("The ledger is not published yet: %s", failure)
+    return published, recordings
 
 
 def new_log_name() -> str:

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, from_url
 
 from interlock.errors import Failure
 from interlock.gateway import in_c
 from interlock.ports.control import KeptSegment
 from interlock.wire.frames import read_payload
+from interlock.wire.objects import Place, first_line, open_objects, put_new
 from interlock.wire.segments import LARGEST_BYTES, Header, Segment, seal_segment, segment_path
 
 _AT_A_TIME = 128
@@ -31,27 +30,24 @@ _AT_A_TIME = 128
 class RecordingStore:
     """The object store at a folder's path or a URL. All of it blocks. Raises Failure."""
 
-    def __init__(self, where: str) -> None:
-        self._folder = None if "://" in where else Path(where)
+    def __init__(self, where: str | Place) -> None:
+        place = where if isinstance(where, Place) else Place(where)
+        self._folder = place.folder
         # Folders whose own names are on the disk, by their inodes: one that was taken away and made again is another.
         self._named: dict[Path, int] = {}
-        try:
-            self._store = from_url(where) if self._folder is None else LocalStore(self._folder, mkdir=True)
-        except (BaseError, ValueError, OSError) as error:
-            raise Failure(
-                f"The store for recordings, {where}, cannot be opened: {error}.", "Mend its address or its permissions."
-            ) from error
+        self._store = open_objects(place, "The store for recordings", create=True)
 
     def create(self, segment: Segment) -> None:
         """Make the segment's object, durably. One that is there already has the same content: its name says so."""
         path = segment_path(segment.digest)
         try:
-            obstore.put(self._store, path, segment.content, mode="create", use_multipart=False)
+            put_new(self._store, path, segment.content)
         except AlreadyExistsError:
             return
-        except BaseError as error:
+        except (BaseError, OSError) as error:
             raise Failure(
-                f"The segment {path} of a recording cannot be stored: {error}.", "Mend the store for recordings."
+                f"The segment {path} of a recording cannot be stored: {first_line(error)}.",
+                "Mend the store for recordings.",
             ) from error
         if self._folder is not None:
             self._make_durable(self._folder, self._folder / path)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlock.wire.objects import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -79,5 +81,5 @@ class WorkerSettings:
     identity: ServerIdentity
     journal: Path
     run: Path
-    recordings: str
+    recordings: str | Place
     limits: Limits = field(default_factory=Limits)

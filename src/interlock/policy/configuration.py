@@ -146,6 +146,18 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class Objects:
+    """Where the ledger and the recordings are kept, by URL; empty: in the data folder. ``endpoint`` is that of a store
+    which speaks S3 and is not Amazon's; ``credentials`` names a file, and is empty where the environment has them."""
+
+    ledger: str = ""
+    recordings: str = ""
+    endpoint: str = ""
+    region: str = ""
+    credentials: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessSource:
     """Where a witness answers, and its key (``name+number+key``)."""
 
@@ -301,6 +313,7 @@ class Configuration:
     clear_text: frozenset[str] = frozenset()
     timing: Timing = field(default_factory=Timing)
     state: str = "embedded"
+    objects: Objects = field(default_factory=Objects)
     witnesses: Witnesses = field(default_factory=Witnesses)
     scim: Scim | None = None
     openbao: OpenBao | None = None

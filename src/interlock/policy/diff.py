@@ -366,6 +366,8 @@ def _state_changes(old: Configuration, new: Configuration) -> Iterator[str]:
     if old.state != new.state:
         # A URL may hold a password, so neither is shown.
         yield "The state is kept in another database."
+    if old.objects != new.objects:
+        yield "The ledger or the recordings are kept elsewhere, on a machine that is started with this file."
 
 
 def _scim_changes(old: Configuration, new: Configuration) -> Iterator[str]:

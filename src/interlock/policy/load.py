@@ -20,6 +20,7 @@ from interlock.policy.read_detections import read_detections
 from interlock.policy.read_gateways import read_gateways
 from interlock.policy.read_groups import read_groups
 from interlock.policy.read_notify import read_notify
+from interlock.policy.read_objects import read_objects
 from interlock.policy.read_openbao import read_openbao
 from interlock.policy.read_people import read_contracts, read_people, read_vendors
 from interlock.policy.read_policy import read_policy_approvals
@@ -89,6 +90,7 @@ def load_configuration(
     listeners = read_listen(draft, frozenset(check_settings))
     timing = read_timing(draft)
     state = read_state(draft)
+    objects = read_objects(draft)
     witnesses = read_witnesses(draft)
     sinks = read_sinks(draft, schemes)
     notify = read_notify(draft, schemes)
@@ -119,6 +121,7 @@ def load_configuration(
         clear_text=listeners.clear_text,
         timing=timing,
         state=state,
+        objects=objects,
         witnesses=witnesses,
         scim=scim,
         openbao=openbao,

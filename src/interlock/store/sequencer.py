@@ -8,6 +8,8 @@ Holds to:
 
 * every object that a checkpoint speaks of is durable before the checkpoint is
 * a ledger that is shorter than what was published, or other than it, is published no further; a sentence says where
+* in an object store a checkpoint takes the place of the very one that was read, and no object is written over with
+  other bytes: who was not told yet that another is elected changes nothing there
 * tiles that are torn are made anew from the database, once its entries were found to make the published root
 """
 
@@ -36,6 +38,7 @@ from interlock.ledger.tiles import (
 from interlock.store.election import SEQUENCER_LOCK, check_elected, elected
 from interlock.store.failures import as_failures
 from interlock.store.tiles import ObjectTiles
+from interlock.wire.objects import Version
 
 _LOOK_S = 0.2
 _PAUSE_S = 1.0
@@ -74,6 +77,7 @@ class Sequencer:
         self._tiles = tiles
         self._key = key
         self._cosign = cosign
+        self._version: Version | None = None
 
     async def run(self) -> None:
         said, said_at = "", 0.0
@@ -91,6 +95,7 @@ class Sequencer:
             await asyncio.sleep(_PAUSE_S)
 
     async def _publish_all(self, connection: asyncpg.Connection) -> None:
+        await self._tiles.check()
         published = await self._published()
         growth, head = await self._take_up(connection, published)
         current = published
@@ -112,8 +117,9 @@ class Sequencer:
                 await asyncio.sleep(_LOOK_S)
 
     async def _published(self) -> SignedCheckpoint | None:
-        content = await self._tiles.read(CHECKPOINT)
-        return None if content is None else open_checkpoint(content, self._key.verifier)
+        found = await self._tiles.read_version(CHECKPOINT)
+        self._version = None if found is None else found[1]
+        return None if found is None else open_checkpoint(found[0], self._key.verifier)
 
     async def _rows(
         self, connection: asyncpg.Connection, after: int, limit: int = _AT_ONCE
@@ -186,7 +192,7 @@ class Sequencer:
             )
         growth = Growth()
         async for bodies in self._bodies(connection, checkpoint.size):
-            await self._write(growth, bodies)
+            await self._write(growth, bodies, anew=True)
         return growth
 
     async def _bodies(self, connection: asyncpg.Connection, size: int) -> AsyncIterator[list[bytes]]:
@@ -198,16 +204,16 @@ class Sequencer:
             yield [bytes(row["body"]) for row in rows]
             done += len(rows)
 
-    async def _write(self, growth: Growth, bodies: Sequence[bytes]) -> None:
+    async def _write(self, growth: Growth, bodies: Sequence[bytes], *, anew: bool = False) -> None:
         entries = []
         for body in bodies:
             entry = entry_of(body)
             digest = stands_for(entry)
             if digest is not None and entry is not body:
-                await self._tiles.write(body_path(digest), body)
+                await self._tiles.write(body_path(digest), body, anew=anew)
             entries.append(entry)
         for path, content in growth.add(entries):
-            await self._tiles.write(path, content)
+            await self._tiles.write(path, content, anew=anew)
 
     async def _publish(
         self, connection: asyncpg.Connection, growth: Growth, bodies: Sequence[bytes]
@@ -233,7 +239,7 @@ class Sequencer:
     async def _put(self, connection: asyncpg.Connection, signed: SignedCheckpoint) -> None:
         # Who has lost the connection has lost the lock: this is the last moment to notice.
         await check_elected(connection)
-        await self._tiles.write(CHECKPOINT, str(signed.note).encode())
+        self._version = await self._tiles.replace(CHECKPOINT, str(signed.note).encode(), self._version)
 
     async def _guard(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> None:
         """A sequencer that lost its election in the middle of a write may have put an older checkpoint over ours."""

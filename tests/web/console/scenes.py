@@ -118,7 +118,6 @@ async def acted(premises: Premises, page: Page) -> AsyncIterator[str]:
     await page.tab.click("text=Ask the prover")
     await page.until("document.querySelector('.verdicts')")
     yield "verdicts"
-    await premises.lend_here(SECOND, "auditor", DBA)
     await page.go(f"{premises.origin}/recordings")
     await page.tab.fill("#words", "orders")
     await page.tab.click("text=Search statements")

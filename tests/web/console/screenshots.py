@@ -17,7 +17,7 @@ from interlock.store.migrate import migrate
 from interlock.store.state import PostgresState
 from tests.support.chromium import Browser, Page, chromium, key_of
 from tests.support.databases import server_folder
-from tests.web.console.premises import SECOND, Premises, open_premises
+from tests.web.console.premises import DBA, SECOND, Premises, open_premises
 from tests.web.console.scenes import acted, scenes, set_up
 from tests.web.console.whole import running_whole
 from tests.web.console.whole_story import WholeStory
@@ -49,6 +49,7 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
         page = pages[scene.person]
         await page.go(premises.origin + scene.path)
         if scene.name == "recording":
+            await premises.lend_here(SECOND, "auditor", DBA)
             await page.tab.click("text=Open it")
             await page.until("document.querySelector('.record')")
         if scene.name in ("decide", "decide-grant", "proposal"):

@@ -42,6 +42,7 @@ async def test_no_page_shuts_anybody_out(premises: Premises, browser: Browser) -
         page = pages[scene.person]
         await page.go(premises.origin + scene.path)
         if scene.name == "recording":
+            await premises.lend_here(SECOND, "auditor", DBA)
             await page.tab.click("text=Open it")
             await page.until("document.querySelector('.record')")
         for theme in _THEMES:

@@ -1,0 +1,170 @@
+"""The ledger in an object store, on real servers that speak S3: nobody forks it, and what is forged there is named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import obstore
+import pytest
+
+from interlock.errors import Failure
+from interlock.gateway.sealing import RecordingStore
+from interlock.ledger.audit import Sound
+from interlock.ledger.tiles import CHECKPOINT
+from interlock.ledger.verify import Broken
+from interlock.store.home import StateAddress
+from interlock.store.state import PostgresState
+from interlock.store.tiles import ObjectTiles
+from interlock.wire.objects import NoConditionsError, Place, check_conditions, open_objects, told_of
+from interlock.wire.segments import Header, seal_segment, segment_path
+from tests.store.test_sequencer import append, published, sequencing, until, until_size, verdict
+from tests.support.objects import BUCKET, ENVIRONMENT, KEY, SECRET, Valve, running_moto, running_pys3local
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[Valve]:
+    with running_moto() as valve:
+        yield valve
+
+
+@pytest.fixture
+def place(moto: Valve, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    yield Place(f"s3://{BUCKET}/{uuid4().hex}", endpoint=moto.address)
+    moto.open()
+
+
+async def test_a_ledger_grows_in_a_bucket_and_holds_and_what_is_forged_there_is_named(
+    state: PostgresState, state_database: StateAddress, place: Place
+) -> None:
+    tiles = ObjectTiles(place)
+    async with sequencing(state_database.url, tiles):
+        await append(state, 300)
+        old = await until_size(tiles, 300)
+        await append(state, 40, "more")
+        await until_size(tiles, 340)
+    assert isinstance(await verdict(ObjectTiles(place), old), Sound)
+    store = open_objects(place, "The store")
+    whole = bytes(obstore.get(store, "tile/entries/000").bytes())
+    for forged in (whole[:-7], whole.replace(b"vendor.added", b"vendor.ended", 1), b""):
+        obstore.put(store, "tile/entries/000", forged)
+        found = await verdict(ObjectTiles(place), old)
+        assert isinstance(found, Broken)
+        assert found.position <= 256
+    obstore.put(store, "tile/entries/000", whole)
+    assert isinstance(await verdict(ObjectTiles(place), old), Sound)
+    assert not obstore.list(store, "interlock-probe").collect(), "what was tried is taken away"
+
+
+async def test_of_two_sequencers_the_one_that_is_late_changes_nothing(place: Place) -> None:
+    first, second = ObjectTiles(place), ObjectTiles(place)
+    assert await first.read_version(CHECKPOINT) is None
+    assert await second.read_version(CHECKPOINT) is None
+    made = await first.replace(CHECKPOINT, b"one", None)
+    with pytest.raises(Failure, match="Another sequencer has written checkpoint"):
+        await second.replace(CHECKPOINT, b"two", None)
+    seen = await second.read_version(CHECKPOINT)
+    assert seen == (b"one", made)
+    await first.replace(CHECKPOINT, b"three", made)
+    with pytest.raises(Failure, match="Another sequencer has written checkpoint"):
+        await second.replace(CHECKPOINT, b"four", seen[1])
+    assert await second.read(CHECKPOINT) == b"three"
+    assert await second.replace(CHECKPOINT, b"three", seen[1]), "what is ours already, its answer lost, is no other's"
+    await first.write("tile/0/000.p/1", b"a" * 32)
+    await second.write("tile/0/000.p/1", b"a" * 32)
+    with pytest.raises(Failure, match="with another content"):
+        await second.write("tile/0/000.p/1", b"b" * 32)
+    assert await first.read("tile/0/000.p/1") == b"a" * 32
+
+
+async def test_another_database_on_the_same_bucket_forks_nothing(
+    state: PostgresState, state_database: StateAddress, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both hold the key and the election of their own database: neither knows of the other."""
+    theirs = ObjectTiles(place)
+    entries = [b'{"forged":1}', b'{"forged":2}']
+    await theirs.write("tile/entries/000.p/2", b"".join(len(one).to_bytes(2, "big") + one for one in entries))
+    async with sequencing(state_database.url, ObjectTiles(place)):
+        await append(state, 2)
+        await until(lambda: "with another content" in caplog.text)
+    signed = await published(theirs)
+    assert signed is None or signed.size == 0, "nothing is signed over what somebody else has put there"
+
+
+async def test_a_store_that_is_away_stops_publishing_and_is_caught_up_with(
+    state: PostgresState, state_database: StateAddress, place: Place, moto: Valve
+) -> None:
+    tiles = ObjectTiles(place)
+    async with sequencing(state_database.url, tiles):
+        await append(state, 5)
+        before = await until_size(tiles, 5)
+        moto.close()
+        await append(state, 20, "meanwhile")
+        with pytest.raises(Failure, match="does not answer, or refuses"):
+            await tiles.check()
+        moto.open()
+        await until_size(tiles, 25)
+    assert isinstance(await verdict(tiles, before), Sound)
+
+
+async def test_a_store_that_takes_conditions_for_nothing_gets_no_ledger(
+    state: PostgresState,
+    state_database: StateAddress,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with running_pys3local(tmp_path / "store") as address:
+        place = Place(f"s3://{BUCKET}/log", endpoint=address)
+        with pytest.raises(NoConditionsError, match=r"could be forked") as caught:
+            check_conditions(open_objects(place, "The store"), "The store")
+        assert "conditional writes" in caught.value.remedy
+        tiles = ObjectTiles(place)
+        async with sequencing(state_database.url, tiles):
+            await append(state, 3)
+            await until(lambda: "cannot keep two writers apart" in caplog.text)
+        assert await tiles.read(CHECKPOINT) is None
+
+
+def test_a_segment_is_stored_once_under_its_name(place: Place) -> None:
+    store = RecordingStore(place)
+    segment = seal_segment(bytes(32), Header("s-1", 1, "", 1, 1), [b'{"n":1}'])
+    store.create(segment)
+    store.create(segment)
+    found = obstore.get(open_objects(place, "The store"), segment_path(segment.digest)).bytes()
+    assert bytes(found) == segment.content
+
+
+def test_credentials_come_from_a_file_and_no_secret_is_told(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name)
+    file = tmp_path / "s3"
+    file.write_text(f"# ours\nAWS_ACCESS_KEY_ID={KEY}\nAWS_SECRET_ACCESS_KEY={SECRET}\n")
+    kept = Place(place.where, place.endpoint, "us-east-1", str(file))
+    check_conditions(open_objects(kept, "The store"), "The store")
+    assert told_of(kept) == f"from {file}"
+    file.write_text(f"{SECRET}\n")
+    with pytest.raises(Failure) as caught:
+        open_objects(kept, "The store")
+    assert SECRET not in str(caught.value)
+    file.unlink()
+    with pytest.raises(Failure, match="cannot be read"):
+        open_objects(kept, "The store")
+
+
+@pytest.mark.parametrize(
+    ("where", "endpoint"),
+    [("http://tiles.example/log", ""), ("s3://bucket/log", "http://store.example:9000")],
+)
+def test_clear_text_goes_to_this_machine_alone(where: str, endpoint: str) -> None:
+    with pytest.raises(Failure, match="clear text"):
+        open_objects(Place(where, endpoint), "The store")
+
+
+def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
+    assert Place(f"file://{tmp_path}/a%20b").folder == tmp_path / "a b"

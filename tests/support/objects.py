@@ -1,0 +1,126 @@
+"""Servers that speak S3, for as long as a block runs, and a valve on the way to them."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+BUCKET = "ledger-bucket"
+KEY, SECRET = "interlock", "not-a-secret-4711"
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
+
+
+@dataclass
+class Valve:
+    """Carries connections to a server while it is open; shut, it takes none and breaks off those there are."""
+
+    port: int
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    shut: bool = False
+    carried: list[socket.socket] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        self.shut = True
+        for one in self.carried:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self.carried.clear()
+
+    def open(self) -> None:
+        self.shut = False
+
+    def run(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.shut:
+                client.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self.port))
+            self.carried += [client, server]
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=_carry, args=(source, target), daemon=True).start()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while content := source.recv(65536):
+            target.sendall(content)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+    source.close()
+
+
+@contextmanager
+def running_moto() -> Iterator[Valve]:
+    """moto's server, which honours conditional writes, with a bucket; what it has is in its memory."""
+    with _running([str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", "{port}"]) as port:
+        httpx2.put(f"http://127.0.0.1:{port}/{BUCKET}", trust_env=False).raise_for_status()
+        valve = Valve(port)
+        thread = threading.Thread(target=valve.run, daemon=True)
+        thread.start()
+        try:
+            yield valve
+        finally:
+            valve.close()
+            valve.listener.shutdown(socket.SHUT_RDWR)
+            valve.listener.close()
+            thread.join(5)
+
+
+@contextmanager
+def running_pys3local(folder: Path) -> Iterator[str]:
+    """The address of a server that speaks S3 and takes conditions for nothing: it writes over whatever is there."""
+    (folder / BUCKET).mkdir(parents=True)
+    program = str(Path(sys.executable).parent / "pys3local")
+    words = [
+        "--listen",
+        "127.0.0.1:{port}",
+        "--access-key-id",
+        KEY,
+        "--secret-access-key",
+        SECRET,
+        "--allow-bucket-creation",
+    ]
+    with _running([program, "serve", "--path", str(folder), *words]) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[int]:
+    if shutil.which(command[0]) is None:
+        raise RuntimeError(f"{command[0]} is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [word.replace("{port}", str(port)) for word in command]
+    environment = {**os.environ, **ENVIRONMENT}
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            with suppress(httpx2.HTTPError):
+                httpx2.get(f"http://127.0.0.1:{port}/", trust_env=False)
+                break
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{command[0]} does not answer")
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
