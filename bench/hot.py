@@ -44,12 +44,14 @@ from interlock.policy.load import digest_of
 from interlock.ports.control import (
     HoldOpened,
     HoldOpening,
+    PassTaken,
     PasswordHolder,
     RecordingStanding,
     SegmentReport,
     SessionCount,
     SessionEnd,
     SessionStart,
+    Wanted,
 )
 from interlock.ports.protocol import ProtocolAdapter
 from interlock.protocols.postgres import PROTOCOL, messages
@@ -167,6 +169,9 @@ class _Desk:
 
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         return PasswordHolder(PERSON, LOGIN)
+
+    async def take_pass(self, wanted: Wanted) -> PassTaken:
+        raise Refusal("presence-needed", "Nobody is there.")
 
     async def report(
         self,

@@ -20,7 +20,14 @@ from interlock.domain.grants import Activity, Approval, Grant, Login, Request
 from interlock.domain.people import Contract, Identity, Person, Vendor
 from interlock.domain.resources import Resource, Selector
 from interlock.domain.roles import ApprovalRule, Hold, Lending, Role
-from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.signin import (
+    Attempts,
+    ConnectionPass,
+    ConnectionPassword,
+    Enrolment,
+    GatewayIdentity,
+    LocalCredential,
+)
 from interlock.domain.snapshot import HeldRequest, PolicyText, Snapshot, UpstreamCredential
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -68,6 +75,7 @@ STORED: list[type] = [
     Approval,
     Attempts,
     ConnectionPassword,
+    ConnectionPass,
     Contract,
     Enrolment,
     GatewayIdentity,

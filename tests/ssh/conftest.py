@@ -39,6 +39,7 @@ people:
   reader@example.com: {{}}
   careful@example.com: {{}}
   brief@example.com: {{}}
+  present@example.com: {{}}
   lead@example.com: {{groups: [dba, administrators]}}
   auditor@example.com: {{}}
 roles:
@@ -50,6 +51,10 @@ roles:
     on: {{kind: ssh, environment: test}}
     allow: [connect, read]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+  present:
+    on: {{kind: ssh, environment: test}}
+    allow: [connect, read, write, destroy, execute]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}], mfa: true}}
   careful:
     on: {{kind: ssh, environment: test}}
     allow: [connect, read, execute]
@@ -71,6 +76,7 @@ class Hosts:
     operator: Member
     reader: Member
     careful: Member
+    present: Member
     lead: Member
     auditor: Member
 
@@ -126,11 +132,11 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         config = _CONFIG.format(port=sshd.port, host_key=sshd.host_key, user=sshd.user)
         secrets = {"WEB_KEY": sshd.key, "USERS_AUTHORITY": sshd.users_authority}
         with running_stack(config, secrets) as stack:
-            names = ("operator", "reader", "careful", "lead", "auditor")
+            names = ("operator", "reader", "careful", "present", "lead", "auditor")
             people = {name: stack.member(f"{name}@example.com") for name in names}
             for resource in ("web", "certified", "impostor"):
                 stack.grant(people["operator"], resource, "operator", [people["lead"]])
             stack.grant(people["auditor"], "web", "auditor", [people["lead"]])
-            for name in ("reader", "careful"):
+            for name in ("reader", "careful", "present"):
                 stack.grant(people[name], "web", name, [people["lead"]])
             yield Hosts(sshd, stack, **people)

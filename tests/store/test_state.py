@@ -32,6 +32,7 @@ async def _read_back(reading: Reading) -> set[object]:
         await reading.grant(world.GRANT.id),
         await reading.activity(world.ACTIVITY.id),
         await reading.connection_password(world.PASSWORD.hash),
+        await reading.connection_pass(world.PASS.id),
         await reading.local_credential(world.DEV.name),
         await reading.enrolment(world.ENROLMENT.code_hash),
         await reading.login(world.LOGIN.id),

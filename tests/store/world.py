@@ -16,7 +16,14 @@ from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
 from interlock.domain.rights_events import PersonAdded
 from interlock.domain.roles import ApprovalRule
-from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.signin import (
+    Attempts,
+    ConnectionPass,
+    ConnectionPassword,
+    Enrolment,
+    GatewayIdentity,
+    LocalCredential,
+)
 from interlock.domain.snapshot import PolicyText
 from interlock.ports.state import Entity
 
@@ -55,6 +62,9 @@ ACTIVITY = Activity(
 CREDENTIAL = LocalCredential(DEV.name, "$argon2id$…", "BASE32", 58, NOW)
 ENROLMENT = Enrolment("cd" * 32, DEV.name, "system", NOW, LATER)
 ATTEMPTS = Attempts("address:127.0.0.1", 3, NOW, blocked_until=LATER)
+PASS = ConnectionPass(
+    "p-1", DEV.name, LOGIN.id, LOGIN.key, "orders", ("g-1",), "ab" * 32, "one-time code", NOW, LATER, connections=2
+)
 PASSWORD = ConnectionPassword("ef" * 32, DEV.name, LOGIN.id, "orders", NOW, LATER)
 GATEWAY = GatewayIdentity("one", "thumb-of-one", NOW)
 CLIENT = OauthClient(
@@ -128,6 +138,7 @@ WORLD: tuple[Entity, ...] = (
     PROVISIONED,
     ACTIVITY,
     PASSWORD,
+    PASS,
     CREDENTIAL,
     ENROLMENT,
     LOGIN,

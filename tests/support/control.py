@@ -20,12 +20,14 @@ from interlock.ports.control import (
     HoldOpened,
     HoldOpening,
     KeptSegment,
+    PassTaken,
     PasswordHolder,
     RecordingStanding,
     SegmentReport,
     SessionCount,
     SessionEnd,
     SessionStart,
+    Wanted,
 )
 
 
@@ -41,6 +43,9 @@ class ControlDesk:
         self.answering = True
         self.clock_off = timedelta(0)
         self.passwords: dict[str, PasswordHolder] = {}
+        self.passes: dict[str, PassTaken] = {}
+        """By the login and the resource; each is good once."""
+        self.wanted: list[Wanted] = []
         self.starts: dict[str, SessionStart] = {}
         self.ends: dict[str, SessionEnd] = {}
         self.counts: dict[str, SessionCount] = {}
@@ -131,6 +136,13 @@ class ControlDesk:
         if holder is None:
             raise Refusal("bad-password", "This password does not exist.")
         return holder
+
+    async def take_pass(self, wanted: Wanted) -> PassTaken:
+        self.wanted.append(wanted)
+        taken = self.passes.pop(f"{wanted.login}@{wanted.resource}", None)
+        if taken is None:
+            raise Refusal("presence-needed", "Nobody is there.", f"Type: interlock connect {wanted.resource}")
+        return taken
 
     async def report(
         self,
@@ -227,6 +239,8 @@ class ControlDesk:
             match call["name"]:
                 case "take_password":
                     answer = await self.take_password(*given)
+                case "take_pass":
+                    answer = await self.take_pass(from_plain(Wanted, given[0]))
                 case "report":
                     answer = await self.report(
                         [from_plain(SessionStart, one) for one in given[0]],
@@ -273,6 +287,9 @@ class DeskLink:
 
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         return from_plain(PasswordHolder, await self._call("take_password", password, resource, address))
+
+    async def take_pass(self, wanted: Wanted) -> PassTaken:
+        return from_plain(PassTaken, await self._call("take_pass", wanted))
 
     async def report(
         self,

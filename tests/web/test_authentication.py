@@ -277,6 +277,9 @@ def _form(route: APIRoute) -> dict[str, object] | None:
         "/v1/passkeys": {"ceremony": "x", "credential": {}},
         "/v1/passkeys/presence": {"ceremony": "x", "credential": {}},
         "/v1/passkeys/presence/begin": {},
+        "/v1/passes": {"resource": "orders"},
+        "/v1/passes/{pass_id}/code": {"totp": "000000"},
+        "/v1/passes/{pass_id}/touch": {"ceremony": "x", "credential": {}},
     }
     if "GET" in (route.methods or ()) or route.path.startswith("/v1/gateway"):
         return None

@@ -16,12 +16,14 @@ from interlock.errors import Failure, Refusal
 from interlock.ports.control import (
     HoldOpened,
     HoldOpening,
+    PassTaken,
     PasswordHolder,
     RecordingStanding,
     SegmentReport,
     SessionCount,
     SessionEnd,
     SessionStart,
+    Wanted,
 )
 
 _RENEW_S = 480.0
@@ -66,6 +68,9 @@ class ControlLink:
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         body = {"password": password, "resource": resource, "address": address}
         return from_plain(PasswordHolder, await self._post("/v1/gateway/passwords/take", body))
+
+    async def take_pass(self, wanted: Wanted) -> PassTaken:
+        return from_plain(PassTaken, await self._post("/v1/gateway/passes/take", to_plain(wanted)))
 
     async def report(
         self,

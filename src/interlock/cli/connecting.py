@@ -13,6 +13,7 @@ from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.home import Home
 from interlock.cli.output import JsonOption, emit, moment, note
 from interlock.cli.pg_service import service_of, write_home_file
+from interlock.cli.presence import prove_where_needed
 from interlock.cli.shown import counted
 from interlock.cli.signing_in import services_of
 from interlock.cli.ssh_client import become_ssh, fetch_certificate, ssh_host_of, ssh_hosts_of, write_ssh_config
@@ -33,22 +34,25 @@ def connect(
     print_: Annotated[bool, typer.Option("--print", help="Print a password that is good for 60 s instead.")] = False,
     connections: Annotated[
         int,
-        typer.Option(help="With --print: how many connections the password is for.", min=1, max=MOST_CONNECTIONS),
+        typer.Option(
+            help="How many connections your proof of presence (or the password of --print) is for.",
+            min=1,
+            max=MOST_CONNECTIONS,
+        ),
     ] = 1,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
     """Start psql or ssh (or the resource's client) through the gateway, signed in with your certificate."""
-    if connections != 1 and not print_:
-        raise typer.BadParameter("--connections goes with --print")
     name, _, database = resource.partition("/")
     with signed_in(server) as client:
         if client.home.login().get("workload"):
             _connect_job(client.home, name, database, arguments or [])
-        if print_:
-            _print_password(client, name, database, connections)
-            return
         found = _find(client, name)
+        presence = prove_where_needed(client, found, connections, password=print_)
+        if print_:
+            _print_password(client, name, database, connections, presence)
+            return
         if ssh_host_of(found) is not None:
             fetch_certificate(client, name)
             become_ssh(write_ssh_config(client.home, ssh_hosts_of(client)), name, arguments or [])
@@ -99,8 +103,8 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _print_password(client: Client, name: str, database: str, connections: int) -> None:
-    issued = client.post("/v1/passwords", {"resource": name, "connections": connections})
+def _print_password(client: Client, name: str, database: str, connections: int, presence: str) -> None:
+    issued = client.post("/v1/passwords", {"resource": name, "connections": connections, "presence": presence})
     target = f"{name}/{database}" if database else str(issued.get("database") or name)
     tls = "required, but for clients on the gateway's own machine" if issued["clear_text"] else "required"
 

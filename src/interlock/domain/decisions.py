@@ -1,6 +1,7 @@
 """What is decided, and with which obligations."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from interlock.domain.actions import Need
@@ -47,7 +48,8 @@ Obligation = Fence | FreshMfa | Mask | RowLimit
 class Decision:
     """Allow, deny or hold, with the policies that decided it, the errors met, and what the allow asks for.
 
-    ``roles`` names the roles whose policies ask for the hold; empty unless the effect is hold.
+    ``roles`` names the roles whose policies ask for the hold; empty unless the effect is hold. ``mfa`` is how fresh the
+    person's proof of presence must be, None when none is asked for: on a connection it has to be for that very one.
     ``reason`` is a sentence for the person, never empty on a deny or a hold.
     """
 
@@ -58,3 +60,4 @@ class Decision:
     roles: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
+    mfa: timedelta | None = None

@@ -67,6 +67,7 @@ _PUBLIC = (
     "opened_at",
     "parts",
     "passkey",
+    "presence",
     "present_at",
     "previous",
     "recording",

@@ -1,4 +1,4 @@
-"""What sign-in keeps: secrets as hashes, enrolments, failed attempts, passwords for one connection."""
+"""What sign-in keeps: secrets as hashes, enrolments, failed attempts, passwords and passes for one connection."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,6 +61,38 @@ class ConnectionPassword:
     connections: int = 1
     used: int = 0
     address: str | None = None
+
+
+UNBOUND = "-"
+"""In the place of a password's hash: the pass goes with a password that is still to be made, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPass:
+    """A proof of presence for some connections of one login to one resource, given at ``present_at``.
+
+    ``digest`` is the SHA-256 (hex) of what was proved: person, key, resource, grants, number and time. ``how`` is
+    ``passkey ID`` or ``one-time code``. ``grants`` are those that a connection may rest on, and no other. ``password``
+    is the hash of the connection password that it goes with, ``UNBOUND`` until that is made, empty when it goes with
+    the login's certificate. ``used`` of its ``connections`` were made, all from ``address``, the
+    last at ``used_at``.
+    """
+
+    id: str
+    person: str
+    login: str
+    key: str
+    resource: str
+    grants: tuple[str, ...]
+    digest: str
+    how: str
+    present_at: datetime
+    expires_at: datetime
+    connections: int = 1
+    used: int = 0
+    used_at: datetime | None = None
+    address: str | None = None
+    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)

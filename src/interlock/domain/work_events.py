@@ -42,6 +42,39 @@ class PasswordUsed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassGiven(Event):
+    """A person proved to be there for so many connections to one resource, under these grants and with the key of this
+    login. ``how`` says by what (a passkey, which signed ``digest``, or a one-time code)."""
+
+    kind: ClassVar[str] = "pass.given"
+    presence: str
+    person: str
+    login: str
+    key: str
+    resource: str
+    grants: tuple[str, ...]
+    digest: str
+    how: str
+    present_at: datetime
+    expires_at: datetime
+    connections: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassUsed(Event):
+    """A proof of presence was spent on a connection from ``address``, under these grants; good for ``left`` more."""
+
+    kind: ClassVar[str] = "pass.used"
+    presence: str
+    person: str
+    login: str
+    resource: str
+    grants: tuple[str, ...]
+    address: str
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTried(Event):
     """A person had the control plane connect to a resource with its credential, to see whether it ``works``."""
 
@@ -53,7 +86,8 @@ class ConnectionTried(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOpened(Event):
-    """A session through a gateway began, on these grants."""
+    """A session through a gateway began, on these grants. ``presence`` is the pass that was spent on it, if one was
+    asked for."""
 
     kind: ClassVar[str] = "session.opened"
     session: str
@@ -65,6 +99,7 @@ class SessionOpened(Event):
     address: str
     client: str
     opened_at: datetime
+    presence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

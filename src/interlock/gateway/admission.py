@@ -2,7 +2,8 @@
 
 Conditions of an admission, each a sentence when it fails: the login is known, active and of the key that was shown;
 the person is active; the resource exists and speaks this protocol; at least one grant of this person, resource and key
-is active and carried by its person, role and contract; the policy lets its roles connect.
+is active and carried by its person, role and contract; the policy lets its roles connect. Where it asks for presence
+(``mfa``) a proof of it is spent on this very connection: that somebody was there in the login is not enough.
 
 A session opens under all such grants, and ends with the first of them. Its rights never grow.
 """
@@ -26,7 +27,7 @@ from interlock.identity.keys import UnusableKeyError, thumbprint, usable_public_
 from interlock.identity.ssh_authority import BadCertificateError, read_user_certificate
 from interlock.policy.configuration import ConflictKind
 from interlock.policy.decide import Question
-from interlock.ports.control import SessionStart
+from interlock.ports.control import PassTaken, SessionStart
 from interlock.ports.protocol import Admission, Refused
 from interlock.services.resting import why_grant_fell
 
@@ -35,7 +36,11 @@ _SHOWN_NEEDS = (Need(Action.CONNECT),)
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a session rests on. ``ends_at`` is the first end among the windows of grants, login and contracts."""
+    """What a session rests on. ``ends_at`` is the first end among the windows of grants, login and contracts.
+
+    ``wants_pass``: they open nothing before a proof of presence was spent on this very connection. ``presence`` is the
+    pass that was, None where none is asked for.
+    """
 
     person: str
     login: str
@@ -48,6 +53,8 @@ class Rights:
     ends_at: datetime
     read_only: bool
     may_execute: bool
+    wants_pass: bool = False
+    presence: PassTaken | None = None
 
     @property
     def rests_on(self) -> frozenset[Key]:
@@ -80,6 +87,7 @@ class Rights:
             address=address,
             client=client,
             opened_at=at,
+            presence="" if self.presence is None else self.presence.id,
         )
 
 
@@ -131,9 +139,15 @@ PENDING = "account-pending"
 
 
 def admit(
-    login_id: str, resource_name: str, kind: str, known: tuple[Snapshot, Rules], now: datetime, user: str = ""
+    login_id: str,
+    resource_name: str,
+    kind: str,
+    known: tuple[Snapshot, Rules],
+    now: datetime,
+    user: str = "",
+    presence: PassTaken | None = None,
 ) -> Rights | Refused:
-    """The rights under which a session may open, or why none may.
+    """The rights under which a session may open, or why none may. ``presence`` is a pass that was spent on it.
 
     Where each grant has an account of its own, a session rests on one grant: that of the role which ``user`` names, or
     of the one that allows the most.
@@ -163,7 +177,7 @@ def admit(
                 "if it stays so, tell the operator: interlock doctor",
                 PENDING,
             )
-        return _open_rights(login, person, resource, own, [chosen], known, now)
+        return _open_rights(login, person, resource, own, [chosen], known, now, presence)
     for conflict in rules.configuration.conflicts_for(ConflictKind.DYNAMIC, person.name, now):
         both = sorted(conflict & {grant.role for grant in carried})
         if len(both) > 1:
@@ -179,7 +193,7 @@ def admit(
             "interlock doctor",
             "no-credential",
         )
-    return _open_rights(login, person, resource, credential, carried, known, now)
+    return _open_rights(login, person, resource, credential, carried, known, now, presence)
 
 
 def _choose(carried: list[Grant], rules: Rules, user: str) -> Grant:
@@ -196,10 +210,24 @@ def _open_rights(
     grants: list[Grant],
     known: tuple[Snapshot, Rules],
     now: datetime,
+    presence: PassTaken | None,
 ) -> Rights | Refused:
     snapshot, rules = known
     roles = frozenset(grant.role for grant in grants)
-    decision = rules.decider.decide(Question(person, resource, roles, _SHOWN_NEEDS, now, login.present_at))
+    # Asked as if a proof were given now: whoever may not come in with one spends none.
+    question = Question(person, resource, roles, _SHOWN_NEEDS, now, now if presence is None else presence.present_at)
+    decision = rules.decider.decide(question)
+    if presence is None and decision.mfa is None:
+        decision = rules.decider.decide(replace(question, present_at=login.present_at))
+    wants_pass = presence is None and decision.mfa is not None
+    if wants_pass and login.workload:
+        return Refused(
+            f"{' and '.join(sorted(roles))} on {resource.name} asks for a person who is there at each connection, and "
+            f"{login.workload} is a job. Lend jobs a role without mfa.",
+            "job",
+        )
+    if presence is not None and not {grant.id for grant in grants} <= set(presence.grants):
+        return Refused("What you may do changed while you connected. Connect again.", "changed-meanwhile")
     if decision.effect is Effect.DENY:
         return Refused(decision.reason, "denied")
     if decision.effect is Effect.HOLD:
@@ -219,6 +247,8 @@ def _open_rights(
         ends_at=min(ends),
         read_only=not any(action.changes for action in reach),
         may_execute=Action.EXECUTE in reach,
+        wants_pass=wants_pass,
+        presence=presence,
     )
 
 
@@ -316,7 +346,9 @@ def question(rights: Rights, needs: tuple[Need, ...], known: tuple[Snapshot, Rul
     resource = rules.configuration.resources.get(rights.resource.name)
     if person is None or login is None or resource is None:
         return None
-    return Question(person, resource, rights.roles, needs, now, login.present_at)
+    given = (login.present_at, None if rights.presence is None else rights.presence.present_at)
+    present_at = max((at for at in given if at is not None), default=None)
+    return Question(person, resource, rights.roles, needs, now, present_at)
 
 
 GONE = Decision(Effect.DENY, "What this session rests on has ended.")

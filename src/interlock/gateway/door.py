@@ -5,6 +5,7 @@ import asyncio
 from interlock.errors import InterlockError, Refusal
 from interlock.gateway.admission import PENDING, Rights, admit, read_key_certificate, read_login
 from interlock.gateway.shared import Shared
+from interlock.ports.control import Wanted
 from interlock.ports.protocol import Credentials, Refused
 
 _LOOK_S = 0.05
@@ -32,6 +33,13 @@ async def judge_credentials(shared: Shared, kind: str, credentials: Credentials,
     holder = await _find_login(shared, credentials, address)
     if isinstance(holder, Refused):
         return holder
+    rights = await _admit(shared, kind, credentials, holder)
+    if isinstance(rights, Refused) or not rights.wants_pass:
+        return rights
+    return await _spend_pass(shared, kind, credentials, address, rights)
+
+
+async def _admit(shared: Shared, kind: str, credentials: Credentials, holder: str) -> Rights | Refused:
     until = shared.clock.steady() + shared.limits.admission_wait_s
     while True:
         known = shared.known
@@ -43,6 +51,25 @@ async def judge_credentials(shared: Shared, kind: str, credentials: Credentials,
         if not pending or shared.clock.steady() >= until:
             return verdict
         await asyncio.sleep(_LOOK_S)
+
+
+async def _spend_pass(
+    shared: Shared, kind: str, credentials: Credentials, address: str, rights: Rights
+) -> Rights | Refused:
+    """The same rights once a proof of presence was spent on this connection. What fails from here costs the proof."""
+    grants = tuple(grant.id for grant in rights.grants)
+    wanted = Wanted(rights.login, rights.resource.name, grants, address, credentials.password or "")
+    try:
+        taken = await shared.control.take_pass(wanted)
+    except Refusal as refusal:
+        return Refused(str(refusal), refusal.code)
+    except InterlockError as error:
+        return Refused(f"Whether you are there cannot be checked now. {error}", "unreachable")
+    known = shared.known
+    if known is None:
+        return _stale(shared)
+    # Judged anew: time has passed, and the proof has to be fresh enough for the policy.
+    return admit(rights.login, rights.resource.name, kind, known, shared.now(), credentials.user, taken)
 
 
 async def _find_login(shared: Shared, credentials: Credentials, address: str) -> str | Refused:

@@ -56,11 +56,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """A decision apart from the freshness of presence, which is looked at each time; ``mfa`` is what it must be."""
+    """A decision apart from the freshness of presence (``Decision.mfa``), which is looked at each time."""
 
     resource: Resource
     decision: Decision
-    mfa: timedelta | None = None
 
 
 _Key = tuple[Person, str, frozenset[str]]
@@ -95,8 +94,9 @@ class Decider:
             # A denial's sentence speaks of contracts that run now, so it is written anew each time.
             if verdict.decision.effect is not Effect.DENY:
                 _keep(self._verdicts, key, verdict, self._remember)
-        if verdict.mfa is not None and not _present(question, verdict.mfa):
-            reason = explain_presence(question.resource, verdict.mfa, question.present_at)
+        mfa = verdict.decision.mfa
+        if mfa is not None and not _present(question, mfa):
+            reason = explain_presence(question.resource, mfa, question.present_at)
             return replace(verdict.decision, effect=Effect.DENY, reason=reason, obligations=(), roles=())
         return verdict.decision
 
@@ -104,7 +104,7 @@ class Decider:
         """Whether ``question`` has been decided, and gets the same answer at every other moment."""
         key = ((question.person, question.resource.name, question.roles), question.needs)
         verdict = self._verdicts.get(key)
-        return verdict is not None and verdict.resource == question.resource and verdict.mfa is None
+        return verdict is not None and verdict.resource == question.resource and verdict.decision.mfa is None
 
     def reach(self, roles: Iterable[str], resource: Resource) -> frozenset[Action]:
         """Every action that some policy might permit to who holds ``roles`` on ``resource``.
@@ -146,8 +146,9 @@ class Decider:
             obligations=terms.obligations,
             roles=roles,
             needs=question.needs,
+            mfa=terms.mfa,
         )
-        return _Verdict(resource, decision, terms.mfa)
+        return _Verdict(resource, decision)
 
     def _deny(self, question: Question, answers: list[tuple[Need, Ruling]]) -> Decision:
         refused = [(need, ruling) for need, ruling in answers if not ruling.permits]

@@ -32,6 +32,8 @@ from interlock.ports.sample import NO_SAMPLE, Sample
 
 @dataclass(frozen=True, slots=True)
 class SessionStart:
+    """``presence`` is the pass that was spent on it, empty where none was asked for."""
+
     id: str
     person: str
     resource: str
@@ -40,6 +42,7 @@ class SessionStart:
     address: str
     client: str
     opened_at: datetime
+    presence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,27 @@ class PasswordHolder:
     login: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A connection that asks for a proof of presence: whose, to what, under which grants, from where. ``password`` is
+    the one that it came with, empty where it came with a certificate."""
+
+    login: str
+    resource: str
+    grants: tuple[str, ...]
+    address: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PassTaken:
+    """A proof of presence that was spent on a connection: given at ``present_at``, for ``grants`` and no other."""
+
+    id: str
+    present_at: datetime
+    grants: tuple[str, ...]
+
+
 class ControlPlane(Protocol):
     """Each call raises ``Refusal`` for a no and ``Failure`` when the control plane cannot be reached in time."""
 
@@ -144,6 +168,9 @@ class ControlPlane(Protocol):
 
     async def take_password(self, password: str, resource: str, address: str) -> PasswordHolder:
         """Use up one of the connections that ``password`` is good for. ``address`` is the client's."""
+
+    async def take_pass(self, wanted: Wanted) -> PassTaken:
+        """Spend a proof of presence on one connection. It is gone then, whatever becomes of the connection."""
 
     async def report(
         self,

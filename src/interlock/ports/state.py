@@ -24,7 +24,14 @@ from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
-from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.signin import (
+    Attempts,
+    ConnectionPass,
+    ConnectionPassword,
+    Enrolment,
+    GatewayIdentity,
+    LocalCredential,
+)
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Failure
 
@@ -42,6 +49,7 @@ Entity = (
     | Enrolment
     | Attempts
     | ConnectionPassword
+    | ConnectionPass
     | GatewayIdentity
     | PolicyText
     | OauthClient
@@ -154,6 +162,10 @@ class Reading(Protocol):
     async def enrolment(self, code_hash: str) -> Enrolment | None: ...
     async def attempts(self, subject: str) -> Attempts | None: ...
     async def connection_password(self, hash_hex: str) -> ConnectionPassword | None: ...
+    async def connection_pass(self, pass_id: str) -> ConnectionPass | None: ...
+    async def connection_passes(self, *, login: str, resource: str, since: datetime) -> Sequence[ConnectionPass]:
+        """Those of a login for a resource that were good at ``since`` or later, the last given first."""
+
     async def gateway(self, key: str) -> GatewayIdentity | None: ...
     async def policy(self) -> PolicyText | None: ...
     async def policies(self, *, upto: int, limit: int) -> Sequence[PolicyText]: ...

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Literal
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "d": 8, "s": 13, "t": 13, "e": 13, "h": 8, "i": 8}
+_LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "d": 8, "s": 13, "t": 13, "e": 13, "h": 8, "i": 8, "p": 13}
 
 
-def new_id(kind: Literal["r", "g", "l", "d", "s", "t", "e", "h", "i"]) -> str:
+def new_id(kind: Literal["r", "g", "l", "d", "s", "t", "e", "h", "i", "p"]) -> str:
     """``r`` request, ``g`` grant, ``l`` login, ``d`` delegation, ``h`` legal hold, ``i`` invitation: 40 random bits,
     unique by the state's own key.
 
-    ``s`` session, ``t`` duty, ``e`` evidence: 65.
+    ``s`` session, ``t`` duty, ``e`` evidence, ``p`` pass: 65.
     """
     return f"{kind}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTHS[kind]))

@@ -10,13 +10,15 @@ Holds to:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from interlock.domain.grants import Grant
+from interlock.domain.grants import Grant, Login
 from interlock.domain.people import Contract, Person
 from interlock.domain.requesting import Circumstances, Wish, refuse_at_once
 from interlock.domain.resources import Resource
 from interlock.domain.roles import Role
+from interlock.ports.state import Reading
+from interlock.services.ask_pass import needs_pass
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.logins import active_login
@@ -44,10 +46,19 @@ class GrantAtWork:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether a connection by this login needs a proof of presence of its own, and for how many one was given."""
+
+    needed: bool
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceView:
     resource: Resource
     roles: tuple[RoleOffer, ...]
     grants: tuple[GrantAtWork, ...]
+    presence: Presence
 
 
 async def list_resources(desk: Desk, *, login_id: str) -> tuple[ResourceView, ...]:
@@ -67,8 +78,27 @@ async def list_resources(desk: Desk, *, login_id: str) -> tuple[ResourceView, ..
             roles = [role for _, role in sorted(desk.configuration.roles.items()) if role.on.matches(resource)]
             if at_work or _concerns(person, roles, around.contracts):
                 offers = tuple(_offer(person, resource, role, around) for role in roles)
-                views.append(ResourceView(resource, offers, at_work))
+                presence = await _presence(desk, reading, login, person, resource, at_work, now)
+                views.append(ResourceView(resource, offers, at_work, presence))
     return tuple(views)
+
+
+async def _presence(
+    desk: Desk,
+    reading: Reading,
+    login: Login,
+    person: Person,
+    resource: Resource,
+    at_work: Sequence[GrantAtWork],
+    now: datetime,
+) -> Presence:
+    usable = [at.grant for at in at_work if at.usable]
+    if not needs_pass(desk, person, resource, usable, now):
+        return Presence(needed=False)
+    given = await reading.connection_passes(login=login.id, resource=resource.name, since=now)
+    names = {grant.id for grant in usable}
+    good = [one for one in given if not one.password and now < one.expires_at and names <= set(one.grants)]
+    return Presence(needed=True, left=sum(one.connections - one.used for one in good))
 
 
 def _concerns(person: Person, roles: Sequence[Role], contracts: Iterable[Contract]) -> bool:

@@ -8,7 +8,8 @@ Holds to:
 * the authenticator verified the person, each time; a signature counter that goes back ends the passkey: it was copied
 * who signs in with a passkey has proved presence; the rules of sign-in on persons, contracts and keys hold
 * for an approval the challenge is made of the request's digest: the passkey signs what the person was shown, and the
-  signature serves nothing else. Who has a passkey approves with it, and not with a code that serves everything
+  signature serves nothing else; one for a connection serves that connection alone (``give_pass``). Who has a passkey
+  approves and connects with it, and not with a code that serves everything
 """
 
 import base64
@@ -35,6 +36,8 @@ from interlock.services.sign_in import end_of_login, person_who_may, start_login
 
 CEREMONY_LIFETIME = timedelta(minutes=2)
 MOST_PASSKEYS = 10
+REQUEST = "request"
+"""What a signature over a digest is for, unless told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,15 @@ class Shown:
 
     ceremony: str
     credential: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a browser brought back for one ceremony, which is over; ``purpose`` is what it was for."""
+
+    shown: Shown
+    challenge: bytes
+    purpose: str
 
 
 async def begin_adding(keys: PasskeyDesk, *, login_id: str) -> Ceremony:
@@ -127,21 +139,41 @@ async def sign_in_with_passkey(keys: PasskeyDesk, *, key: str, shown: Shown, add
                 work, person=person.name, key=key, ends_at=ends_at, present_at=now, address=address, now=now
             )
     if copied:
-        raise _copied()
+        raise refuse_copied()
     return login, keys.front.tokens.issue_for_login(login)
 
 
-async def begin_presence(keys: PasskeyDesk, *, login_id: str, digest: str) -> Ceremony:
-    """``digest`` is that of the request to be approved; empty for presence in this login, such as to connect."""
+async def begin_presence(keys: PasskeyDesk, *, login_id: str, digest: str, of: str = REQUEST) -> Ceremony:
+    """``digest`` is that of what is proved (``of``: a request to be approved, a connection); empty for presence in this
+    login, which approves and connects nothing."""
     desk = keys.desk
     async with desk.state.reading() as reading:
         login = await active_login(reading, login_id, desk.clock.now())
         known = [passkey.id for passkey in await reading.passkeys(login.person)]
     if not known:
         raise Refusal("no-passkey", f"{login.person} has no passkey.", "Use a one-time code, or add a passkey.")
-    challenge = hashlib.sha256(b"interlock presence\0" + secrets.token_bytes(32) + digest.encode()).digest()
+    purpose = _purpose(login, digest, of)
+    challenge = hashlib.sha256(b"interlock presence\0" + secrets.token_bytes(32) + purpose.encode()).digest()
     options = keys.checking.assertion_options(challenge, known)
-    return await _begin(keys, _purpose(login, digest), login.key, challenge, options, f"ceremony {login.person}")
+    return await _begin(keys, purpose, login.key, challenge, options, f"ceremony {login.person}")
+
+
+async def finish_presence(keys: PasskeyDesk, *, login_id: str, digest: str, shown: Shown, of: str) -> Touch:
+    """The ceremony that was begun for exactly this, ended. Raises Refusal (``ceremony-over``)."""
+    async with keys.desk.state.reading() as reading:
+        login = await active_login(reading, login_id, keys.desk.clock.now())
+    purpose = _purpose(login, digest, of)
+    return Touch(shown, await _finish(keys, purpose, login.key, shown), purpose)
+
+
+async def use_touch(keys: PasskeyDesk, work: UnitOfWork, login: Login, touch: Touch, now: datetime) -> str | None:
+    """The passkey of the login's person that signed, written down as used.
+
+    None: it was copied, and has ended. The caller keeps that, gives nothing for it, and raises :func:`refuse_copied`.
+    """
+    passkey = await _own(work, login, touch.shown)
+    copied = await _use(keys, work, passkey, touch.shown, touch.challenge, touch.purpose, now)
+    return None if copied else passkey
 
 
 async def step_up_with_passkey(keys: PasskeyDesk, *, login_id: str, shown: Shown) -> tuple[Login, IssuedToken]:
@@ -149,7 +181,7 @@ async def step_up_with_passkey(keys: PasskeyDesk, *, login_id: str, shown: Shown
     desk = keys.desk
     async with desk.state.reading() as reading:
         login = await active_login(reading, login_id, desk.clock.now())
-    challenge = await _finish(keys, _purpose(login, ""), login.key, shown)
+    challenge = await _finish(keys, _purpose(login, "", REQUEST), login.key, shown)
     async with desk.deciding(login.person) as work:
         now = desk.clock.now()
         login = await active_login(work, login_id, now)
@@ -161,7 +193,7 @@ async def step_up_with_passkey(keys: PasskeyDesk, *, login_id: str, shown: Shown
             await work.save(login)
             work.record(LoginStepped(login=login.id, person=login.person, present_at=now))
     if copied:
-        raise _copied()
+        raise refuse_copied()
     return login, keys.front.tokens.issue_for_login(login)
 
 
@@ -169,15 +201,14 @@ async def prove_for_request(keys: PasskeyDesk, *, login_id: str, digest: str, sh
     """When the person's passkey signed for exactly this digest: now. Raises Refusal."""
     desk = keys.desk
     async with desk.state.reading() as reading:
-        login = await active_login(reading, login_id, desk.clock.now())
-    challenge = await _finish(keys, _purpose(login, digest), login.key, shown)
-    async with desk.deciding(login.person) as work:
+        person = (await active_login(reading, login_id, desk.clock.now())).person
+    touch = await finish_presence(keys, login_id=login_id, digest=digest, shown=shown, of=REQUEST)
+    async with desk.deciding(person) as work:
         now = desk.clock.now()
         login = await active_login(work, login_id, now)
-        passkey = await _own(work, login, shown)
-        copied = await _use(keys, work, passkey, shown, challenge, f"request {digest}", now)
-    if copied:
-        raise _copied()
+        passkey = await use_touch(keys, work, login, touch, now)
+    if passkey is None:
+        raise refuse_copied()
     return now
 
 
@@ -244,15 +275,15 @@ def _id_of(shown: Shown) -> str:
     return found if isinstance(found, str) and len(found) <= 1400 else ""
 
 
-def _purpose(login: Login, digest: str) -> str:
-    return f"request {digest}" if digest else f"login {login.id}"
+def _purpose(login: Login, digest: str, of: str) -> str:
+    return f"{of} {digest}" if digest else f"login {login.id}"
 
 
 def _unknown() -> Refusal:
     return Refusal("wrong-passkey", "This passkey is not known here, or has been ended.", "Sign in another way.")
 
 
-def _copied() -> Refusal:
+def refuse_copied() -> Refusal:
     return Refusal(
         "passkey-copied", "This passkey exists twice: its counter went back. It has been ended.", "Add a new one."
     )

@@ -230,6 +230,7 @@ async def _open(work: UnitOfWork, known: _Known, gateway: str, start: SessionSta
             address=start.address,
             client=start.client,
             opened_at=start.opened_at,
+            presence=start.presence,
         )
     )
     return True

@@ -8,13 +8,17 @@ Holds to:
   the person signs in again, with the password
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
 
 from interlock.domain.grants import Login
 from interlock.domain.identity_events import LoginStepped, SignInRefused
 from interlock.domain.signin import Attempts, LocalCredential
 from interlock.errors import Refusal
 from interlock.ports.identity import IssuedToken
+from interlock.ports.state import UnitOfWork
 from interlock.services.attempts import Count, forget
 from interlock.services.desk import SYSTEM
 from interlock.services.ending_rights import acting_person
@@ -23,6 +27,9 @@ from interlock.services.front_desk import FrontDesk
 from interlock.services.logins import active_login
 from interlock.services.sign_in import use_code
 
+T = TypeVar("T")
+Then = Callable[[UnitOfWork, Login, datetime], Awaitable[T]]
+First = Callable[[UnitOfWork, Login], Awaitable[None]]
 WRONG_AT_MOST = 5
 
 
@@ -40,14 +47,38 @@ class _WrongCodeError(Exception):
 
 async def step_up(front: FrontDesk, *, login_id: str, totp: str, address: str) -> SteppedUp:
     """Raises Refusal: ``wrong-code``, ``login-ended``, ``person-ended``."""
+
+    async def step(work: UnitOfWork, login: Login, now: datetime) -> SteppedUp:
+        stepped = replace(login, present_at=now)
+        await work.save(stepped)
+        work.record(LoginStepped(login=login.id, person=login.person, present_at=now))
+        return SteppedUp(stepped, front.tokens.issue_for_login(stepped))
+
+    return await with_code(front, login_id=login_id, totp=totp, address=address, then=step)
+
+
+async def with_code(
+    front: FrontDesk,
+    *,
+    login_id: str,
+    totp: str,
+    address: str,
+    then: Then[T],
+    first: First | None = None,
+) -> T:
+    """What a right code gives, in the unit of work that uses the code up; ``then`` records an event.
+
+    ``first`` may refuse before the code is looked at. Raises Refusal: ``wrong-code``, ``login-ended``,
+    ``person-ended``.
+    """
     async with front.turnstile.passing(f"login:{login_id}"):
         try:
-            return await _step_up(front, login_id, totp)
+            return await _with_code(front, login_id, totp, then, first)
         except _WrongCodeError:
             raise await _fail(front, login_id, address) from None
 
 
-async def _step_up(front: FrontDesk, login_id: str, totp: str) -> SteppedUp:
+async def _with_code(front: FrontDesk, login_id: str, totp: str, then: Then[T], first: First | None) -> T:
     async with front.desk.state.reading() as reading:
         person = (await active_login(reading, login_id, front.desk.clock.now())).person
     async with front.desk.deciding(person) as work:
@@ -55,14 +86,13 @@ async def _step_up(front: FrontDesk, login_id: str, totp: str) -> SteppedUp:
         now = front.desk.clock.now()
         login = await active_login(work, login_id, now)
         await acting_person(work, login.person)
+        if first is not None:
+            await first(work, login)
         credential = await work.local_credential(login.person)
         if credential is None or not await use_code(front, work, credential, totp, now):
             raise _WrongCodeError
-        stepped = replace(login, present_at=now)
-        await work.save(stepped)
         await forget(work, _count_of(login_id))
-        work.record(LoginStepped(login=login.id, person=login.person, present_at=now))
-    return SteppedUp(stepped, front.tokens.issue_for_login(stepped))
+        return await then(work, login, now)
 
 
 async def _fail(front: FrontDesk, login_id: str, address: str) -> Refusal:

@@ -1,12 +1,20 @@
 """By what people, programs and gateways are known."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import false, select
 
 from interlock.domain.notices import ChatLink
 from interlock.domain.oauth import Delegation, OauthClient, Passkey
-from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.signin import (
+    Attempts,
+    ConnectionPass,
+    ConnectionPassword,
+    Enrolment,
+    GatewayIdentity,
+    LocalCredential,
+)
 from interlock.store import tables
 from interlock.store.reads import Reads, is_person
 from interlock.store.rows import keepable
@@ -26,6 +34,16 @@ class CredentialReads(Reads):
 
     async def connection_password(self, hash_hex: str) -> ConnectionPassword | None:
         return await self._one(ConnectionPassword, hash=hash_hex)
+
+    async def connection_pass(self, pass_id: str) -> ConnectionPass | None:
+        return await self._one(ConnectionPass, id=pass_id)
+
+    async def connection_passes(self, *, login: str, resource: str, since: datetime) -> Sequence[ConnectionPass]:
+        if not keepable(login) or not keepable(resource):
+            return ()
+        table = tables.connection_passes
+        query = select(table).where(table.c.login == login, table.c.resource == resource, table.c.expires_at >= since)
+        return await self._all(ConnectionPass, query.order_by(table.c.present_at.desc(), table.c.id))
 
     async def gateway(self, key: str) -> GatewayIdentity | None:
         return await self._one(GatewayIdentity, key=key)

@@ -21,7 +21,14 @@ from interlock.domain.proposals import Proposal
 from interlock.domain.provisioning import Provisioned
 from interlock.domain.recordings import RecordingKey, Segment
 from interlock.domain.retention import LegalHold
-from interlock.domain.signin import Attempts, ConnectionPassword, Enrolment, GatewayIdentity, LocalCredential
+from interlock.domain.signin import (
+    Attempts,
+    ConnectionPass,
+    ConnectionPassword,
+    Enrolment,
+    GatewayIdentity,
+    LocalCredential,
+)
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Misuse, Refusal
 from interlock.ports.state import Entity
@@ -128,6 +135,7 @@ _FORMS: tuple[Form[Any], ...] = (
     Form(Enrolment, tables.enrolments),
     Form(Attempts, tables.attempts),
     Form(ConnectionPassword, tables.connection_passwords),
+    Form(ConnectionPass, tables.connection_passes),
     Form(GatewayIdentity, tables.gateways),
     Form(PolicyText, tables.policies),
     Form(OauthClient, tables.oauth_clients),

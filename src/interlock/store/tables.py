@@ -251,6 +251,27 @@ connection_passwords = Table(
     _maybe_text("address"),
 )
 
+connection_passes = Table(
+    "connection_passes",
+    metadata,
+    _key("id"),
+    _refers("person", "people.name"),
+    _refers("login", "logins.id"),
+    _text("key"),
+    _text("resource"),
+    _names("grants"),
+    _text("digest"),
+    _text("how"),
+    _time("present_at"),
+    _time("expires_at"),
+    _number("connections"),
+    _number("used"),
+    _maybe_time("used_at"),
+    _maybe_text("address"),
+    _text("password"),
+    Index(None, "login", "expires_at"),
+)
+
 gateways = Table(
     "gateways",
     metadata,
@@ -526,6 +547,7 @@ STATE_TABLES = (
     enrolments,
     attempts,
     connection_passwords,
+    connection_passes,
     gateways,
     policies,
     oauth_clients,

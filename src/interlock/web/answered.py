@@ -81,6 +81,7 @@ _OFFER: Final = shape(
     why_not=str,
 )
 _GRANT_AT_WORK: Final = joined_shape("GrantAtWorkAnswer", Grant, left_s=float, usable=bool)
+_PRESENCE: Final = shape("PresenceAnswer", needed=bool, left=int)
 RESOURCE: Final = shape(
     "ResourceAnswer",
     name=str,
@@ -88,6 +89,7 @@ RESOURCE: Final = shape(
     labels=Mapping[str, str],
     roles=Many(_OFFER),
     grants=Many(_GRANT_AT_WORK),
+    presence=_PRESENCE,
     connect=CONNECT,
 )
 PASSWORD: Final = shape(
@@ -101,6 +103,17 @@ PASSWORD: Final = shape(
     port=int | None,
     database=str,
 )
+PASS: Final = shape(
+    "PassAnswer",
+    id=str,
+    content=Mapping[str, Any],
+    digest=str,
+    by=str,
+    page=str,
+    given=bool,
+    expires_at=datetime | None,
+)
+PASS_GIVEN: Final = shape("PassGivenAnswer", id=str, expires_at=datetime, connections=int)
 SSH_CERTIFICATE: Final = shape(
     "SshCertificateAnswer",
     certificate=str,

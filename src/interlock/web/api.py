@@ -35,6 +35,7 @@ from interlock.web.routers import (
     oauth_metadata,
     oauth_token,
     oidc,
+    passes,
     passkeys,
     people,
     policy,
@@ -67,6 +68,7 @@ ROUTERS = (
     gateways.router,
     agents.router,
     passkeys.router,
+    passes.router,
     oidc.router,
     consents.router,
 )

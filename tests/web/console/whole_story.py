@@ -269,6 +269,7 @@ class WholeStory:
         """With what the page says to type."""
         await self.dev.go("/")
         await self.dev.tab.get_by_role("button", name="Connect to orders").click()
+        await self.dev.press("Connect with your passkey")
         return await Client.begin(await self.dev.at("#command").inner_text())
 
     async def held_and_approved(self) -> None:
@@ -305,6 +306,8 @@ class WholeStory:
         await dev.go("/terminal")
         await self.picture("terminals-open", dev.page)
         await dev.tab.get_by_role("link", name="Open orders").click()
+        await self.picture("terminal-presence", dev.page)
+        await dev.press("Open it with your passkey")
         await expect(dev.at(".xterm-rows")).to_contain_text("orders=>")
         await dev.types("select state, count(*) from orders group by state;", "SELECT 2")
         await dev.types("drop table items;", "held")
@@ -428,6 +431,7 @@ class WholeStory:
         assert await client.answer() == "4711"
         client.send("SELECT pg_sleep(60);")
         await dev.go("/terminal/orders")
+        await dev.press("Open it with your passkey")
         await dev.types("select 4711 as still_there;", "SELECT 1")
         await lead.go(f"/people/{DEV}")
         await self.picture("person-reaches", lead.page)

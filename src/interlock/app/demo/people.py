@@ -77,14 +77,17 @@ async def credentials(actor: Actor) -> dict[str, str]:
 
 
 async def fresh_code(actor: Actor) -> str:
-    """A one-time code that was not given out before; waits for the next one when it must. Raises NotFound."""
+    """A one-time code that was not given out before, of the next half minute when it must. Raises NotFound.
+
+    A server takes codes of the half minute after, for clocks that differ: who needs two in a row waits little.
+    """
     kept = _kept(actor)
     if not kept:
         raise NotFound(f"The demo has nobody called {actor.name}.", "Start it first: interlock demo")
     step = int(time.time()) // STEP_S
     if step <= int(kept.get("last_step", 0)):
         step = int(kept["last_step"]) + 1
-        await asyncio.sleep(max(0.0, step * STEP_S - time.time()))
+        await asyncio.sleep(max(0.0, (step - 1) * STEP_S - time.time()))
     write_private(actor.home / "demo.json", json.dumps({**kept, "last_step": step}).encode())
     return pyotp.TOTP(str(kept["totp_secret"])).at(step * STEP_S)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from interlock.app.demo.people import Actor, credentials
+from interlock.app.demo.people import Actor, credentials, fresh_code
 from interlock.app.demo.run import Demo
 from interlock.app.demo.stage import Answer, NotAsTold, Scene, Stage, broken_story, find
 
@@ -78,8 +78,12 @@ class Story:
         return find(_GRANT, answer.text)
 
     async def reading(self) -> None:
-        self.stage.step("dev works with the ordinary psql")
-        answer = await self._sql(self.dev, "SELECT count(*) FROM orders")
+        self.stage.step("dev works with the ordinary psql, and is there in person")
+        statement = "SELECT count(*) FROM orders"
+        answer = await self._sql(self.dev, statement)
+        self._expect(answer.code == 1, "key, certificate and grant alone open nothing: the role asks for presence")
+        self.stage.say("dev types the code that the authenticator shows, for as many connections as this work takes.")
+        answer = await self.stage.play(self.dev, *_psql(statement, connections=20), more=await self._code())
         self._expect(answer.code == 0 and "10000" in answer.out, "10,000 orders are there")
 
     async def delete_of_everything(self) -> None:
@@ -170,7 +174,8 @@ class Story:
             self.dev, "request", "orders", "--role", "reader", "--for", "1h", "--reason", "look at one order"
         )
         await stage.play(self.lead, "approve", find(_REQUEST, asked.text), "--yes")
-        psql = await self._begin_sql(self.dev, "SELECT pg_sleep(60)")
+        stage.say("Another grant, another proof of presence: dev types another code.")
+        psql = await stage.begin(self.dev, *_psql("SELECT pg_sleep(60)"), more=await self._code())
         await self._live(self.lead)
         ended = await stage.begin(self.lead, "contract", "end", "acme-orders", "--reason", "acme has delivered")
         took_s, answer = await self._cut_after(ended, psql)
@@ -191,6 +196,9 @@ class Story:
         stage.say(f"One byte of entry {entry} is changed in the copy.")
         answer = await stage.play(self.second, "ledger", "verify", str(self.copy))
         self._expect(answer.code == 1 and f"ntry {entry}" in answer.text, f"the verification names entry {entry}")
+
+    async def _code(self) -> dict[str, str]:
+        return {"INTERLOCK_TOTP": await fresh_code(self.dev)}
 
     async def _sql(self, actor: Actor, statement: str) -> Answer:
         return await self.stage.play(actor, *_psql(statement))
@@ -274,8 +282,9 @@ class Story:
         self.stage.hold_true(sentence, when=holds)
 
 
-def _psql(statement: str) -> tuple[str, ...]:
-    return ("connect", "orders", "--", "-X", "-At", "-c", statement)
+def _psql(statement: str, *, connections: int = 1) -> tuple[str, ...]:
+    several = ("--connections", str(connections)) if connections > 1 else ()
+    return ("connect", "orders", *several, "--", "-X", "-At", "-c", statement)
 
 
 def _flip_one_byte(copy: Path) -> int:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from interlock.domain.grants import Request as Asked
 from interlock.domain.grants import RequestKind, RequestState
+from interlock.errors import NotFound, Refusal
 from interlock.services.end_grant import end_grant
 from interlock.services.issue_password import issue_password
 from interlock.services.list_people import list_contracts, list_extensions
@@ -15,6 +16,7 @@ from interlock.services.list_requests import RequestView, Scope, list_requests
 from interlock.services.list_resources import ResourceView, list_resources
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.page import Acting, PageRoute, Visiting, local_path, now_of, page, to
+from interlock.web.console.passes import ask_where_needed, give
 from interlock.web.models import InPath
 from interlock.web.oauth import needed
 from interlock.web.routers.resources import connect_words
@@ -60,15 +62,27 @@ async def home(request: Request, services: ServicesOf, visitor: Visiting) -> Res
 
 @router.post("/connect")
 async def connect(request: Request, services: ServicesOf, act: Acting) -> Response:
-    """A password for a client such as psql. Shown once, and in no address."""
+    """A password for a client such as psql, once the person proved to be there where that is asked. In no address."""
     visitor, form = act
-    resource = needed(form, "resource")
-    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=resource)
+    resource, presence, problem = needed(form, "resource"), "", None
+    if "presence" in form:
+        try:
+            await give(request, services, visitor, needed(form, "presence"), form)
+            presence = needed(form, "presence")
+        except NotFound:
+            raise
+        except Refusal as refusal:
+            problem = refusal
+    asked = None if presence else await ask_where_needed(request, services, visitor, resource)
+    title = f"Connect to {resource}"
+    if asked is not None:
+        status = 200 if problem is None else 403
+        context = {"title": title, "place": "home", "asked": asked, "problem": problem}
+        return page(request, visitor, "connect.html", status=status, **context)
+    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=resource, presence=presence)
     kind = services.desk.configuration.resources[resource].kind
     where = connect_words(services, kind, resource, request)
-    return page(
-        request, visitor, "connect.html", title=f"Connect to {resource}", place="home", issued=issued, where=where
-    )
+    return page(request, visitor, "connect.html", title=title, place="home", asked=None, issued=issued, where=where)
 
 
 @router.post("/grants/{grant_id}/end")

@@ -14,6 +14,7 @@ from interlock.web.console import (
     ledger,
     live,
     notices,
+    passes,
     people,
     policy,
     recordings,
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     set_up.router,
     static_files.router,
     terminal.router,
+    passes.router,
 )
 
 

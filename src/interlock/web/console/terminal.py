@@ -18,15 +18,19 @@ from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
+from interlock.domain.resources import Resource
 from interlock.errors import InterlockError, NotFound, Refusal
+from interlock.services.ask_pass import PassView
 from interlock.services.issue_password import issue_password
 from interlock.services.list_resources import list_resources
 from interlock.web.authentication import ServicesOf, active_caller
 from interlock.web.console.browser_sessions import Visitor, find_visitor
-from interlock.web.console.page import PageRoute, Visiting, page, with_terminals
+from interlock.web.console.page import Acting, PageRoute, Visiting, page, with_terminals
+from interlock.web.console.passes import ask_where_needed, give
 from interlock.web.console.postgres_line import PostgresLine
 from interlock.web.console.sql_terminal import SqlTerminal
 from interlock.web.models import InPath
+from interlock.web.oauth import needed
 from interlock.web.services import Services
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -42,6 +46,7 @@ _FIRST_WORD_S = 10.0
 _LOOK_S = 2.0
 _MOST_COLUMNS, _MOST_ROWS = 1000, 500
 _MOST_BYTES = 64 * 1024
+_LONGEST_ID = 40
 _OPEN: Counter[str] = Counter()
 
 
@@ -59,14 +64,48 @@ async def terminal(name: InPath, request: Request, services: ServicesOf, visitor
     resource = services.desk.configuration.resources.get(name)
     if resource is None or resource.kind not in KINDS:
         raise NotFound(f"There is no terminal for {name}.", "Choose one on the page Terminal.")
-    return with_terminals(
-        page(request, visitor, "terminal.html", title=f"Terminal on {name}", place="terminal", resource=resource)
-    )
+    asked = await ask_where_needed(request, services, visitor, name)
+    return _page(request, visitor, resource, asked)
+
+
+@router.post("/terminal/{name}")
+async def open_here(name: InPath, request: Request, services: ServicesOf, act: Acting) -> Response:
+    """The proof that the person is there, and the terminal that it is for: no other connection can spend it."""
+    visitor, form = act
+    resource = services.desk.configuration.resources.get(name)
+    if resource is None or resource.kind not in KINDS:
+        raise NotFound(f"There is no terminal for {name}.", "Choose one on the page Terminal.")
+    presence = needed(form, "presence")
+    try:
+        await give(request, services, visitor, presence, form)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return _page(
+            request, visitor, resource, await ask_where_needed(request, services, visitor, name), problem=refusal
+        )
+    return _page(request, visitor, resource, None, presence=presence)
+
+
+def _page(
+    request: Request,
+    visitor: Visitor,
+    resource: Resource,
+    asked: PassView | None,
+    *,
+    presence: str = "",
+    problem: Refusal | None = None,
+) -> Response:
+    shown = {"resource": resource, "asked": asked, "presence": presence, "problem": problem}
+    status = 200 if problem is None else 403
+    title = f"Terminal on {resource.name}"
+    answer = page(request, visitor, "terminal.html", status=status, title=title, place="terminal", **shown)
+    return answer if asked is not None else with_terminals(answer)
 
 
 @router.websocket("/terminal/{name}/socket")
 async def socket(name: str, websocket: WebSocket) -> None:
-    """Bytes are the terminal's; a text is ``{"columns", "rows"}``. The first one carries the page's token too."""
+    """Bytes are the terminal's; a text is ``{"columns", "rows"}``. The first has the page's token and its pass too."""
     services: Services = websocket.app.state.services
     host, origin = websocket.headers.get("host", ""), websocket.headers.get("origin")
     visitor = await find_visitor(services, websocket)
@@ -93,12 +132,12 @@ def services_answer(services: Services, host: str) -> bool:
 
 async def _serve(services: Services, visitor: Visitor, name: str, websocket: WebSocket) -> None:
     try:
-        size = await _first_word(visitor, websocket)
+        size, presence = await _first_word(visitor, websocket)
         found = services.desk.configuration.resources.get(name)
         if found is not None and found.kind == "postgres":
-            await _serve_sql(services, visitor, name, websocket)
+            await _serve_sql(services, visitor, name, websocket, presence)
             return
-        connection = await _connect(services, visitor, name)
+        connection = await _connect(services, visitor, name, presence)
     except (WebSocketDisconnect, TimeoutError):
         return
     except InterlockError as error:
@@ -121,11 +160,11 @@ async def _serve(services: Services, visitor: Visitor, name: str, websocket: Web
         await websocket.close()
 
 
-async def _serve_sql(services: Services, visitor: Visitor, name: str, websocket: WebSocket) -> None:
+async def _serve_sql(services: Services, visitor: Visitor, name: str, websocket: WebSocket, presence: str) -> None:
     address = services.listeners.get("postgres")
     if address is None:
         raise NotFound(f"There is no terminal for {name} that can be reached.", "Choose one on the page Terminal.")
-    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name)
+    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name, presence=presence)
     where = (_reached(address.host), address.port)
     trust = ssl.create_default_context(cadata=services.front.authority.pem)
     line = await PostgresLine.open(where, trust, user=issued.person, database=name, password=issued.password)
@@ -163,20 +202,21 @@ def _reached(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 -- compared with, not bound to
 
 
-async def _first_word(visitor: Visitor, websocket: WebSocket) -> tuple[int, int]:
+async def _first_word(visitor: Visitor, websocket: WebSocket) -> tuple[tuple[int, int], str]:
+    """The size of the terminal, and the proof of presence that the page was given for it, if any."""
     async with asyncio.timeout(_FIRST_WORD_S):
         said = _read(await websocket.receive_text())
     if not visitor.sent_by(str(said.get("token", ""))):
         raise Refusal("forged", "This terminal was not opened by a page of yours.", "Open it again.")
-    return _size(said)
+    return _size(said), str(said.get("presence", ""))[:_LONGEST_ID]
 
 
-async def _connect(services: Services, visitor: Visitor, name: str) -> asyncssh.SSHClientConnection:
+async def _connect(services: Services, visitor: Visitor, name: str, presence: str) -> asyncssh.SSHClientConnection:
     resource = services.desk.configuration.resources.get(name)
     address = services.listeners.get("ssh")
     if resource is None or resource.kind != "ssh" or address is None:
         raise NotFound(f"There is no host named {name} that can be reached.", "Choose one on the page Terminal.")
-    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name)
+    issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name, presence=presence)
     authority = asyncssh.import_public_key(services.ssh.line)
     return await asyncssh.connect(
         _reached(address.host),

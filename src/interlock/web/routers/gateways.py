@@ -14,18 +14,21 @@ from interlock.errors import InterlockError
 from interlock.ports.control import (
     HoldOpened,
     HoldOpening,
+    PassTaken,
     PasswordHolder,
     RecordingStanding,
     SegmentReport,
     SessionCount,
     SessionEnd,
     SessionStart,
+    Wanted,
 )
 from interlock.services.feed import follow
 from interlock.services.hold_statement import hold_statement
 from interlock.services.report_sessions import report_sessions
 from interlock.services.sample_rows import forget_sample, keep_sample
 from interlock.services.take_hold import take_hold
+from interlock.services.take_pass import take_pass
 from interlock.services.take_password import take_password
 from interlock.services.withdraw_hold import withdraw_hold
 from interlock.web import answered
@@ -70,6 +73,16 @@ async def take_connection_password(request: Request, services: ServicesOf, gatew
         services.desk, gateway=gateway.name, password=password, resource=resource, address=address
     )
     return answer(taken)
+
+
+@router.post("/passes/take", responses=told(PassTaken))
+async def take_presence(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    body = await _object(request)
+    try:
+        wanted = from_plain(Wanted, body)
+    except ValueError as error:
+        raise BadInputError("the connection") from error
+    return answer(await take_pass(services.desk, gateway=gateway.name, wanted=wanted))
 
 
 @router.post("/sessions", responses=told(Sequence[RecordingStanding]))

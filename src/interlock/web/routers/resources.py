@@ -24,6 +24,7 @@ _ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared with, 
 class PasswordBody(Body):
     resource: Name
     connections: int = 1
+    presence: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")] = ""
 
 
 class SshCertificateBody(Body):
@@ -55,7 +56,11 @@ async def resources(request: Request, services: ServicesOf, caller: ReadingPerso
 )
 async def passwords(request: Request, body: PasswordBody, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     issued = await issue_password(
-        services.desk, login_id=caller.login.id, resource=body.resource, connections=body.connections
+        services.desk,
+        login_id=caller.login.id,
+        resource=body.resource,
+        connections=body.connections,
+        presence=body.presence,
     )
     kind = services.desk.configuration.resources[body.resource].kind
     return answer(
@@ -109,6 +114,7 @@ def _resource(view: ResourceView, services: Services, request: Request) -> dict[
         "labels": resource.labels,
         "roles": [_offer(offer) for offer in view.roles],
         "grants": [joined(at.grant, left_s=at.left.total_seconds() // 1, usable=at.usable) for at in view.grants],
+        "presence": view.presence,
         "connect": connect_words(services, resource.kind, resource.name, request),
     }
 

@@ -103,7 +103,7 @@ function openOwn() {
   // What is typed before the line is open is sent when it is.
   const early = [];
   socket.addEventListener("open", () => {
-    socket.send(JSON.stringify({ token, ...size() }));
+    socket.send(JSON.stringify({ token, presence: own.dataset.presence, ...size() }));
     early.splice(0).forEach(send);
   });
   socket.addEventListener("message", (message) => screen.write(new Uint8Array(message.data)));
