@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from interlock.policy.insert import NotInsertable, insert_entry, write_entry
@@ -36,6 +36,8 @@ def test_it_is_there_and_the_rest_stays(text: str) -> None:
         assert (comment in text) == (comment in insert_entry(text, "resources", "orders", ENTRY))
 
 
+@example("\u00dbR1\u0085\u00fe)", "")
+@example("a", "\u2028b")
 @given(st.text(min_size=1), st.text())
 def test_no_name_or_value_becomes_structure(name: str, value: str) -> None:
     for text in ("resources: {}\n", "resources:\n  a: {}\n", ""):

@@ -18,7 +18,7 @@ class NotInsertable(ValueError):
 
 def write_entry(section: str, name: str, entry: Mapping[str, Any]) -> str:
     """The entry alone, as it could stand in a file of its own."""
-    return str(yaml.safe_dump({section: {name: dict(entry)}}, sort_keys=False, allow_unicode=True, width=_WIDE))
+    return _dump({section: {name: dict(entry)}}, flow=False)
 
 
 def insert_entry(text: str, section: str, name: str, entry: Mapping[str, Any]) -> str:
@@ -75,7 +75,13 @@ def _indent_under(lines: list[str], line: int) -> str:
 
 
 def _flow(name: str, entry: Mapping[str, Any]) -> str:
-    whole = yaml.safe_dump(
-        {name: dict(entry)}, sort_keys=False, allow_unicode=True, width=_WIDE, default_flow_style=True
-    )
-    return str(whole).strip()[1:-1]
+    return _dump({name: dict(entry)}, flow=True).strip()[1:-1]
+
+
+def _dump(plain: Mapping[str, Any], *, flow: bool) -> str:
+    """What cannot be printed is written as escapes: U+0085 and its like end a line, and are folded to a space."""
+    for as_it_is in (True, False):
+        said = str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=as_it_is, width=_WIDE, default_flow_style=flow))
+        if said.replace("\n", "").isprintable():
+            break
+    return said
