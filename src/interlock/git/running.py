@@ -11,8 +11,10 @@ Holds to:
 import asyncio
 import base64
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from interlock.errors import Failure
 
@@ -97,22 +99,15 @@ class Git:
         return said
 
     async def call(self, *arguments: str, stdin: bytes = b"", timeout_s: float = TIMEOUT_S) -> tuple[int, bytes, bytes]:
+        # From a file, not through a pipe: a program that ends without reading it all breaks nothing here.
         async with self._turns:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *self._settings,
-                f"--git-dir={self.folder}",
-                *arguments,
-                env=self._environment,
-                cwd=self.folder if self.folder.is_dir() else "/",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=2**20,
-            )
+            with tempfile.TemporaryFile() as given:
+                given.write(stdin)
+                given.seek(0)
+                process = await self._start(arguments, given)
             try:
                 async with asyncio.timeout(timeout_s):
-                    said, complained = await process.communicate(stdin)
+                    said, complained = await process.communicate()
             except TimeoutError as error:
                 raise Failure(
                     f"git {arguments[0]} on {self.folder.name} took longer than {timeout_s:.0f} s.", "Try again."
@@ -124,6 +119,20 @@ class Git:
             if len(said) > LONGEST:
                 raise Failure(f"git {arguments[0]} on {self.folder.name} said more than is looked at.", "")
             return process.returncode or 0, said, complained
+
+    async def _start(self, arguments: Sequence[str], given: IO[bytes]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            "git",
+            *self._settings,
+            f"--git-dir={self.folder}",
+            *arguments,
+            env=self._environment,
+            cwd=self.folder if self.folder.is_dir() else "/",
+            stdin=given,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=2**20,
+        )
 
 
 def text_of(raw: bytes) -> str:
