@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization.ssh import SSHCertificate, load_ssh_public_identity
 
 from interlock.domain.grants import Login
 from interlock.domain.snapshot import PolicyText, Snapshot
 from interlock.gateway.admission import read_key_certificate
 from interlock.identity.keys import new_key, thumbprint
-from interlock.identity.ssh_authority import BadCertificateError, SshAuthority, read_user_certificate
+from interlock.identity.ssh_authority import (
+    HOST_CERTIFICATE,
+    OVERLAP,
+    BadCertificateError,
+    SshAuthority,
+    read_user_certificate,
+    rotate,
+)
 from interlock.ports.protocol import Refused
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -21,7 +30,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def authority(tmp_path: Path) -> SshAuthority:
-    return SshAuthority.open(tmp_path)
+    return SshAuthority.open(tmp_path, NOW)
 
 
 def login_of(key: EllipticCurvePrivateKey, person: str = "dev@acme.example") -> Login:
@@ -50,7 +59,7 @@ def test_the_window_begins_in_it_and_ends_before_its_end(authority: SshAuthority
     assert judged(authority, blob, login, NOW) == login
     assert judged(authority, blob, login, last - timedelta(microseconds=1)) == login
     assert code_of(judged(authority, blob, login, last)) == "expired"
-    assert code_of(judged(authority, blob, login, NOW - timedelta(minutes=1, microseconds=1))) == "expired"
+    assert code_of(judged(authority, blob, login, NOW - timedelta(minutes=2, microseconds=1))) == "expired"
 
 
 def test_a_login_that_is_somebody_elses_by_now_or_over_opens_nothing(authority: SshAuthority) -> None:
@@ -65,7 +74,7 @@ def test_a_login_that_is_somebody_elses_by_now_or_over_opens_nothing(authority: 
 
 def test_another_authority_says_nothing(authority: SshAuthority, tmp_path: Path) -> None:
     key = new_key()
-    stranger = SshAuthority.open(tmp_path / "elsewhere")
+    stranger = SshAuthority.open(tmp_path / "elsewhere", NOW)
     assert code_of(judged(authority, blob_of(stranger, key, login_of(key)), login_of(key), NOW)) == "bad-certificate"
 
 
@@ -90,3 +99,58 @@ def test_a_type_with_a_space_in_it_is_no_way_to_show_a_certificate_of_somebody_e
     line = blob[4 : 4 + size] + b" " + base64.b64encode(blob)
     with pytest.raises(BadCertificateError):
         read_user_certificate(len(line).to_bytes(4) + line + b"whatever the client holds the key of", authority.line)
+
+
+def test_the_last_authority_is_taken_for_a_day_and_a_forgotten_one_is_not(tmp_path: Path) -> None:
+    authority, key = SshAuthority.open(tmp_path, NOW), new_key()
+    first, login = authority.line, login_of(key)
+    old = blob_of(authority, key, login)
+    authority.ensure_host(tmp_path, ["gateway.example"], NOW)
+    line, until = rotate(tmp_path, NOW)
+    assert until == NOW + OVERLAP
+    assert authority.reopen(tmp_path, NOW)
+    assert not authority.reopen(tmp_path, NOW)
+    assert list(authority.lines) == [line, first]
+    trusted = (tmp_path / "ssh_authority.pub").read_text()
+    assert trusted == f"{line}\n{first}\n"
+    for blob in (old, blob_of(authority, key, login)):
+        assert read_user_certificate(blob, trusted).login == login.id
+    with pytest.raises(BadCertificateError, match="another authority"):
+        read_user_certificate(blob_of(authority, key, login), first)
+    # Who learned of the first one alone still knows the listeners.
+    assert _host_signer(authority, tmp_path) == first
+    assert authority.reopen(tmp_path, until)
+    assert list(authority.lines) == [line]
+    with pytest.raises(BadCertificateError, match="another authority"):
+        read_user_certificate(old, (tmp_path / "ssh_authority.pub").read_text())
+    assert _host_signer(authority, tmp_path) == line
+    rotate(tmp_path, until)
+    assert len(list(tmp_path.glob("ssh_authority.until-*.key"))) == 1
+
+
+def test_two_rotations_in_a_day_forget_nobody(tmp_path: Path) -> None:
+    authority = SshAuthority.open(tmp_path, NOW)
+    lines = [authority.line]
+    for number in (1, 2):
+        lines.insert(0, rotate(tmp_path, NOW + number * HOUR)[0])
+        authority.reopen(tmp_path, NOW + number * HOUR)
+    assert authority.lines == tuple(lines)
+    assert _host_signer(authority, tmp_path) == lines[-1]
+    authority.reopen(tmp_path, NOW + OVERLAP + HOUR)
+    assert authority.lines == tuple(lines[:2])
+
+
+def test_no_line_at_all_verifies_nothing(authority: SshAuthority) -> None:
+    key = new_key()
+    blob = blob_of(authority, key, login_of(key))
+    for nothing in ("", "\n", "\n\n  \n", "ecdsa-sha2-nistp256\n"):
+        with pytest.raises(BadCertificateError, match="another authority"):
+            read_user_certificate(blob, nothing)
+
+
+def _host_signer(authority: SshAuthority, folder: Path) -> str:
+    authority.ensure_host(folder, ["gateway.example"], NOW)
+    certificate = load_ssh_public_identity((folder / HOST_CERTIFICATE).read_bytes())
+    if not isinstance(certificate, SSHCertificate):
+        raise TypeError("no certificate")
+    return certificate.signature_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization.ssh import SSHCertificate, load_ssh_public_identity
+
 from tests.ssh.conftest import Hosts
 from tests.support.sshd import make_key
 from tests.support.stack import INTERLOCK, Member
@@ -131,6 +134,32 @@ def test_a_key_without_our_certificate_or_with_that_of_another_opens_nothing(hos
         assert ran.returncode == 255
         assert "Permission denied" in ran.stderr
         assert "uid=" not in ran.stdout
+
+
+def test_another_authority_turns_nobody_away(hosts: Hosts) -> None:
+    """Who has a certificate of the last one goes on with what they have; whoever comes next learns of both."""
+    keys, member = hosts.stack.data / "keys", hosts.operator
+    assert hosts.connect(member, "web", "echo before").stdout == "before\n"
+    known, certificate = member.home / "ssh_known_hosts", member.home / "web-cert.pub"
+    last = (keys / "ssh_authority.pub").read_text().split()[1]
+    said = hosts.stack.run(None, "keys", "rotate", "ssh", "--data", str(hosts.stack.data), "--json")
+    fresh = json.loads(said.stdout)["key"].split()[1]
+    _until(lambda: fresh in (keys / "ssh_authority.pub").read_text())
+    assert fresh not in known.read_text()
+    assert hosts.run(member, "ssh", "web", "echo with what was there").stdout == "with what was there\n"
+    assert hosts.connect(member, "web", "echo anew").stdout == "anew\n"
+    assert [line.split()[3] for line in known.read_text().splitlines()] == [fresh, last]
+    assert fresh in _signer_of(certificate)
+    (entry,) = hosts.stack.ask(hosts.lead, "ledger", "search", "ssh_authority.rotated")
+    assert fresh in json.dumps(entry)
+
+
+def _signer_of(certificate: Path) -> str:
+    """The key that signed it, in base64, as the certificate has it inside."""
+    signer = load_ssh_public_identity(certificate.read_bytes())
+    if not isinstance(signer, SSHCertificate):
+        raise TypeError("no certificate")
+    return signer.signature_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 @contextmanager

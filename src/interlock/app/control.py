@@ -87,7 +87,7 @@ async def run_control(
         authority = Authority.open(plan.folder.keys, clock.now())
         hosts = _hosts(plan)
         files = authority.ensure_server(plan.folder.keys, hosts, clock.now())
-        ssh = SshAuthority.open(plan.folder.keys)
+        ssh = SshAuthority.open(plan.folder.keys, clock.now())
         ssh.ensure_host(plan.folder.keys, server_hosts(hosts), clock.now())
         tokens = open_tokens(plan, clock)
         front, passwords = open_front(desk, authority, tokens)
@@ -136,7 +136,7 @@ async def run_control(
                 ),
                 keeping_accounts(desk, credentials, keepers_of(adapters.protocols)),
             ):
-                await _serve(services, plan, files, authority, asked, ready)
+                await _serve(services, plan, files, authority, ssh, asked, ready)
         finally:
             passwords.close()
             if transit is not None:
@@ -233,6 +233,7 @@ async def _serve(
     plan: Plan,
     files: ServerFiles,
     authority: Authority,
+    ssh: SshAuthority,
     asked: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
@@ -254,8 +255,8 @@ async def _serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     background = [
         asyncio.create_task(_sweep(services, plan)),
-        asyncio.create_task(_follow_authority(config, plan, authority, services.desk.clock)),
-        asyncio.create_task(_renew(config, plan, authority, services.desk.clock)),
+        asyncio.create_task(_follow_authority(config, plan, authority, ssh, services.desk.clock)),
+        asyncio.create_task(_renew(config, plan, authority, ssh, services.desk.clock)),
     ]
     try:
         await _until_started(server, serving)
@@ -292,8 +293,11 @@ async def _sweep(services: Services, plan: Plan) -> None:
         await asyncio.sleep(_SWEEP_S)
 
 
-async def _follow_authority(config: uvicorn.Config, plan: Plan, authority: Authority, clock: Clock) -> None:
-    """The operator may announce another authority, or let it take over (`interlock keys rotate authority`)."""
+async def _follow_authority(
+    config: uvicorn.Config, plan: Plan, authority: Authority, ssh: SshAuthority, clock: Clock
+) -> None:
+    """The operator may announce another authority, let it take over, or let another one certify for SSH
+    (`interlock keys rotate authority`, `… ssh`)."""
     keys = plan.folder.keys
     while True:
         await asyncio.sleep(_SWEEP_S)
@@ -303,6 +307,8 @@ async def _follow_authority(config: uvicorn.Config, plan: Plan, authority: Autho
             authority.reopen(keys, clock.now())
             if before != (authority.certificate, authority.others):
                 _use_certificate(config, authority.ensure_server(keys, _hosts(plan), clock.now()))
+            if ssh.reopen(keys, clock.now()):
+                ssh.ensure_host(keys, server_hosts(_hosts(plan)), clock.now())
         except (InterlockError, OSError) as error:
             _log.warning("The authority could not be read anew: %s", error)
 
@@ -312,13 +318,13 @@ def _use_certificate(config: uvicorn.Config, files: ServerFiles) -> None:
         config.ssl.load_cert_chain(files.certificate, files.key)
 
 
-async def _renew(config: uvicorn.Config, plan: Plan, authority: Authority, clock: Clock) -> None:
+async def _renew(config: uvicorn.Config, plan: Plan, authority: Authority, ssh: SshAuthority, clock: Clock) -> None:
     """New connections get the renewed certificate, a month before the old one ends."""
     while True:
         await asyncio.sleep(_RENEW_S)
         try:
             _use_certificate(config, authority.ensure_server(plan.folder.keys, _hosts(plan), clock.now()))
-            SshAuthority.open(plan.folder.keys).ensure_host(plan.folder.keys, server_hosts(_hosts(plan)), clock.now())
+            ssh.ensure_host(plan.folder.keys, server_hosts(_hosts(plan)), clock.now())
         except (InterlockError, OSError) as error:
             _log.warning("The server's certificate could not be renewed: %s", error)
 

@@ -14,10 +14,11 @@ from interlock.app.plan import kept_plan
 from interlock.cli.output import JsonOption, emit, moment
 from interlock.cli.shown import counted
 from interlock.domain.event import Event
-from interlock.domain.identity_events import AuthorityAnnounced, AuthorityReplaced, KeyRotated
+from interlock.domain.identity_events import AuthorityAnnounced, AuthorityReplaced, KeyRotated, SshAuthorityRotated
 from interlock.identity.authority_rotation import announce as announce_authority
 from interlock.identity.authority_rotation import take_over as authority_takes_over
 from interlock.identity.key_ring import rotate
+from interlock.identity.ssh_authority import rotate as rotate_ssh_authority
 from interlock.services.credentials import Credentials
 from interlock.services.recording_keys import rotate_recording_keys
 
@@ -39,6 +40,7 @@ def _keys() -> None:
 class Rotated(StrEnum):
     TOKENS = "tokens"
     AUTHORITY = "authority"
+    SSH = "ssh"
     RECORDINGS = "recordings"
 
 
@@ -46,7 +48,8 @@ def rotate_keys(
     which: Annotated[
         Rotated,
         typer.Argument(
-            help="The key that signs tokens, the authority that certifies, or the master key of recordings."
+            help="The key that signs tokens, the authority that certifies, the one that does for SSH, or the "
+            "master key of recordings."
         ),
     ] = Rotated.TOKENS,
     take_over: Annotated[
@@ -59,12 +62,24 @@ def rotate_keys(
     json: JsonOption = False,
 ) -> None:
     """Take a fresh key: for tokens (what the last one signed is taken for a day: nobody is signed out), for recordings
-    (their keys are wrapped anew; no recording changes), or for the authority (announced first, then taking over)."""
+    (their keys are wrapped anew; no recording changes), for the authority (announced first, then taking over), or for
+    SSH (what the last one certified is taken for a day)."""
     if take_over and which is not Rotated.AUTHORITY:
         raise typer.BadParameter("--take-over goes with authority")
     if which is Rotated.AUTHORITY:
         said = asyncio.run(_rotate_authority(data, take_over=take_over))
         emit(said, lambda console: console.print(said["said"], soft_wrap=True))
+        return
+    if which is Rotated.SSH:
+        fresh = asyncio.run(_rotate_ssh(data))
+        emit(
+            fresh,
+            lambda console: console.print(
+                f"People's keys for SSH are certified by {fresh['key']} from now on.\n"
+                f"The one before it is trusted until {moment(fresh['older_until'])}.",
+                soft_wrap=True,
+            ),
+        )
         return
     if which is Rotated.RECORDINGS:
         wrapped = asyncio.run(_rotate_master(data))
@@ -112,6 +127,14 @@ async def _rotate(data: Path | None) -> dict[str, Any]:
         key, until = rotate(folder.keys, datetime.now(UTC))
         async with state.changing("operator") as work:
             work.record(KeyRotated(key=key, older_until=until))
+    return {"key": key, "older_until": until.isoformat()}
+
+
+async def _rotate_ssh(data: Path | None) -> dict[str, Any]:
+    async with running_state(data) as (folder, state):
+        key, until = rotate_ssh_authority(folder.keys, datetime.now(UTC))
+        async with state.changing("operator") as work:
+            work.record(SshAuthorityRotated(key=key, older_until=until))
     return {"key": key, "older_until": until.isoformat()}
 
 

@@ -91,7 +91,7 @@ def fetch_certificate(client: Client, resource: str) -> Mapping[str, Any]:
     public = home.private_key().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     home.write(f"{home.key.name}.pub", f"{public.decode()}\n")
     home.write(certificate_file(home, resource).name, f"{issued['certificate']}\n")
-    home.write("ssh_known_hosts", f"@cert-authority * {issued['authority']}\n")
+    home.write("ssh_known_hosts", "".join(f"@cert-authority * {line}\n" for line in issued["authorities"]))
     return issued
 
 

@@ -222,6 +222,16 @@ class KeyRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SshAuthorityRotated(Event):
+    """The operator let a fresh key (``key`` is its public line) certify people's keys for SSH; the one before it is
+    trusted until ``older_until``."""
+
+    kind: ClassVar[str] = "ssh_authority.rotated"
+    key: str
+    older_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityAnnounced(Event):
     """The operator made the next authority (``key`` is its fingerprint): it is trusted, and certifies nothing yet."""
 

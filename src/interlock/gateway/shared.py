@@ -56,7 +56,7 @@ class TlsContexts:
         return context
 
     def ssh_authority(self) -> str:
-        """The public line of our SSH authority; empty when this gateway has none, which verifies nothing."""
+        """The public lines of our SSH authorities; empty when this gateway has none, which verifies nothing."""
         try:
             return self._identity.authority.with_name(AUTHORITY_LINE).read_text()
         except OSError:

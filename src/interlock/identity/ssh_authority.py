@@ -3,6 +3,10 @@
 A user certificate is for the key of a login, names the login (key id) and the person (its one principal), and ends with
 the grant that it was asked for. OpenSSH's format is that of its PROTOCOL.certkeys. The authority has a key of its own:
 nothing that is signed here means anything in X.509.
+
+A fresh authority certifies people's keys at once. The one before it stays for a day, three times longer than any
+certificate of a person: its certificates are taken, and it certifies the listeners' host key, which those trust who
+learned of it alone. Who gets a certificate is told of both. So nobody is turned away, and nobody is asked anything.
 """
 
 import base64
@@ -23,12 +27,14 @@ from cryptography.hazmat.primitives.serialization.ssh import (
 )
 
 from interlock.domain.grants import Login
-from interlock.errors import Refusal
+from interlock.errors import Failure, Refusal
 from interlock.identity.authority import read_request
 from interlock.identity.keys import (
     PublicKey,
     UnusableKeyError,
     load_or_create_key,
+    new_key,
+    private_pem,
     thumbprint,
     usable_public_key,
     write_private,
@@ -41,6 +47,8 @@ HOST_CERTIFICATE = "ssh_host-cert.pub"
 LONGEST_USER = timedelta(hours=8)
 _HOST_LIFETIME = timedelta(days=90)
 _CLOCK_SKEW = timedelta(minutes=2)
+OVERLAP = timedelta(days=1)
+_STAMP = "%Y%m%dT%H%M%SZ"
 _BLOB_LIMIT = 16 * 1024
 
 
@@ -59,23 +67,41 @@ class UserCertificate:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SshAuthority:
-    """The authority's key. The port SshCertificateIssuing."""
+    """``key`` certifies people's keys; those of ``older`` did, the last one first. The port SshCertificateIssuing."""
 
     key: EllipticCurvePrivateKey
+    older: tuple[EllipticCurvePrivateKey, ...] = ()
 
     @classmethod
-    def open(cls, folder: Path) -> "SshAuthority":
-        """The authority kept in ``folder``, made when there is none; its public line lies beside it."""
+    def open(cls, folder: Path, now: datetime) -> "SshAuthority":
+        """The authority kept in ``folder``, made when there is none; what is trusted lies beside it. Raises Failure."""
         authority = cls(load_or_create_key(folder / AUTHORITY_KEY))
-        write_private(folder / AUTHORITY_LINE, f"{authority.line}\n".encode())
+        authority.reopen(folder, now)
         return authority
+
+    def reopen(self, folder: Path, now: datetime) -> bool:
+        """As it is in ``folder`` at ``now``: what is over is left out. Whether it is another one than before."""
+        before = self.lines
+        self.key = load_or_create_key(folder / AUTHORITY_KEY)
+        older = [load_or_create_key(path) for path, until in reversed(_older(folder)) if now < until]
+        self.older = tuple(key for key in older if _line(key.public_key()) != self.line)
+        content = "".join(f"{line}\n" for line in self.lines).encode()
+        trusted = folder / AUTHORITY_LINE
+        if not trusted.exists() or trusted.read_bytes() != content:
+            write_private(trusted, content)
+        return self.lines != before
 
     @property
     def line(self) -> str:
         """The authority's public key as OpenSSH writes it: type and base64."""
         return _line(self.key.public_key())
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All that are trusted, the one that certifies people's keys first."""
+        return tuple(_line(key.public_key()) for key in (self.key, *self.older))
 
     def issue_for_request(self, csr_pem: str, *, login: Login, ends_at: datetime, at: datetime) -> str:
         return self.issue_user(read_request(csr_pem), login=login, ends_at=ends_at, at=at)
@@ -93,11 +119,14 @@ class SshAuthority:
         return builder.sign(self.key).public_bytes().decode()
 
     def ensure_host(self, folder: Path, hosts: Sequence[str], now: datetime) -> None:
-        """A fresh certificate of the listeners' host key, for the names under which clients reach them."""
+        """A fresh certificate of the listeners' host key, for the names under which clients reach them.
+
+        Of the authority that is trusted longest: who came before the others knows no other.
+        """
         key = load_or_create_key(folder / HOST_KEY)
         builder = self._builder(key.public_key(), now, now + _HOST_LIFETIME).type(SSHCertificateType.HOST)
         builder = builder.key_id(b"interlock gateway").valid_principals([host.encode() for host in hosts])
-        write_private(folder / HOST_CERTIFICATE, builder.sign(self.key).public_bytes() + b"\n")
+        write_private(folder / HOST_CERTIFICATE, builder.sign((self.key, *self.older)[-1]).public_bytes() + b"\n")
 
     def _builder(self, key: PublicKey, at: datetime, until: datetime) -> SSHCertificateBuilder:
         builder = SSHCertificateBuilder().public_key(key).serial(secrets.randbits(64))
@@ -105,8 +134,35 @@ class SshAuthority:
         return builder.valid_after(starts_s).valid_before(int(until.timestamp()))
 
 
-def read_user_certificate(blob: bytes, authority: str) -> UserCertificate:
-    """A user certificate (wire form) that ``authority`` (a line as in its public file) signed.
+def rotate(folder: Path, now: datetime) -> tuple[str, datetime]:
+    """A fresh key certifies people's keys from here on: its public line, and until when the last one is trusted.
+
+    What is over is removed. Raises Failure.
+    """
+    current, fresh = load_or_create_key(folder / AUTHORITY_KEY), new_key()
+    # The old one is in its new place before the fresh one is in its: at no moment does nobody trust it.
+    write_private(folder / f"ssh_authority.until-{now + OVERLAP:{_STAMP}}.key", private_pem(current))
+    write_private(folder / AUTHORITY_KEY, private_pem(fresh))
+    for path, until in _older(folder):
+        if until <= now:
+            path.unlink(missing_ok=True)
+    return _line(fresh.public_key()), now + OVERLAP
+
+
+def _older(folder: Path) -> list[tuple[Path, datetime]]:
+    """The first to end first."""
+    found = []
+    for path in sorted(folder.glob("ssh_authority.until-*.key")):
+        try:
+            until = datetime.strptime(path.name, f"ssh_authority.until-{_STAMP}.key").replace(tzinfo=UTC)
+        except ValueError as error:
+            raise Failure(f"{path} is no key of ours: its name has no time.", "Move it away.") from error
+        found.append((path, until))
+    return found
+
+
+def read_user_certificate(blob: bytes, authorities: str) -> UserCertificate:
+    """A user certificate (wire form) that one of ``authorities`` (lines as in the public file) signed.
 
     Whether its time has come or is over is the caller's to judge. Raises BadCertificateError.
     """
@@ -119,7 +175,7 @@ def read_user_certificate(blob: bytes, authority: str) -> UserCertificate:
         login = certificate.key_id.decode()
     except (InvalidSignature, UnsupportedAlgorithm, UnusableKeyError, NotImplementedError, ValueError) as error:
         raise BadCertificateError("it cannot be verified") from error
-    if signer.split()[:2] != authority.split()[:2]:
+    if signer.split()[:2] not in [line.split()[:2] for line in authorities.splitlines() if line.strip()]:
         raise BadCertificateError("another authority issued it")
     if certificate.type is not SSHCertificateType.USER or certificate.critical_options or len(named) != 1:
         raise BadCertificateError("it is no user certificate of ours")

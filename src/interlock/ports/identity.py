@@ -85,6 +85,10 @@ class SshCertificateIssuing(Protocol):
     def line(self) -> str:
         """The SSH authority's public key: type and base64."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of its keys that are trusted: this one, and those before it that still are."""
+
     def issue_for_request(self, csr_pem: str, *, login: Login, ends_at: datetime, at: datetime) -> str:
         """An SSH user certificate (one line) for the key that signed the request, which must be the login's.
 

@@ -20,12 +20,14 @@ from interlock.services.logins import active_login
 
 @dataclass(frozen=True, slots=True)
 class IssuedSshCertificate:
-    """``authority`` is the SSH authority's public key, which certifies the gateways' host keys too."""
+    """``authority`` is the SSH authority's public key. ``authorities`` are all that may have certified the gateways'
+    host keys: it, and those before it that are still trusted."""
 
     certificate: str
     authority: str
     person: str
     ends_at: datetime
+    authorities: tuple[str, ...]
 
 
 async def issue_ssh_certificate(
@@ -56,4 +58,4 @@ async def issue_ssh_certificate(
         ends_at = min(login.ends_at, max(grant.ends_at for grant in mine))
         line = authority.issue_for_request(csr, login=login, ends_at=ends_at, at=now)
         work.record(SshCertificateIssued(person=login.person, login=login.id, resource=resource, ends_at=ends_at))
-    return IssuedSshCertificate(line, authority.line, login.person, ends_at)
+    return IssuedSshCertificate(line, authority.line, login.person, ends_at, authority.lines)

@@ -118,6 +118,7 @@ SSH_CERTIFICATE: Final = shape(
     "SshCertificateAnswer",
     certificate=str,
     authority=str,
+    authorities=tuple[str, ...],
     ends_at=datetime,
     host=str | None,
     port=int | None,

@@ -1,4 +1,4 @@
-"""The gateway's own side of SSH: its host key, that key's certificate, and the authority of people's keys."""
+"""The gateway's own side of SSH: its host key, that key's certificate, and the authorities of people's keys."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,12 @@ def read_host_identity(folder: Path) -> HostIdentity:
     """Raises Failure when a file is missing or cannot be used."""
     key, certificate, authority = (folder / name for name in _FILES)
     try:
-        line = authority.read_text().strip()
+        lines = authority.read_text().splitlines()
         return HostIdentity(
             asyncssh.read_private_key(str(key)),
             asyncssh.read_certificate(str(certificate)),
             # Any principal: it names the person, whom the gateway compares with the login.
-            asyncssh.import_authorized_keys(f'cert-authority,principals="*" {line}\n'),
+            asyncssh.import_authorized_keys("".join(f'cert-authority,principals="*" {line}\n' for line in lines)),
             _written(folder),
         )
     except (OSError, ValueError, asyncssh.KeyImportError) as error:

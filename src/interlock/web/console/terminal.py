@@ -217,12 +217,12 @@ async def _connect(services: Services, visitor: Visitor, name: str, presence: st
     if resource is None or resource.kind != "ssh" or address is None:
         raise NotFound(f"There is no host named {name} that can be reached.", "Choose one on the page Terminal.")
     issued = await issue_password(services.desk, login_id=visitor.login.id, resource=name, presence=presence)
-    authority = asyncssh.import_public_key(services.ssh.line)
+    authorities = [asyncssh.import_public_key(line) for line in services.ssh.lines]
     return await asyncssh.connect(
         _reached(address.host),
         address.port,
         config=None,
-        known_hosts=([], [authority], []),
+        known_hosts=([], authorities, []),
         x509_trusted_certs=None,
         username=name,
         password=issued.password,

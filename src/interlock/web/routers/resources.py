@@ -79,7 +79,7 @@ async def passwords(request: Request, body: PasswordBody, services: ServicesOf, 
 async def ssh_certificates(
     request: Request, body: SshCertificateBody, services: ServicesOf, caller: SignedInPerson
 ) -> JSONResponse:
-    """An SSH certificate for this login's own key, and the authority that certifies the gateway's host keys."""
+    """An SSH certificate for this login's own key, and the authorities that may have certified the gateways' hosts."""
     issued = await issue_ssh_certificate(
         services.desk, services.ssh, login_id=caller.login.id, resource=body.resource, csr=body.csr
     )
@@ -88,6 +88,7 @@ async def ssh_certificates(
         {
             "certificate": issued.certificate,
             "authority": issued.authority,
+            "authorities": issued.authorities,
             "ends_at": issued.ends_at,
             "host": where["host"],
             "port": where["port"],
