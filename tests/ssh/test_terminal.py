@@ -140,8 +140,8 @@ def test_who_may_not_see_a_session_joins_none(hosts: Hosts) -> None:
         until_said(socket, "ready")
         (session,) = [one["id"] for one in hosts.sessions(hosts.operator) if not one["closed_at"]]
         assert other.post(f"/live/{session}/join").status_code == 404
-        lead = Visit(hosts, hosts.lead)
-        where, headers = f"{lead.server}/live/{session}/join", lead.form_headers()
-        with lead.http() as http, http.stream("POST", where, headers=headers, data={"f": ""}) as watched:
+        watcher = Visit(hosts, hosts.auditor)
+        where, headers = f"{watcher.server}/live/{session}/join", watcher.form_headers()
+        with watcher.http() as http, http.stream("POST", where, headers=headers, data={"f": ""}) as watched:
             assert "ready" in next(part for part in watched.iter_text() if "ready" in part)
             assert "somebody looks on" in until_said(socket, "somebody looks on")
