@@ -165,10 +165,6 @@ def test_the_number_is_bounded(stack: Stack, dev: Member, connections: str) -> N
     assert stack.run(dev, "connect", "shop", "--print", "--connections", connections, check=False).returncode == 2
 
 
-def test_several_connections_go_with_print_alone(stack: Stack, dev: Member) -> None:
-    assert stack.run(dev, "connect", "shop", "--connections", "2", check=False).returncode == 2
-
-
 def test_without_the_setting_no_password_is_asked_for(scene: Scene) -> None:
     """The password must not go over the wire before the client is told: the answer to its start is the refusal."""
     with socket.create_connection(("127.0.0.1", scene.stack.port("postgres")), 10) as client:

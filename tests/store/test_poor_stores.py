@@ -117,6 +117,6 @@ async def test_answers_that_come_late_or_twice_make_no_gap_and_no_fork(
             newest = await until_size(tiles, 320)
             assert isinstance(await verdict(tiles, newest), Sound)
             assert isinstance(await verdict(tiles, old), Sound)
-    assert poor.failed > 5
+    assert poor.failed >= 3
     assert poor.late > 2
     assert poor.repeated >= 1

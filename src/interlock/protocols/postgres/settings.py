@@ -160,9 +160,13 @@ def named_application(person: str, application: str) -> str:
 
 
 def says_who(person: str, application: str) -> bool:
-    """Whether a log in which ``application`` stands says that it was ``person``."""
+    """Whether a log in which ``application`` stands says that it was ``person``, or names nobody.
+
+    Drivers set a name of their own as they start (JDBC's, and every tool on it): where people are called by addresses
+    a name without ``@`` is nobody's.
+    """
     name = name_in_log(person)
-    return application == name or application.startswith(f"{name} ")
+    return application == name or application.startswith(f"{name} ") or ("@" in name and "@" not in application)
 
 
 def read_client_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
