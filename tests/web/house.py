@@ -268,6 +268,7 @@ async def open_house(
         watched,
         ssl_certfile=files.certificate,
         ssl_keyfile=files.key,
+        http="h11",
         log_config=None,
         ws="none",
         proxy_headers=False,
