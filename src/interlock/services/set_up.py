@@ -12,6 +12,7 @@ Holds to:
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from interlock.domain.actions import Action
 from interlock.domain.resources import Resource
 from interlock.domain.work_events import ConnectionTried
 from interlock.errors import Failure, NotFound, Refusal
@@ -34,7 +35,8 @@ class Administrator:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``alone``: the reader puts changes into effect alone, since nobody else has signed in yet."""
+    """``roles`` are those that let somebody connect. ``alone``: the reader puts changes into effect alone, since nobody
+    else has signed in yet."""
 
     administrators: tuple[Administrator, ...]
     employees: tuple[str, ...]
@@ -68,7 +70,7 @@ async def set_up_progress(desk: Desk, *, person: str) -> Progress:
         administrators=tuple(Administrator(p.name, p.name in signed_in) for p in people if is_administrator(p)),
         employees=tuple(one.name for one in people),
         resources=tuple(sorted(desk.configuration.resources)),
-        roles=tuple(sorted(desk.configuration.roles)),
+        roles=tuple(sorted(name for name, role in desk.configuration.roles.items() if Action.CONNECT in role.allow)),
         contracts=tuple(contracts),
         alone=alone,
     )
