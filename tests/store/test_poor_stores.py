@@ -118,5 +118,5 @@ async def test_answers_that_come_late_or_twice_make_no_gap_and_no_fork(
             assert isinstance(await verdict(tiles, newest), Sound)
             assert isinstance(await verdict(tiles, old), Sound)
     assert poor.failed >= 3
-    assert poor.late > 2
+    assert poor.late >= 1
     assert poor.repeated >= 1
