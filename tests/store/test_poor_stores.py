@@ -97,7 +97,7 @@ class PoorStore:
 
     def _store_checkpoint(self, content: bytes) -> None:
         self.checkpoints.append(content)
-        if len(self.checkpoints) in {6, 12}:
+        if len(self.checkpoints) in {3, 6, 12}:
             self.repeated += 1
             self.objects[CHECKPOINT] = self.checkpoints[-3]
 
