@@ -140,6 +140,19 @@ def test_two_rotations_in_a_day_forget_nobody(tmp_path: Path) -> None:
     assert authority.lines == tuple(lines[:2])
 
 
+def test_a_key_that_leaked_is_taken_no_more_once_its_file_is_gone(tmp_path: Path) -> None:
+    authority, key = SshAuthority.open(tmp_path, NOW), new_key()
+    leaked = blob_of(authority, key, login_of(key))
+    rotate(tmp_path, NOW)
+    authority.reopen(tmp_path, NOW)
+    (file,) = tmp_path.glob("ssh_authority.until-*.key")
+    file.unlink()
+    assert authority.reopen(tmp_path, NOW)
+    with pytest.raises(BadCertificateError, match="another authority"):
+        read_user_certificate(leaked, (tmp_path / "ssh_authority.pub").read_text())
+    assert _host_signer(authority, tmp_path) == authority.line
+
+
 def test_no_line_at_all_verifies_nothing(authority: SshAuthority) -> None:
     key = new_key()
     blob = blob_of(authority, key, login_of(key))

@@ -56,13 +56,6 @@ class Many:
     kind: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Maybe:
-    """What is no type of Python's, or null."""
-
-    kind: Any
-
-
 def shape(name: str, /, *, optional: Sequence[str] = (), closed: bool = True, **members: Any) -> Shape:
     return Shape(name, members, frozenset(optional), closed)
 
@@ -89,8 +82,6 @@ def schema_of(kind: Any) -> Schema:
         return _named(kind.name, kind, kind.members, kind)
     if isinstance(kind, Many):
         return {"type": "array", "items": schema_of(kind.kind)}
-    if isinstance(kind, Maybe):
-        return {"anyOf": [schema_of(kind.kind), {"type": "null"}]}
     if kind in _PLAIN:
         return dict(_PLAIN[kind])
     origin, inner = get_origin(kind), get_args(kind)

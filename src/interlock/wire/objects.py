@@ -8,7 +8,7 @@ or without. Its credentials come from the environment, under the names that the 
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -50,8 +50,8 @@ class Place:
 class Version:
     """Which of the objects that were ever at a path this is; given back to replace that one and no other."""
 
-    e_tag: str | None = field(default=None)
-    version: str | None = field(default=None)
+    e_tag: str | None = None
+    version: str | None = None
 
 
 class NoConditionsError(Failure):

@@ -12,6 +12,7 @@ from psycopg.pq import TransactionStatus
 from interlock.domain.actions import Action
 from interlock.ports.protocol import Proceed
 from interlock.ports.statement import Effect
+from interlock.protocols.postgres.settings import says_who
 from tests.protocols.postgres.conftest import Database
 from tests.protocols.postgres.harness import PASSWORD, TinyGateway, until
 from tests.protocols.postgres.rules import SENTENCE, refusing
@@ -275,6 +276,26 @@ async def test_on_a_shared_account_ones_own_name_is_ones_own(gateway: TinyGatewa
             await connection.execute(text.encode())
             row = await connection.execute("SHOW application_name")
             assert await row.fetchone() == (then,), text
+
+
+def test_a_drivers_name_is_nobodys_where_people_are_called_by_addresses() -> None:
+    longest = f"dev@{'x' * 58}.example"
+    for person, name, says in (
+        ("dev@acme.example", "dev@acme.example", True),
+        ("dev@acme.example", "dev@acme.example psql", True),
+        ("dev@acme.example", "PostgreSQL JDBC Driver", True),
+        ("dev@acme.example", "", True),
+        ("dev@acme.example", "boss@acme.example", False),
+        ("dev@acme.example", "boss@acme.example psql", False),
+        ("dev@acme.example", "dev@acme.example.org", False),
+        ("dev@acme.example", " dev@acme.example", False),
+        ("dev@acme.example", "psql of boss@acme.example", False),
+        ("dev", "PostgreSQL JDBC Driver", False),
+        ("dev", "developer", False),
+        (longest, longest[:63], True),
+        (longest, f"{longest[:62]}y", False),
+    ):
+        assert says_who(person, name) is says, (person, name)
 
 
 async def test_on_an_account_of_ones_own_any_name_goes(gateway: TinyGateway) -> None:
