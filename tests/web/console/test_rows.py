@@ -1,6 +1,9 @@
 """Rows of a held statement in the browser: asked for by who decides, recorded, gone with the decision."""
 
+import asyncio
 from datetime import timedelta
+
+from playwright.async_api import Route
 
 from interlock.domain.grants import RequestState
 from tests.support.chromium import Browser
@@ -41,3 +44,32 @@ async def test_who_decides_asks_for_a_reader_and_sees_rows(premises: Premises, b
     assert "m.weber" not in await dba.run("document.body.innerText")
     await dba.until("document.querySelector('#says, #prover .notice')")
     assert "Nobody alone:" in await dba.text("prover")
+
+
+async def test_no_button_moves_when_the_prover_has_spoken(premises: Premises, browser: Browser) -> None:
+    grant = await premises.lend(DEV, "writer", OPS, LEAD)
+    await premises.hold(await premises.connect(grant, "s-1234567890123"), DEV, "DELETE FROM orders")
+    dba = await premises.enter(browser, DBA, passkey=True)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        asked.set()
+        await answer.wait()
+        await route.continue_()
+
+    await dba.tab.route("**/prover", late)
+    for width in (1280, 390):
+        asked.clear()
+        answer.clear()
+        await dba.tab.set_viewport_size({"width": width, "height": 800})
+        await dba.go(f"{premises.origin}/decide")
+        await asked.wait()
+        before = await dba.tab.locator("#approve button").bounding_box()
+        answer.set()
+        await dba.until("document.querySelector('#says')")
+        # However much it says.
+        await dba.run("document.querySelector('#says').append('many words '.repeat(2000))")
+        assert await dba.tab.locator("#approve button").bounding_box() == before
+        assert await dba.run(
+            "document.querySelector('#prover').scrollHeight > document.querySelector('#prover').clientHeight"
+        )

@@ -112,7 +112,7 @@ async def test_a_company_is_set_up_in_the_browser(
     assert await first.run("!document.getElementById('activate')"), "not alone any more"
     where = urlsplit(first.tab.url).path
     await _go(fresh, other, where)
-    await other.until("document.querySelector('#prover .effects, #prover .empty')")
+    await other.until("document.querySelector('#says')")
     await other.tab.fill("#totp", house.code(OTHER))
     await other.tab.click("#approve button")
     await other.until("document.body.innerText.includes('is approved')")
