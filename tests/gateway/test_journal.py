@@ -14,6 +14,7 @@ import pytest
 from interlock.errors import Failure
 from interlock.gateway.journal import Journal
 from interlock.gateway.pen import RING, file_path
+from interlock.wire import frames
 from interlock.wire.frames import scan
 from tests.gateway.world import until
 
@@ -232,3 +233,96 @@ async def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> Non
     (tmp_path / "journal").write_text("in the way")
     with pytest.raises(Failure, match="cannot be written: File exists"):
         _journal(tmp_path / "journal", Disk())
+
+
+async def test_a_file_that_cannot_even_be_closed_is_given_up_all_the_same(tmp_path: Path) -> None:
+    # As on a network's or a user's file system, which tells of what it lost once more when the file is closed.
+    owner = Owner()
+    left = 2
+
+    def sync(handle: int) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            os.close(handle)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fdatasync(handle)
+
+    journal = _journal(tmp_path, sync)
+    failures: list[str] = []
+    called: list[str] = []
+    journal.on_failure = failures.append
+    journal.append(owner, b"first", then=lambda: called.append("first"))
+    await until(lambda: failures)
+    assert failures == ["Input/output error"]
+    await until(lambda: owner.places)
+    assert not called
+    assert owner.places == [(3, len(frames.MAGIC))]
+    assert [one.payload for one in scan(memoryview(journal.path(3).read_bytes()))] == [b"first"]
+    await journal.close()
+
+
+async def test_a_fault_of_ours_while_writing_is_a_failure_and_no_silence(tmp_path: Path) -> None:
+    owner = Owner()
+    left = 1
+
+    def sync(handle: int) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            raise MemoryError
+        os.fdatasync(handle)
+
+    journal = _journal(tmp_path, sync)
+    failures: list[str] = []
+    journal.on_failure = failures.append
+    journal.append(owner, b"first", then=lambda: failures.append("called"))
+    await until(lambda: failures)
+    await until(lambda: owner.places)
+    assert failures == ["MemoryError"]
+    assert _payloads(journal) == [b"first"]
+    await journal.close()
+
+
+async def test_the_file_of_a_record_that_was_not_told_of_is_not_behind_us(tmp_path: Path) -> None:
+    # Whoever cleans up deletes files before this one: the thread may be two files ahead of what the loop has heard.
+    owner = Owner()
+    journal = _journal(tmp_path, os.fdatasync, file_bytes=100)
+    journal.append(owner, b"x" * 200, then=lambda: None)
+    journal._hand_over()
+    _wait_here(lambda: len(_payloads(journal)) == 1)
+    journal.append(owner, b"y" * 200, then=lambda: None)
+    journal._hand_over()
+    _wait_here(lambda: len(_payloads(journal)) == 2)
+    assert not owner.places
+    assert journal.file < 1
+    await until(partial(_placed, owner, 2))
+    assert [file for file, _ in owner.places] == [1, 2]
+    assert journal.file == 2
+    await journal.close()
+
+
+def _wait_here(holds: Callable[[], bool]) -> None:
+    """Wait without letting the loop go on."""
+    until_s = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < until_s
+        time.sleep(0.001)
+
+
+async def test_what_is_too_long_for_a_frame_harms_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, other = Owner(), Owner()
+    journal = _journal(tmp_path, os.fdatasync)
+    called: list[str] = []
+
+    monkeypatch.setattr(frames, "LONGEST_BYTES", 100)
+    journal.append(owner, b"first")
+    with pytest.raises(ValueError, match="a frame holds 100 bytes at most"):
+        journal.append(other, b"x" * 101, then=lambda: called.append("too long"))
+    journal.append(owner, b"second", then=lambda: called.append("second"))
+    await until(lambda: called)
+    assert called == ["second"]
+    assert len(owner.places) == 2
+    assert not other.places
+    assert not journal.is_stalled()
+    await journal.close()

@@ -17,6 +17,10 @@ cdef extern from *:
         __atomic_store_n(&state[PEN_HANDED], handed, __ATOMIC_RELEASE);
     }
 
+    static long look_done(long *state) {
+        return __atomic_load_n(&state[PEN_DONE], __ATOMIC_ACQUIRE);
+    }
+
     /* The error's number, or 0. */
     static int pen_write(int handle, const char *content, Py_ssize_t size, long at) {
         while (size > 0) {
@@ -174,6 +178,7 @@ cdef extern from *:
     """
     object gather_lines(object content, object offsets, Py_ssize_t at, long last, Py_ssize_t most)
     void publish(long *state, long handed)
+    long look_done(long *state)
     int run_groups(
         long *state, const char **contents, Py_ssize_t *sizes, long *files, long *offsets, double *taken
     )

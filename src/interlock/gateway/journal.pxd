@@ -19,6 +19,7 @@ cdef class Journal:
     cdef public double _oldest
     cdef object _timer
     cdef public bint _asked
+    cdef long _file
     cdef public str failure
     cdef public object on_failure
     cdef public object folder
@@ -26,7 +27,7 @@ cdef class Journal:
     cdef Pen _pen
 
     cpdef bint is_stalled(self) except -1
-    @cython.locals(queue=_Batch)
+    @cython.locals(queue=_Batch, framed=bytes)
     cpdef append(self, object owner, bytes payload, then=*)
     @cython.locals(batch=_Batch)
     cpdef _hand_over(self)

@@ -74,6 +74,7 @@ class Journal:
         self._oldest = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._asked = False
+        self._file = 0
         self.failure = ""
         self.on_failure: Callable[[str], None] = lambda _: None
         self.folder, self._lock = _make_own(folder)
@@ -82,8 +83,11 @@ class Journal:
 
     @property
     def file(self) -> int:
-        """The number of the file that was written last."""
-        return self._pen.file
+        """The number of the file that was told of last: of all records in those before it their owners know.
+
+        The thread may be files ahead. Whoever deleted what is behind *it* would delete records that nobody knows yet.
+        """
+        return self._file
 
     def is_stalled(self) -> bool:
         """Whether the oldest record that is not on disk is older than it may be."""
@@ -91,12 +95,13 @@ class Journal:
 
     def append(self, owner: FrameOwner, payload: bytes, then: Then | None = None) -> None:
         """Take a record. With ``then`` it is synced at once, else within the time that a read's record may take."""
+        framed = frame(payload)
         if self._unsettled == 0:
             self._oldest = time.monotonic()
         self._unsettled += 1
         queue = self._queue
         queue.owners.append(owner)
-        queue.frames.append(frame(payload))
+        queue.frames.append(framed)
         if then is not None:
             queue.thens.append(then)
             if not self._asked:
@@ -147,6 +152,7 @@ class Journal:
             _LOG.warning("The recording can be written again.")
         self._unsettled -= len(batch.frames)
         self._oldest = taken_at
+        self._file = file
         for owner, framed in zip(batch.owners, batch.frames, strict=True):
             owner.placed(file, offset)
             offset += len(framed)

@@ -32,7 +32,7 @@ _HANDED, _DONE, _STOPPING, _HANDLE, _END, _ROOM_END, _FILE, _FILE_BYTES, _WAKE, 
 
 
 class Pen:
-    """``told`` is the eventfd that tells of what is done or has failed. ``file`` is the number of the current file.
+    """``told`` is the eventfd that tells of what is done or has failed.
 
     All but ``_serve`` and what it calls is for the loop's thread.
     """
@@ -59,10 +59,6 @@ class Pen:
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._thread.start()
 
-    @property
-    def file(self) -> int:
-        return self._state[_FILE]
-
     def has_room(self) -> bool:
         return self._handed - self._settled < RING
 
@@ -87,7 +83,7 @@ class Pen:
     def take_done(self) -> tuple[int, int, float] | None:
         """The oldest piece that is on disk and was not asked for yet: its file, its offset, and when (monotonic) it was
         taken to be written."""
-        if self._settled >= self._state[_DONE]:
+        if self._settled >= in_c.look_done(self._state):
             return None
         at = self._settled % RING
         self._settled += 1
@@ -111,31 +107,28 @@ class Pen:
 
     def _serve(self) -> None:
         while True:
-            if self._in_c:
-                # Comes back when the next turn is none for it, with the error of one that failed.
-                number = in_c.run_groups(
-                    self._state, self._pointers, self._sizes, self._files, self._offsets, self._taken
-                )
-                if number:
-                    self._fail(OSError(number, os.strerror(number)))
-            if self._turn() and self._state[_STOPPING]:
-                return
+            try:
+                if self._take_turns():
+                    return
+            except Exception as error:  # noqa: BLE001 -- a thread that ends unheard lets everybody wait for ever
+                self._fail(error)
+                if self._state[_STOPPING]:
+                    return
 
-    def _turn(self) -> bool:
-        """Write what has gathered, after waiting for it. Whether nothing is left, or it failed."""
+    def _take_turns(self) -> bool:
+        """Write what has gathered, after waiting for it. Whether that was all, and this comes to an end."""
+        if self._in_c:
+            # Comes back when the next turn is none for it, with the error of one that failed.
+            number = in_c.run_groups(self._state, self._pointers, self._sizes, self._files, self._offsets, self._taken)
+            if number:
+                raise OSError(number, os.strerror(number))
         first, upto = self._state[_DONE], self._state[_HANDED]
-        if first == upto:
-            if not self._state[_STOPPING]:
-                os.eventfd_read(self._state[_WAKE])
-            return self._state[_DONE] == self._state[_HANDED]
-        taken_at = time.monotonic()
-        try:
-            self._write(first, upto, taken_at)
-        except OSError as error:
-            self._fail(error)
-            return True
-        os.eventfd_write(self._state[_TOLD], 1)
-        return self._state[_DONE] == self._state[_HANDED]
+        if first < upto:
+            self._write(first, upto, time.monotonic())
+            os.eventfd_write(self._state[_TOLD], 1)
+        elif not self._state[_STOPPING]:
+            os.eventfd_read(self._state[_WAKE])
+        return bool(self._state[_STOPPING]) and self._state[_DONE] == self._state[_HANDED]
 
     def _write(self, first: int, upto: int, taken_at: float) -> None:
         state = self._state
@@ -153,10 +146,11 @@ class Pen:
         state[_END] = at
         state[_DONE] = upto
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         """What was synced stays; the rest is written again elsewhere, and would only fill the disk here."""
         self._close_file()
-        self._troubles.append(error.strerror or str(error))
+        said = error.strerror if isinstance(error, OSError) else None
+        self._troubles.append(said or str(error) or type(error).__name__)
         os.eventfd_write(self._state[_TOLD], 1)
         if not self._state[_STOPPING]:
             time.sleep(_RETRY_S)
@@ -174,7 +168,9 @@ class Pen:
         if handle >= 0:
             with contextlib.suppress(OSError):
                 os.ftruncate(handle, self._state[_END])
-            os.close(handle)
+            # What closing says of a file that was synced, or given up, is no news.
+            with contextlib.suppress(OSError):
+                os.close(handle)
 
 
 def _zeros(count: int) -> list[int]:
