@@ -170,6 +170,40 @@ async def test_secret_columns_are_never_read(gateway: TinyGateway, database: Dat
     assert "argon2" not in repr(values(people))
 
 
+async def test_a_secret_column_is_one_in_a_partition_and_in_a_table_that_inherits_it(
+    gateway: TinyGateway, database: Database
+) -> None:
+    database.run(
+        "CREATE TABLE people (id int, iban text) PARTITION BY RANGE (id)",
+        "CREATE TABLE people_low PARTITION OF people FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id)",
+        "CREATE TABLE people_1 PARTITION OF people_low FOR VALUES FROM (0) TO (5)",
+        "INSERT INTO people VALUES (1, 'DE02')",
+        "CREATE TABLE party (id int, iban text)",
+        "CREATE TABLE firm (city text) INHERITS (party)",
+        "INSERT INTO firm VALUES (1, 'FR76', 'Lyon')",
+    )
+    gateway.upstream.settings["secret_columns"] = ["public.people.iban", "party.iban"]
+    for text in ("TRUNCATE people_1", "TRUNCATE people_low", "DELETE FROM people_1", "UPDATE firm SET city = 'x'"):
+        sample = await sampled(gateway, text)
+        (part,) = sample.parts
+        assert "iban" in part.left_out, text
+        assert part.rows, text
+        assert "iban" not in part.columns
+
+
+async def test_names_of_secrets_are_known_however_they_are_written(gateway: TinyGateway, database: Database) -> None:
+    database.run(
+        'CREATE TABLE users (id int, "passwordHash" text, "resetToken" text, "APIKey" text, "userPassword" text,'
+        ' "hashedPin" text, "cvv2" text, password2 text, "spinning" text, "tokenizer" text, "a.iban" text)',
+        "INSERT INTO users VALUES (1, 's', 's', 's', 's', 's', 's', 's', 'n', 'n', 's')",
+    )
+    gateway.upstream.settings["secret_columns"] = ["users.a.iban"]
+    sample = await sampled(gateway, "DELETE FROM users")
+    (users,) = sample.parts
+    assert users.columns == ("id", "spinning", "tokenizer")
+    assert values(users) == [("1", "n", "n")]
+
+
 async def test_the_policy_may_say_that_no_rows_are_read(gateway: TinyGateway, database: Database) -> None:
     gateway.upstream.settings["samples"] = "nobody"
     sample = await sampled(gateway, "DELETE FROM orders")

@@ -45,11 +45,13 @@ _LOOK_MS = 2000
 LIMITS = [Step("SET LOCAL lock_timeout = 500"), Step(f"SET LOCAL statement_timeout = {_LOOK_MS}")]
 
 _SECRET = re.compile(
-    r"(?:^|_)(?:passw(?:or)?d|pwd|passphrase|secrets?|tokens?|api_?keys?|private_?keys?|credentials?|salt|pin|cvv|cvc"
-    r"|otp|totp)(?:$|_)",
+    r"passw(?:or)?d|passphrase|api_?key|private_?key"
+    r"|(?<![a-z])(?:pwd|secrets?|tokens?|credentials?|salt|pin|cvv|cvc|otp|totp)(?![a-z])",
     re.IGNORECASE,
 )
-"""Columns that are never read for a sample, by their names."""
+"""Columns that are never read for a sample, by their names; words are parted first, as in ``resetToken``."""
+
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 OWN = Step(
     "SELECT l.transactionid FROM pg_catalog.pg_locks AS l"
@@ -94,11 +96,11 @@ def look_inside(relay: Relay, change: Change) -> Generator[Wait, None, Inside]:
     tables = _widest(change)
     if not tables or not is_on(relay.admission.resource.settings):
         return inside
-    opened = yield from relay.inject([*LIMITS, OWN, _find_columns(tables)])
-    if not opened.succeeded or len(opened.answers[-2].rows) != 1:
+    opened = yield from relay.inject([*LIMITS, OWN, *_find_columns(tables)])
+    if not opened.succeeded or len(opened.answers[-3].rows) != 1:
         return inside
-    inside.xid = impact.text(opened.answers[-2].rows[0][0])
-    inside.columns = _read_columns(relay, tables, opened.answers[-1])
+    inside.xid = impact.text(opened.answers[-3].rows[0][0])
+    inside.columns = _read_columns(relay, tables, *opened.answers[-2:])
     for at, table in enumerate(tables):
         columns = inside.columns.get(table)
         if columns is None or not columns.shown:
@@ -151,10 +153,10 @@ def sample_tables(relay: Relay, tables: Sequence[Table]) -> Generator[Wait, None
     if not is_on(relay.admission.resource.settings):
         return Sample(why_not=TURNED_OFF)
     tables = tables[:MOST_PARTS]
-    found = yield from _look(relay, _find_columns(tables))
+    found = yield from _look(relay, *_find_columns(tables))
     if not found.succeeded:
         return Sample(why_not=_why(found))
-    known = _read_columns(relay, tables, found.answers[-1])
+    known = _read_columns(relay, tables, *found.answers[-2:])
     parts: list[SampledPart] = []
     over = ""
     for table in tables:
@@ -173,9 +175,9 @@ def sample_tables(relay: Relay, tables: Sequence[Table]) -> Generator[Wait, None
 _UNREADABLE = "None of its columns may be read for a sample, or it is no ordinary table."
 
 
-def _look(relay: Relay, step: Step) -> Generator[Wait, None, Injection]:
+def _look(relay: Relay, *steps: Step) -> Generator[Wait, None, Injection]:
     inside = shelter.plan_shelter(relay)
-    looked = yield from relay.inject([*inside.opening, *LIMITS, step])
+    looked = yield from relay.inject([*inside.opening, *LIMITS, *steps])
     yield from shelter.leave(relay, inside)
     return looked
 
@@ -191,8 +193,9 @@ def _widest(change: Change) -> list[Table]:
     return sorted(change.tables, key=lambda table: -sum(change.tables[table]))[:MOST_PARTS]
 
 
-def _find_columns(tables: Sequence[Table]) -> Step:
-    return Step(
+def _find_columns(tables: Sequence[Table]) -> tuple[Step, Step]:
+    """The columns, and each table's kin: those that it inherits from or is a partition of, and the other way round."""
+    columns = Step(
         "SELECT a.attrelid, a.attname, pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'::pg_catalog.text)"
         " FROM pg_catalog.pg_attribute AS a"
         " JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid"
@@ -202,29 +205,56 @@ def _find_columns(tables: Sequence[Table]) -> Step:
         " ORDER BY a.attrelid, a.attnum",
         (impact.oids(tables),),
     )
+    kin = Step(
+        "WITH RECURSIVE up(of, oid) AS (SELECT t.oid, t.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS t(oid)"
+        " UNION SELECT up.of, i.inhparent FROM up"
+        " JOIN pg_catalog.pg_inherits AS i ON i.inhrelid OPERATOR(pg_catalog.=) up.oid),"
+        " down(of, oid) AS (SELECT t.oid, t.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS t(oid)"
+        " UNION SELECT down.of, i.inhrelid FROM down"
+        " JOIN pg_catalog.pg_inherits AS i ON i.inhparent OPERATOR(pg_catalog.=) down.oid)"
+        " SELECT k.of, n.nspname, c.relname FROM (SELECT of, oid FROM up UNION SELECT of, oid FROM down) AS k"
+        " JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) k.oid"
+        " JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace",
+        (impact.oids(tables),),
+    )
+    return columns, kin
 
 
-def _read_columns(relay: Relay, tables: Sequence[Table], answer: Answer) -> dict[Table, _Columns]:
+def _read_columns(relay: Relay, tables: Sequence[Table], columns: Answer, kin: Answer) -> dict[Table, _Columns]:
     by_oid = {table.oid: table for table in tables}
-    named = [str(one).lower() for one in relay.admission.resource.settings.get("secret_columns") or ()]
+    patterns = [str(one).lower() for one in relay.admission.resource.settings.get("secret_columns") or ()]
+    # What is secret in a table is so in its partitions, and in what inherits it.
+    names: dict[int, list[tuple[str, str]]] = {}
+    for row in kin.rows if patterns else ():
+        oid, schema, name = (impact.text(cell) for cell in row)
+        names.setdefault(int(oid), []).append((schema, name))
     found: dict[Table, tuple[list[str], list[str]]] = {}
-    for row in answer.rows:
+    for row in columns.rows:
         oid, name, readable = (impact.text(cell) for cell in row)
         table = by_oid[int(oid)]
         shown, left_out = found.setdefault(table, ([], []))
-        secret = readable != "t" or _SECRET.search(name) is not None or is_named(named, table, name)
-        (left_out if secret else shown).append(name)
+        named = any(is_named(patterns, schema, of, name) for schema, of in names.get(int(oid), ()))
+        (left_out if readable != "t" or named or sounds_secret(name) else shown).append(name)
     return {
         table: _Columns(tuple(shown[:MOST_COLUMNS]), tuple(left_out), max(0, len(shown) - MOST_COLUMNS))
         for table, (shown, left_out) in found.items()
     }
 
 
-def is_named(patterns: Sequence[str], table: Table, column: str) -> bool:
+def sounds_secret(column: str) -> bool:
+    return _SECRET.search(_WORD_ENDS.sub("_", column)) is not None
+
+
+def is_named(patterns: Sequence[str], schema: str, table: str, column: str) -> bool:
     """Whether one of ``schema.table.column``, ``table.column`` or ``column`` names it; ``*`` stands for any part."""
-    parts = [part.lower() for part in (table.schema, table.name, column)]
+    parts = [part.lower() for part in (schema, table, column)]
+    # A name with a dot in it is found as it is written, at least.
+    plain = {".".join(parts[first:]) for first in range(len(parts))}
     return any(
-        all(wanted in ("*", have) for wanted, have in zip(reversed(pattern.split(".")), reversed(parts), strict=False))
+        pattern in plain
+        or all(
+            wanted in ("*", have) for wanted, have in zip(reversed(pattern.split(".")), reversed(parts), strict=False)
+        )
         for pattern in patterns
     )
 
