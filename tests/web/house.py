@@ -50,6 +50,7 @@ from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
+from interlock.web.first_words import Crowd, bounded_by
 from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
 from tests.services.world import World, company, with_auditor
@@ -268,7 +269,7 @@ async def open_house(
         watched,
         ssl_certfile=files.certificate,
         ssl_keyfile=files.key,
-        http="h11",
+        http=bounded_by(Crowd()),
         log_config=None,
         ws="none",
         proxy_headers=False,

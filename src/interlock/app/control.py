@@ -31,6 +31,7 @@ from interlock.app.watching import watching
 from interlock.app.witnesses import ActiveWitnesses
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError, Refusal
+from interlock.gateway.worker import allow_many_files
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.authority_rotation import write_trusted
 from interlock.identity.client_assertions import ClientAssertions, audiences_of
@@ -60,6 +61,7 @@ from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
+from interlock.web.first_words import Crowd, bounded_by
 from interlock.web.oauth import AuthorizationServer
 from interlock.web.services import Services, open_services
 
@@ -237,11 +239,12 @@ async def _serve(
     asked: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
+    allow_many_files()
     config = uvicorn.Config(
         build_api(services),
         ssl_certfile=files.certificate,
         ssl_keyfile=files.key,
-        http="h11",
+        http=bounded_by(Crowd()),
         ws="websockets-sansio",
         ws_max_size=WS_LIMIT,
         log_config=None,

@@ -25,6 +25,7 @@ from interlock.ledger.notes import (
     read_signer,
 )
 from interlock.ledger.witnessing import Witness
+from interlock.web.first_words import Crowd, bounded_by
 from interlock.web.witness import build_witness
 
 
@@ -61,7 +62,7 @@ def witness(
     )
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=bounded_by(Crowd()),
         ws="none",
         log_config=None,
         access_log=False,

@@ -1,0 +1,128 @@
+"""Connections that say nothing, or nothing whole, hold no place for long, and take none from who speaks."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+from interlock.web.first_words import Crowd, bounded_by
+from tests.gateway.world import until
+
+CALL = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+BEGUN = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsome"
+
+
+async def _answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        if not message["more_body"]:
+            break
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")], "trailers": False}
+    )
+    await send({"type": "http.response.body", "body": b"ok", "more_body": False})
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+Connect = Callable[[], Awaitable["Client"]]
+
+
+@asynccontextmanager
+async def listening(crowd: Crowd) -> AsyncIterator[Connect]:
+    clients: list[Client] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(_answer, http=bounded_by(crowd), ws="none", lifespan="off", log_config=None)
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await until(lambda: server.started)
+        where = listener.getsockname()
+
+        async def connect() -> Client:
+            clients.append(Client(*await asyncio.open_connection(*where)))
+            return clients[-1]
+
+        try:
+            yield connect
+        finally:
+            for client in clients:
+                client.writer.transport.abort()
+            server.should_exit = True
+            await serving
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def says(self, what: bytes) -> bytes:
+        """What is answered; empty when the connection was ended instead."""
+        self.writer.write(what)
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            return head + await self.reader.readexactly(2)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+
+    async def ended(self) -> bool:
+        try:
+            async with asyncio.timeout(5):
+                return await self.reader.read(1) == b""
+        except ConnectionError:
+            return True
+
+
+async def test_who_says_nothing_or_drips_is_let_go_of() -> None:
+    crowd = Crowd(head_s=0.3)
+    async with listening(crowd) as connect:
+        silent, dripping, again = [await connect() for _ in range(3)]
+        assert (await again.says(CALL)).endswith(b"ok")
+
+        async def drip(client: Client) -> None:
+            for byte in CALL * 10:
+                client.writer.write(bytes((byte,)))
+                await asyncio.sleep(0.05)
+
+        drips = [asyncio.create_task(drip(one)) for one in (dripping, again)]
+        assert await silent.ended()
+        assert await dripping.ended()
+        assert await again.ended()
+        for one in drips:
+            one.cancel()
+        await asyncio.gather(*drips, return_exceptions=True)
+        await until(lambda: not len(crowd))
+
+
+async def test_one_too_many_takes_the_place_of_the_oldest() -> None:
+    crowd = Crowd(most_of_one=3)
+    async with listening(crowd) as connect:
+        silent = [await connect() for _ in range(3)]
+        slow = silent[0]
+        slow.writer.write(BEGUN)
+        await until(lambda: len(crowd) == 3)
+        speaking = await connect()
+        assert (await speaking.says(CALL)).endswith(b"ok")
+        # A call whose body is still under way counts as none.
+        assert await slow.ended()
+        for _ in range(20):
+            assert (await speaking.says(CALL)).endswith(b"ok")
+        assert len(crowd) == 3
+
+
+async def test_a_body_that_comes_whole_is_answered_and_counts_no_more_meanwhile() -> None:
+    crowd = Crowd(head_s=0.2)
+    async with listening(crowd) as connect:
+        client = await connect()
+        client.writer.write(BEGUN)
+        # What a body may take is told elsewhere; the head was here in time.
+        await asyncio.sleep(0.4)
+        assert (await client.says(b"x" * 96)).endswith(b"ok")
