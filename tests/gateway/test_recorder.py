@@ -1,6 +1,7 @@
 """What a session's records hold, as bytes: whatever is said in them, each is one object with the fields in order."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -11,7 +12,9 @@ from interlock.domain.decisions import Decision, Effect
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import FrameOwner, Then
 from interlock.gateway.recorder import Recording
+from interlock.gateway.recovery import Remains
 from interlock.gateway.sealing import number_of
+from interlock.ports.control import SessionStart
 from interlock.ports.statement import Described, Outcome, Statement
 from interlock.ports.statement import Effect as When
 
@@ -118,3 +121,14 @@ def test_the_time_is_told_to_the_microsecond_across_seconds_and_back() -> None:
         at = json.loads(payload)["at"]
         assert len(at) == len("2026-11-24T23:59:00.000000Z")
         assert abs(datetime.fromisoformat(at) - start - timedelta(seconds=seconds)) <= timedelta(microseconds=1)
+
+
+def test_whoever_finishes_a_dead_workers_session_knows_all_of_its_start() -> None:
+    pages = _Pages()
+    at = datetime(2026, 11, 28, 12, 30, 15, 250_000, UTC)
+    start = SessionStart("s-1", "dev", "orders", "l-1", ("g-1", "g-2"), "10.0.0.1", "psql", at, "p-1")
+    _recording(pages).open(start)
+    found = Remains("s-1")
+    found.add(1, 0, pages.payloads[0])
+    assert found.start is not None
+    assert replace(found.start, opened_at=at) == start

@@ -2,7 +2,7 @@
 
 Each record is one JSON object with ``session``, ``n`` (its number in the session, from 1), ``at`` and ``type``:
 
-``open``       person, resource, login, grants, address, client
+``open``       person, resource, login, grants, address, client, presence (the pass that was spent on it)
 ``statement``  number, text, parameters, summary, needs, effect (allow, deny, hold), reason, policies
 ``held``       number, request, impact          ``released``  number, effect, reason
 ``output``     number, text                    ``input``     number, text (secret)
@@ -93,6 +93,7 @@ class Recording:
                 "grants": list(start.grants),
                 "address": start.address,
                 "client": start.client,
+                "presence": start.presence,
             },
         )
 

@@ -26,6 +26,9 @@ _CODE = "a code"
 PAYLOADS = ("<pwned-tag>", " ".join(MARKUP), f'"><pwned-tag pwned-at=1>{ACTING}')
 """One that is short enough for a name, one with all of them, one with characters that act."""
 
+_NUMBERS = ("\u00b2", "9" * 5000)
+"""What Unicode calls a digit and is no number, and a number that is too long to be read."""
+
 _CONSOLE = Path(str(files("interlock.web.console")))
 _ELSEWHERE = {"/console/session", "/static/{name}", "/static/vendor/{name}"}
 """No page: what opens the session reads a signed header, the rest are files."""
@@ -118,7 +121,8 @@ async def _try_form(client: Client, person: str, path: str, form: Mapping[str, s
     where = path.partition("#")[0]
     for field in form or ("",):
         # Wrong codes are counted, and end a login.
-        for payload in PAYLOADS[:1] if field in ("", "totp") else PAYLOADS:
+        payloads = PAYLOADS[:1] if field in ("", "totp") else PAYLOADS
+        for payload in (*payloads, *_NUMBERS) if form.get(field, "").isdecimal() else payloads:
             sent = {**form, **({field: payload} if field else {}), "token": token}
             if sent.get("totp") == _CODE:
                 client.premises.house.clock.advance(timedelta(seconds=30))

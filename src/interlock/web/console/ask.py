@@ -72,7 +72,7 @@ async def ask(request: Request, services: ServicesOf, act: Acting) -> Response:
 
 
 def _window(form: dict[str, str]) -> timedelta:
-    if form.get("duration_s", "").isdigit() and len(form["duration_s"]) < 10:
+    if form.get("duration_s", "").isdecimal() and len(form["duration_s"]) < 10:
         return timedelta(seconds=int(form["duration_s"]))
     try:
         return parse_duration(needed(form, "window"))

@@ -253,6 +253,6 @@ def _day(form: dict[str, str]) -> datetime:
 
 def _number(form: dict[str, str], name: str) -> int:
     text = needed(form, name)
-    if not text.isdigit() or len(text) > 11:
+    if not text.isdecimal() or len(text) > 11:
         raise bad_request(f"{name} is no number")
     return int(text)

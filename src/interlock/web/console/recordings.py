@@ -132,7 +132,7 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
     activity = await show_session(services.desk, person=visitor.name, session_id=session_id)
     chunks = await open_recording(services.desk, services.master_key, services.recordings, activity)
     await read_recording(services.desk, person=visitor.name, session_id=session_id, login=visitor.login)
-    after = int(form["after"]) if form.get("after", "").isdigit() and len(form["after"]) < 12 else 0
+    after = int(form["after"]) if form.get("after", "").isdecimal() and len(form["after"]) < 12 else 0
     lines: list[Line] = []
     terminal = False
     told, size, following = Told(), 0, 0
