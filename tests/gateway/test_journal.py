@@ -229,6 +229,23 @@ async def test_closing_syncs_what_is_left(tmp_path: Path) -> None:
     assert file_path(journal.folder, 1).stat().st_mode & 0o777 == 0o600
 
 
+async def test_closing_syncs_what_had_no_room_yet(tmp_path: Path) -> None:
+    disk, owner = Disk(), Owner()
+    journal = _journal(tmp_path, disk)
+    disk.failing = 1
+    failures: list[str] = []
+    journal.on_failure = failures.append
+    journal.append(owner, b"0", then=lambda: None)
+    await until(lambda: failures)
+    # While the thread waits before it tries again it takes nothing: all that there is room for is one group then.
+    for number in range(1, RING + 7):
+        journal.append(owner, b"%d" % number, then=lambda: None)
+        await asyncio.sleep(0)
+    await journal.close()
+    assert _payloads(journal) == [b"%d" % number for number in range(RING + 7)]
+    assert len(owner.places) == RING + 7
+
+
 async def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("in the way")
     with pytest.raises(Failure, match="cannot be written: File exists"):

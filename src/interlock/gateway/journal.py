@@ -29,6 +29,7 @@ from interlock.wire.frames import frame
 
 _LOG = logging.getLogger("interlock.gateway")
 LOCK = "lock"
+_CLOSE_S = 5.0
 
 
 class FrameOwner(Protocol):
@@ -117,8 +118,12 @@ class Journal:
     async def close(self) -> None:
         """Sync what is left, as far as the disk lets us, and stop the thread. The files stay."""
         self._hand_over()
+        until_s = time.monotonic() + _CLOSE_S
+        while self._queue.frames and time.monotonic() < until_s:
+            # There was no room: it is handed over as soon as there is.
+            await asyncio.sleep(0.005)
         self._pen.stop()
-        await asyncio.to_thread(self._pen.join, 5.0)
+        await asyncio.to_thread(self._pen.join, max(1.0, until_s - time.monotonic()))
         self._hear()
         self._loop.remove_reader(self._pen.told)
         self._pen.close()

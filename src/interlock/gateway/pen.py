@@ -111,8 +111,10 @@ class Pen:
                 if self._take_turns():
                     return
             except Exception as error:  # noqa: BLE001 -- a thread that ends unheard lets everybody wait for ever
+                # Asked to stop while it waits to try again it tries once more.
+                is_last = bool(self._state[_STOPPING])
                 self._fail(error)
-                if self._state[_STOPPING]:
+                if is_last:
                     return
 
     def _take_turns(self) -> bool:
