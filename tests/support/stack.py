@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pyotp
 
 INTERLOCK = str(Path(sys.executable).with_name("interlock"))
 _START_S = 90
+_TO_SHOW_IT_S = 12
 
 
 @dataclass(slots=True)
@@ -37,13 +37,10 @@ class Member:
 
     def code(self) -> str:
         """A one-time code that was not used before; waits for the next one when it has to."""
-        totp = pyotp.TOTP(self.totp_secret)
-        while True:
-            for step in (int(time.time()) // 30, int(time.time()) // 30 + 1):
-                if step > self.last_step:
-                    self.last_step = step
-                    return totp.at(datetime.fromtimestamp(step * 30, UTC))
-            time.sleep(1)
+        # The half minute before is taken as well, if there is time enough until it is too late.
+        self.last_step = max(int((time.time() + _TO_SHOW_IT_S) // 30) - 1, self.last_step + 1)
+        time.sleep(max(0.0, (self.last_step - 1) * 30 - time.time()))
+        return pyotp.TOTP(self.totp_secret).at(self.last_step * 30)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ from interlock.errors import Failure, NotFound
 from interlock.identity.keys import write_private
 
 STEP_S = 30
+_TO_SHOW_IT_S = 12
+"""How long it may take from a code to the server that checks it."""
 _LOGIN_LEFT = timedelta(hours=1)
 
 
@@ -77,17 +79,17 @@ async def credentials(actor: Actor) -> dict[str, str]:
 
 
 async def fresh_code(actor: Actor) -> str:
-    """A one-time code that was not given out before, of the next half minute when it must. Raises NotFound.
+    """A one-time code that was not given out before. Raises NotFound.
 
-    A server takes codes of the half minute after, for clocks that differ: who needs two in a row waits little.
+    A server takes codes of the half minute before and after, for clocks that differ: who begins with the one before
+    has three in a row without waiting.
     """
     kept = _kept(actor)
     if not kept:
         raise NotFound(f"The demo has nobody called {actor.name}.", "Start it first: interlock demo")
-    step = int(time.time()) // STEP_S
-    if step <= int(kept.get("last_step", 0)):
-        step = int(kept["last_step"]) + 1
-        await asyncio.sleep(max(0.0, (step - 1) * STEP_S - time.time()))
+    # The one before is taken until this half minute ends, and the program that shows it has to start first.
+    step = max(int((time.time() + _TO_SHOW_IT_S) // STEP_S) - 1, int(kept.get("last_step", 0)) + 1)
+    await asyncio.sleep(max(0.0, (step - 1) * STEP_S - time.time()))
     write_private(actor.home / "demo.json", json.dumps({**kept, "last_step": step}).encode())
     return pyotp.TOTP(str(kept["totp_secret"])).at(step * STEP_S)
 
