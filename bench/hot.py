@@ -179,6 +179,7 @@ class _Desk:
         ends: Sequence[SessionEnd],
         counts: Sequence[SessionCount] = (),
         kept: Sequence[SegmentReport] = (),
+        applied: int | None = None,
     ) -> Sequence[RecordingStanding]:
         return ()
 

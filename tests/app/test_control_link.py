@@ -32,7 +32,7 @@ class ScriptedApi:
         return answer
 
     @asynccontextmanager
-    async def streaming(self, path: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
+    async def streaming(self, path: str, **_query: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
         answer = self.script[path.rpartition("/")[2]].pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -114,6 +114,8 @@ def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(compa
     assert agent in {one["id"] for one in ended["ended"]}
     assert all(one["entry"] for one in ended["ended"])
     assert ended["remains"] == []
+    assert ended["gateways"]
+    assert all(one["heard"] for one in ended["gateways"])
     stack.ask(company.admin, "ledger", "verify", "--copy", str(copy))
     verified = stack.ask(company.admin, "verify-report", str(report), "--ledger", str(copy))
     assert (verified["holds"], verified["entries"]) == (True, 5)

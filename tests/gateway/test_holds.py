@@ -109,6 +109,7 @@ async def test_a_hold_that_was_parked_is_opened_unmeasured(tmp_path: Path) -> No
         gate.store.values["a"] = "1"
         gate.lend("writer")
         client = await gate.enter()
+        await until(lambda: len(gate.desk.starts) == 1)
         gate.desk.shut()
         await until(lambda: gate.worker is not None and not gate.worker.shared.follower.fresh)
         await client.say("drop a")

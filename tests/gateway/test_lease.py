@@ -28,6 +28,7 @@ async def test_without_a_word_for_the_lease_statements_wait_and_nobody_comes_in(
     async with gateway(tmp_path, lease_s=LEASE_S) as gate:
         gate.lend("reader")
         client = await gate.enter()
+        await until(lambda: len(gate.desk.starts) == 1)
         gate.desk.shut()
         await until(lambda: not _fresh(gate))
         await client.say("get a")
@@ -51,6 +52,7 @@ async def test_a_statement_waits_for_a_bounded_time(tmp_path: Path) -> None:
     async with gateway(tmp_path, lease_s=LEASE_S, limits=Limits(stale_wait_s=0.4)) as gate:
         gate.lend("reader")
         client = await gate.enter()
+        await until(lambda: len(gate.desk.starts) == 1)
         gate.desk.shut()
         await until(lambda: not _fresh(gate))
         said = await client.ask("get a")

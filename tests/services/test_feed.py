@@ -86,7 +86,7 @@ class Follower:
 
 @asynccontextmanager
 async def following(world: World, **secrets: str) -> AsyncIterator[Follower]:
-    messages = follow(world.desk, credentials(world, **secrets))
+    messages = follow(world.desk, credentials(world, **secrets), lasts=world.lasts)
     follower = Follower(messages)
     try:
         first = await follower.until(lambda message: True)
@@ -107,7 +107,7 @@ async def test_the_snapshot_holds_what_is_not_over(world: World) -> None:
     hold = await world.hold(session)
     await cut_session(world.desk, by=LEAD, session_id=session, reason="stop")
     world.clock.advance(timedelta(minutes=1))
-    messages = follow(world.desk, credentials(world))
+    messages = follow(world.desk, credentials(world), lasts=world.lasts)
     first = await anext(messages)
     await messages.aclose()
     assert first["lease_s"] == 10
@@ -239,7 +239,7 @@ async def test_another_policy_ends_the_feed(world: World) -> None:
             await follower.change()
         world.configuration = old
     with pytest.raises(Failure, match="active policy"):
-        await anext(follow(world.desk, credentials(world)))
+        await anext(follow(world.desk, credentials(world), lasts=world.lasts))
 
 
 async def test_a_secret_that_cannot_be_fetched_is_left_out(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -280,7 +280,7 @@ async def test_fresh_credentials_are_linked_to_what_was_told_before(
 ) -> None:
     monkeypatch.setattr(feed, "_REFRESH_S", 0.2)
     vault = NotedVault(ORDERS="old")
-    messages = follow(world.desk, Credentials(world.configuration.resources, {vault.scheme: vault}))
+    messages = follow(world.desk, Credentials(world.configuration.resources, {vault.scheme: vault}), lasts=world.lasts)
     follower = Follower(messages)
     await follower.until(lambda message: message["type"] == "snapshot")
     for secret in ("new", "newer"):

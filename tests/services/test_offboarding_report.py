@@ -29,11 +29,9 @@ async def test_it_is_the_ledgers_own_entries_and_nothing_else(world: World) -> N
     assert all(read_body(one.body.encode()).position == one.position for one in report.ended)
     assert report.remains == (f"session {session} on gateway {GATEWAY}",)
     assert not report.done
-    async with world.state.reading() as reading:
-        person = await reading.person(DEV)
-    assert person is not None
-    assert person.ended_at is not None
-    assert report.certain_from == person.ended_at + world.configuration.timing.lease
+    # no gateway follows: there is none that could go on by what it was told
+    assert report.gateways == ()
+    assert report.certain_from == report.made_at
 
 
 async def test_certificates_and_tokens_are_named_with_the_end_of_their_login(world: World) -> None:

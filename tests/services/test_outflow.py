@@ -51,7 +51,7 @@ async def _until(messages: AsyncGenerator[Message, None], wanted: Callable[[Mess
 
 async def test_the_feed_says_stop_and_go(world: World) -> None:
     outflow = Outflow(["siem"])
-    async with aclosing(follow(world.desk, credentials(world), outflow)) as messages:
+    async with aclosing(follow(world.desk, credentials(world), outflow, lasts=world.lasts)) as messages:
         first = await anext(messages)
         assert first["stopped"] == "the sink siem cannot be told what happens, and must be"
         outflow.told("siem")

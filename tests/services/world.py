@@ -158,11 +158,20 @@ class World:
     configuration: Configuration = field(default_factory=company)
     master: TemporaryMasterKey = field(default_factory=TemporaryMasterKey)
     look_again: Callable[[Request], Awaitable[None]] | None = None
+    lasting: list[timedelta] = field(default_factory=list)
+    """For how long followers of the feed were said to go on at most."""
     _keys: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def desk(self) -> Desk:
         return Desk(self.state, self.clock, self.configuration, look_again=self.look_again)
+
+    async def head(self) -> int:
+        async with self.state.reading() as reading:
+            return await reading.ledger_head()
+
+    async def lasts(self, longest: timedelta) -> None:
+        self.lasting.append(longest)
 
     async def apply(self, configuration: Configuration | None = None) -> Applied:
         self.configuration = configuration or self.configuration

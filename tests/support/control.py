@@ -51,6 +51,9 @@ class ControlDesk:
         self.counts: dict[str, SessionCount] = {}
         self.keys: dict[str, bytes] = {}
         self.kept: dict[str, list[KeptSegment]] = {}
+        self.taking_reports = True
+        self.applied: list[int] = []
+        """Up to where workers said that they have applied what they were told."""
         self.holds: dict[str, HoldOpening] = {}
         self.taken: list[str] = []
         self.withdrawn: dict[str, str] = {}
@@ -242,12 +245,16 @@ class ControlDesk:
                 case "take_pass":
                     answer = await self.take_pass(from_plain(Wanted, given[0]))
                 case "report":
+                    while not self.taking_reports:  # noqa: ASYNC110 -- a test's switch
+                        await asyncio.sleep(0.01)
                     answer = await self.report(
                         [from_plain(SessionStart, one) for one in given[0]],
                         [from_plain(SessionEnd, one) for one in given[1]],
                         [from_plain(SessionCount, one) for one in given[2]],
                         [from_plain(SegmentReport, one) for one in given[3]],
                     )
+                    if given[4] is not None:
+                        self.applied.append(given[4])
                 case "open_hold":
                     answer = await self.open_hold(from_plain(HoldOpening, given[0]))
                 case "take_hold":
@@ -297,8 +304,9 @@ class DeskLink:
         ends: Sequence[SessionEnd],
         counts: Sequence[SessionCount] = (),
         kept: Sequence[SegmentReport] = (),
+        applied: int | None = None,
     ) -> Sequence[RecordingStanding]:
-        answer = await self._call("report", list(starts), list(ends), list(counts), list(kept))
+        answer = await self._call("report", list(starts), list(ends), list(counts), list(kept), applied)
         return from_plain(tuple[RecordingStanding, ...], answer)
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:

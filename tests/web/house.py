@@ -42,6 +42,7 @@ from interlock.services.credentials import Credentials
 from interlock.services.enrol import enrol, issue_enrolment
 from interlock.services.front_desk import open_front_desk
 from interlock.services.join_gateway import join_gateway
+from interlock.store.followings import PostgresFollowings
 from interlock.store.home import StateAddress
 from interlock.store.outbox import PostgresOutbox
 from interlock.store.replay import PostgresReplayCache
@@ -236,6 +237,7 @@ async def open_house(
     recordings.mkdir()
     tokens = Tokens(new_key(), clock)
     segment_words, outbox = PostgresSegmentWords(address.url), PostgresOutbox(address.url)
+    followings = PostgresFollowings(address.url)
     services = open_services(
         front=open_front_desk(desk, passwords, TotpCodes(), authority, tokens),
         tokens=tokens,
@@ -253,6 +255,7 @@ async def open_house(
         master_key=world.master,
         segment_words=segment_words,
         outbox=outbox,
+        followings=followings,
         notifiers=notifiers,
         published=ObjectTiles(str(folder / "ledger"), create=True),
         ledger_key=str(LEDGER_KEY.verifier),
@@ -291,6 +294,7 @@ async def open_house(
         await waiting.close()
         await segment_words.close()
         await outbox.close()
+        await followings.close()
     assert not watched.faults, f"answers that are not as they are described: {watched.faults}"
 
 

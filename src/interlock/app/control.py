@@ -53,6 +53,7 @@ from interlock.services.join_gateway import join_gateway
 from interlock.services.outflow import Outflow
 from interlock.services.provision import DIRECTORY
 from interlock.services.start_policy import start_policy
+from interlock.store.followings import PostgresFollowings
 from interlock.store.home import StateAddress
 from interlock.store.migrate import migrate
 from interlock.store.outbox import PostgresOutbox
@@ -81,7 +82,7 @@ async def run_control(
     """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
     clock, places = SystemClock(), places_of(plan.folder, plan.configuration)
     await migrate(address.owner_url)
-    async with _state(address) as (state, replays, waiting, words, outbox):
+    async with _state(address) as (state, replays, waiting, words, outbox, followings):
         desk = Desk(state, clock, plan.configuration, adapters.read_policy)
         await _make_current(desk, plan)
         # Where to listen and where the state is belongs to this machine; everything else to the active policy.
@@ -115,6 +116,7 @@ async def run_control(
             master_key=open_master_key(plan.folder, plan.configuration.openbao, transit),
             segment_words=words,
             outbox=outbox,
+            followings=followings,
             published=published,
             ledger_key=str(log_key.verifier),
             outflow=outflow,
@@ -189,7 +191,14 @@ def issuer_of(plan: Plan) -> str:
 async def _state(
     address: StateAddress,
 ) -> AsyncIterator[
-    tuple[PostgresState, PostgresReplayCache, PostgresWaitingRoom, PostgresSegmentWords, PostgresOutbox]
+    tuple[
+        PostgresState,
+        PostgresReplayCache,
+        PostgresWaitingRoom,
+        PostgresSegmentWords,
+        PostgresOutbox,
+        PostgresFollowings,
+    ]
 ]:
     async with AsyncExitStack() as held:
         state = PostgresState(address.url)
@@ -202,7 +211,9 @@ async def _state(
         held.push_async_callback(words.close)
         outbox = PostgresOutbox(address.url)
         held.push_async_callback(outbox.close)
-        yield state, replays, waiting, words, outbox
+        followings = PostgresFollowings(address.url)
+        held.push_async_callback(followings.close)
+        yield state, replays, waiting, words, outbox, followings
 
 
 async def _make_current(desk: Desk, plan: Plan) -> None:

@@ -5,6 +5,7 @@ this gateway (any more) is a ``Failure`` like one that cannot be reached: it say
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -43,21 +44,23 @@ class Api(Protocol):
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any: ...
 
-    def streaming(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[Mapping[str, Any]]]: ...
+    def streaming(self, path: str, **query: str) -> AbstractAsyncContextManager[AsyncIterator[Mapping[str, Any]]]: ...
 
 
 class ControlLink:
     """Implements :class:`interlock.ports.control.ControlPlane`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, worker: str = "") -> None:
+        """``worker`` names the worker's process, as no other one of this gateway was named."""
         self._api = api
+        self._worker = worker or secrets.token_hex(8)
         self._renewing = asyncio.Lock()
         self._renewed_at = 0.0
 
     async def feed(self) -> AsyncIterator[Mapping[str, Any]]:
         await self._ensure_token()
         try:
-            async with self._api.streaming("/v1/gateway/feed") as messages:
+            async with self._api.streaming("/v1/gateway/feed", worker=self._worker) as messages:
                 async for message in messages:
                     yield message
         except Refusal as refusal:
@@ -78,13 +81,16 @@ class ControlLink:
         ends: Sequence[SessionEnd],
         counts: Sequence[SessionCount] = (),
         kept: Sequence[SegmentReport] = (),
+        applied: int | None = None,
     ) -> Sequence[RecordingStanding]:
-        body = {
+        body: dict[str, Any] = {
             "starts": to_plain(starts),
             "ends": to_plain(ends),
             "counts": to_plain(counts),
             "kept": to_plain(kept),
         }
+        if applied is not None:
+            body["applied"] = {"worker": self._worker, "version": applied}
         answer = await self._post("/v1/gateway/sessions", body)
         return from_plain(tuple[RecordingStanding, ...], answer)
 

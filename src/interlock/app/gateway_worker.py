@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -50,7 +51,7 @@ def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | Non
         async with AsyncApiClient(server, key=key, authority=_authority(plan)) as api:
             following = asyncio.create_task(_follow_authority(plan, api))
             try:
-                yield ControlLink(api)
+                yield ControlLink(api, f"{index}-{secrets.token_hex(6)}")
             finally:
                 following.cancel()
 

@@ -19,7 +19,7 @@ from interlock.ledger.entries import Unreadable, read_body
 from interlock.ledger.file import verify_file
 from interlock.ledger.verify import Broken
 
-_POLL_S = 0.5
+_POLL_S = 0.2
 
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Keep the signed report in this file.")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="How long to wait for what has not answered.")]
@@ -39,7 +39,7 @@ def offboard(
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
-    """End a person's access now, all of it, and say what ended; waits until every live session has."""
+    """End a person's access now, all of it, and say what ended; waits until sessions have, and every gateway heard."""
     with signed_in(server) as client:
         answer = client.post(call_of("people", person, "offboard"), {"reason": reason})
         said = _until_done(client, person, wait)
@@ -128,6 +128,7 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
         "at": report["at"],
         "ended": [*ended, *credentials, *sessions, *accounts],
         "remains": report["remains"],
+        "gateways": [{name: one[name] for name in ("gateway", "worker", "heard")} for one in report["gateways"]],
         "certain_from": report["certain_from"],
         **more,
     }
@@ -144,10 +145,7 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
                 soft_wrap=True,
             )
         _show_remains(console, report)
-        if certain := as_time(report["certain_from"]):
-            console.print(
-                f"Whatever a gateway has heard: nothing is open from {certain:%H:%M:%S} UTC on.", soft_wrap=True
-            )
+        _show_certainty(console, report)
         if file is not None:
             console.print(f"The signed report is in {file}. Check it: interlock verify-report {file}", soft_wrap=True)
 
@@ -155,6 +153,16 @@ def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -
     if report["remains"]:
         note(f"Not everything has answered. Ask again: interlock offboarding {report['person']} --wait 60")
     return 1 if report["remains"] else 0
+
+
+def _show_certainty(console: Console, report: Mapping[str, Any]) -> None:
+    certain = as_time(report["certain_from"])
+    if not report["remains"]:
+        console.print("Every gateway that could go on has heard: nothing lives, and nothing can begin.", soft_wrap=True)
+    elif certain and any(not one["heard"] for one in report["gateways"]):
+        console.print(
+            f"A gateway that does not answer opens and answers nothing from {certain:%H:%M:%S} UTC on.", soft_wrap=True
+        )
 
 
 def _show_remains(console: Console, report: Mapping[str, Any]) -> None:

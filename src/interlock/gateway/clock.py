@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-TOLERANCE_S = 3.0
+from interlock.ports.control import TOLERANCE_S
 
 _boot_time = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 

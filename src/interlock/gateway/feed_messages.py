@@ -22,6 +22,8 @@ _ROWS: Mapping[str, type] = {
     "accounts": UpstreamCredential,
 }
 
+_RIGHTS = frozenset({"people", "contracts", "grants", "logins"})
+
 Key = tuple[str, str]
 """A row of the snapshot: the map's name and the key."""
 
@@ -50,6 +52,11 @@ class Change:
     def touched(self) -> frozenset[Key]:
         put = {(name, key) for name, rows in self.put.items() for key in rows}
         return frozenset(put | {(name, key) for name, keys in self.drop.items() for key in keys})
+
+    @property
+    def ends(self) -> bool:
+        """Whether a right may have ended by it. A contract that pauses is put, and not dropped."""
+        return not _RIGHTS.isdisjoint(self.drop) or "contracts" in self.put
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ class FollowerListener(Protocol):
     def refreshed(self) -> None:
         """What was known had been stale and is fresh again: statements that wait may be decided."""
 
+    def applied(self, version: int, *, ended: bool) -> None:
+        """Everything up to ``version`` is known and was told to ``changed``; ``ended``: something may have ended by it,
+        and somebody waits to hear that it did."""
+
     def watch_asked(self, session: str, ticket: str) -> None: ...
 
 
@@ -61,6 +65,9 @@ class _Nobody:
         return
 
     def refreshed(self) -> None:
+        return
+
+    def applied(self, version: int, *, ended: bool) -> None:
         return
 
     def watch_asked(self, session: str, ticket: str) -> None:
@@ -101,6 +108,11 @@ class Follower:
     @property
     def fresh(self) -> bool:
         return self.clock.steady() < self._deadline and self._wanted is None and not self._stopped
+
+    @property
+    def hearing(self) -> bool:
+        """Whether the lease runs, whatever else keeps this worker from deciding."""
+        return self.clock.steady() < self._deadline
 
     def known(self) -> tuple[Snapshot, Rules] | None:
         """What may be decided from, or None while it is stale."""
@@ -220,6 +232,7 @@ class Follower:
         self._stopped = message.stopped
         self._want(message.snapshot.policy)
         self._listener.changed(None)
+        self._listener.applied(message.snapshot.version, ended=True)
         self._hear()
 
     def _take_change(self, snapshot: Snapshot, change: Change) -> None:
@@ -228,11 +241,13 @@ class Follower:
         if change.policy is not None:
             self._want(change.policy)
         self._listener.changed(change.touched)
+        self._listener.applied(change.version, ended=change.ends)
         self._hear()
 
     def _take_beat(self, snapshot: Snapshot, beat: Beat) -> None:
         self._check_time(beat.at)
         check_version(snapshot, beat.version)
+        self._listener.applied(beat.version, ended=False)
         self._hear()
 
     def _check_time(self, at: datetime) -> None:

@@ -1,8 +1,9 @@
 """Tells the control plane which sessions began, ended, what they have come to, and what was stored of their recordings:
-in batches, until it lands.
+in batches, until it lands; and up to where the worker has applied what it was told.
 
 A start always comes before the segments and the end of the same session, and what rests on a start (a held statement,
-the first segment) can wait for it.
+the first segment) can wait for it. INVARIANT: that something was applied is said with or after every start of before:
+who hears that an end was applied knows of each session that it cut.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ class Reporter:
         self._counts: dict[str, SessionCount] = {}
         self._kept: dict[str, tuple[SegmentReport, asyncio.Future[bool]]] = {}
         self._landed: dict[str, asyncio.Future[RecordingStanding | None]] = {}
+        self._applied = self._told_applied = 0
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -51,6 +53,14 @@ class Reporter:
         self._counts[count.id] = count
         self._asked.set()
 
+    def applied(self, version: int, *, soon: bool) -> None:
+        """The worker has applied everything up to ``version``. ``soon``: somebody waits for that."""
+        self._applied = version
+        if version != self._told_applied:
+            self._asked.set()
+            if soon:
+                self._hurry.set()
+
     async def kept(self, report: SegmentReport) -> bool:
         """Return when the control plane knows of these segments; False when it refuses them for good.
 
@@ -60,6 +70,10 @@ class Reporter:
         self._kept[report.session] = (report, landed)
         self._asked.set()
         return await landed
+
+    def has_told(self, session: str) -> bool:
+        """Whether the session's start has been taken, or refused for good."""
+        return session not in self._starts
 
     async def known(self, session: str) -> None:
         """Return when the control plane knows of the session's start."""
@@ -96,7 +110,7 @@ class Reporter:
             except Exception:  # noqa: BLE001 -- sessions that are never reported could never be cut by their name
                 _LOG.exception("Sessions cannot be reported by a fault of ours, and will be again.")
                 await asyncio.sleep(_LONGEST_PAUSE_S)
-            if not len(self) and not self._counts:
+            if not len(self) and not self._counts and self._applied == self._told_applied:
                 self._asked.clear()
 
     async def _gather(self) -> None:
@@ -119,7 +133,10 @@ class Reporter:
         ][:_AT_MOST]
         over = {end.id for end in ends}
         counts = [count for count in self._counts.values() if count.id not in over][:_AT_MOST]
-        standings = await self._control.report(starts, ends, counts, kept)
+        applied = self._applied if len(starts) == len(self._starts) and self._applied != self._told_applied else None
+        standings = await self._control.report(starts, ends, counts, kept, applied)
+        if applied is not None:
+            self._told_applied = applied
         for count in counts:
             if self._counts.get(count.id) is count:
                 del self._counts[count.id]

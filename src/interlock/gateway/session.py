@@ -38,6 +38,7 @@ from interlock.services.ids import new_id
 
 _LOG = logging.getLogger("interlock.gateway")
 _ADMITTED, _OPEN = Stage.ADMITTED, Stage.OPEN
+_LOOK_S = 1.0
 _FAULT = "The gateway met a fault of its own and ends this session."
 
 
@@ -236,6 +237,7 @@ class Session:
         self._shared.archive.expect(self.id)
         self._recording.open(start)
         self._shared.reporter.started(start)
+        self._timers.set("unknown", _LOOK_S, self._look_after_start)
         if self._client_finished:
             self._leave_when_idle()
 
@@ -402,7 +404,7 @@ class Session:
         self._signals.forget_keys()
         if self._standing is not None:
             self._standing.forget()
-        self._timers.clear("stranger", "handshake", "look")
+        self._timers.clear("stranger", "handshake", "look", "unknown")
         if not self._sides.over:
             return
         self.stage = Stage.OVER
@@ -437,6 +439,18 @@ class Session:
         if self._standing is not None:
             self._upstream_ended(f"{self._standing.rights.resource.name} did not let the gateway in in time")
 
+    def _look_after_start(self) -> None:
+        """A session that the control plane does not know of, and could name to nobody, lives no longer than the lease:
+        not even a statement that runs."""
+        shared = self._shared
+        if self.stage is not _OPEN or shared.reporter.has_told(self.id):
+            return
+        if shared.follower.hearing:
+            self._timers.set("unknown", _LOOK_S, self._look_after_start)
+        else:
+            why = f"the control plane does not know of it yet, and {shared.follower.why_stale}"
+            self.cut(f"Interlock ended this session: {why}. Connect again in a moment.", why)
+
     def _look_after_client(self) -> None:
         """While people are asked the client may not be read: ask the kernel whether it is still there."""
         self._timers.clear("look")
@@ -446,4 +460,4 @@ class Session:
             self._tell_client_closed()
             self._leave("the client left")
         else:
-            self._timers.set("look", 1.0, self._look_after_client)
+            self._timers.set("look", _LOOK_S, self._look_after_client)

@@ -104,6 +104,10 @@ class Worker:
     def refreshed(self) -> None:
         self.shared.sessions.refreshed()
 
+    def applied(self, version: int, *, ended: bool) -> None:
+        # INVARIANT: ``changed`` came before: each session that rested on what ended is cut by now.
+        self.shared.reporter.applied(version, soon=ended)
+
     def watch_asked(self, session: str, ticket: str) -> None:
         found = self.shared.sessions.find(session)
         if found is not None and found.recording is not None:

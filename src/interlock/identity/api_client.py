@@ -161,10 +161,12 @@ class AsyncApiClient:
             return _read(await self._http.post(path, json=dict(body or {}), timeout=_timeout(timeout_s)))
 
     @asynccontextmanager
-    async def streaming(self, path: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
+    async def streaming(self, path: str, **query: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
         """The objects of an NDJSON answer, as they come. Leaving the block closes the connection."""
+        _refuse_query(path)
         with _as_failures(self.server):
-            async with self._http.stream("GET", path, timeout=httpx2.Timeout(None, connect=5)) as response:
+            timeout = httpx2.Timeout(None, connect=5)
+            async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
                 if response.is_error:
                     await response.aread()
                     raise _error(response)

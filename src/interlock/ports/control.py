@@ -18,6 +18,9 @@ Deciding a statement never calls. The feed's messages are JSON objects, one a li
 of the one told last. INVARIANT: a follower that knows another version has missed something; it trusts neither that
 message nor what it knew, and begins again with a snapshot. Versions may leave numbers out: what concerns no gateway is
 not told. Fresh credentials alone come without a version of their own, so ``after`` and ``version`` may be the same.
+
+A worker says up to which version it has applied what it was told (``report``), at once when something ended: from that
+rests what is said of an offboarding (``services.hearing``).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,6 +31,9 @@ from typing import Any, Protocol
 from interlock.domain.actions import Need
 from interlock.ports.protocol import Impact
 from interlock.ports.sample import NO_SAMPLE, Sample
+
+TOLERANCE_S = 3.0
+"""By how much a worker's time and the feed's may come to differ: what comes later than that is not taken any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +184,12 @@ class ControlPlane(Protocol):
         ends: Sequence[SessionEnd],
         counts: Sequence[SessionCount] = (),
         kept: Sequence[SegmentReport] = (),
+        applied: int | None = None,
     ) -> Sequence[RecordingStanding]:
         """How the recordings of ``starts`` stand now.
+
+        ``applied``: this worker has applied everything that it was told up to that version, and cut what rested on what
+        ended; every session that it opened before is told in this report, or was.
 
         Idempotent: a start, an end, a count or a segment that is known already changes nothing.
         """

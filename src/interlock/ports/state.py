@@ -8,7 +8,7 @@ of work and by the database itself.
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from interlock.domain.accounts import UpstreamAccount
@@ -91,6 +91,20 @@ class LedgerEntry:
     kind: str
     body: bytes
     link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A gateway worker that may go on with what it was told: for ``left`` more at most, whatever it hears or does not.
+
+    ``applied`` is the ledger position up to which it has applied every change and cut what rested on it, as it says; at
+    first the ledger's head when it began to follow, for it is told of nothing older.
+    """
+
+    gateway: str
+    worker: str
+    applied: int
+    left: timedelta
 
 
 class Reading(Protocol):
@@ -236,6 +250,9 @@ class Reading(Protocol):
         self, text: str = "", *, limit: int = 200, before: int | None = None, kind: str = "", actor: str = ""
     ) -> Sequence[LedgerEntry]: ...
     async def ledger_head(self) -> int: ...
+    async def followings(self) -> Sequence[Following]:
+        """The gateway workers whose lease may not be over. Who is not among them has not been told anything yet, and
+        will be told of this state first, or of a later one."""
 
 
 class UnitOfWork(Reading, Protocol):
@@ -288,6 +305,20 @@ class WaitingRoom(Protocol):
 
     async def take(self, name: str) -> Mapping[str, Any] | None:
         """The same, once: of two who take it in the same moment one gets it."""
+
+
+class Followings(Protocol):
+    """Which gateway workers may go on with what they were told; shared by all control planes. Read with the state.
+
+    No state: each worker says it anew as it follows.
+    """
+
+    async def lasts(self, gateway: str, worker: str, longest: timedelta) -> None:
+        """The worker may go on for ``longest`` from now. INVARIANT: this is so before it is told what to go on with."""
+
+    async def applied(self, gateway: str, worker: str, version: int) -> None:
+        """The worker says that it has applied everything up to ``version``. What was not there yet is not believed, nor
+        is a worker that does not follow."""
 
 
 class WatchMemory(Protocol):

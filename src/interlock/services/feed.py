@@ -8,6 +8,8 @@ Holds to:
 * each change says which version it comes ``after``, the last one told, so that a worker that missed a message knows
 * a beat says that the worker has everything if ``version`` is the last that it was told. INVARIANT: it is sent only
   after the state was asked and had nothing newer, so that a worker that is not being told of changes loses its lease
+* INVARIANT: before anything is told by which the worker may go on, it is known for how long it could (``lasts``), to
+  all who end something (``services.hearing``); and before the first of it is read
 * secrets are fetched from their vaults, kept in memory, and sent to gateways only; they are fetched anew every minute.
   One that cannot be fetched at first is left out, so that its resource cannot be opened, and one that cannot be
   fetched any more stays as it was last known
@@ -17,8 +19,10 @@ Holds to:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 from interlock.domain.codec import to_plain
@@ -30,22 +34,26 @@ from interlock.services.credentials import AccountSecrets, Credentials
 from interlock.services.desk import Desk
 from interlock.services.endings import MANY
 from interlock.services.feed_changes import Translation, credentials_message, held_request
+from interlock.services.hearing import BEATS_IN_A_LEASE, longest_after
 from interlock.services.outflow import Outflow
 
 Message = Mapping[str, Any]
+Lasts = Callable[[timedelta], Awaitable[None]]
+"""Makes known that a worker may go on for so long from now (``ports.state.Followings.lasts``)."""
 
-_BEATS_IN_A_LEASE = 4
 _REFRESH_S = 60.0
 _FLOW_S = 1.0
 _RECENTLY_DECIDED = 500
 
 
-async def follow(desk: Desk, credentials: Credentials, outflow: Outflow | None = None) -> AsyncGenerator[Message, None]:
+async def follow(
+    desk: Desk, credentials: Credentials, outflow: Outflow | None = None, *, lasts: Lasts
+) -> AsyncGenerator[Message, None]:
     """The feed's messages (``ports.control``), in JSON's own types, without an end of its own.
 
     Raises Failure when the state is lost or another policy became active. ``watch`` messages are the caller's to add.
     """
-    follower = _Follower(desk, credentials, outflow or Outflow())
+    follower = _Follower(desk, credentials, outflow or Outflow(), lasts)
     yield await follower.start()
     async with aclosing(follower.messages()) as messages:
         async for message in messages:
@@ -102,10 +110,12 @@ async def _held(desk: Desk, reading: Reading) -> dict[str, HeldRequest]:
 class _Follower:
     """One worker's feed."""
 
-    def __init__(self, desk: Desk, credentials: Credentials, outflow: Outflow) -> None:
+    def __init__(self, desk: Desk, credentials: Credentials, outflow: Outflow, lasts: Lasts) -> None:
         self._desk = desk
         self._credentials = credentials
         self._outflow = outflow
+        self._lasts = lasts
+        self._known_at_s = 0.0
         self._stopped = ""
         self._secrets: dict[str, UpstreamCredential] = {}
         self._version = 0
@@ -121,6 +131,8 @@ class _Follower:
         async with self._desk.state.reading() as reading:
             await self._desk.check_policy(reading)
         self._secrets = await self._fetch()
+        self._lease_s = self._desk.configuration.timing.lease.total_seconds()
+        await self._make_known()
         async with self._desk.state.reading() as reading:
             await self._desk.check_policy(reading)
             snapshot = await take_snapshot(self._desk, reading, self._secrets, self._credentials.accounts)
@@ -129,7 +141,8 @@ class _Follower:
         self._stopped = self._outflow.why_stopped
         plain = to_plain(snapshot)
         self._digest = snapshot.policy.digest
-        self._lease_s = self._desk.configuration.timing.lease.total_seconds()
+        if self._desk.configuration.timing.lease.total_seconds() != self._lease_s:
+            raise Failure("The lease has changed.", "The gateways follow anew by themselves.")
         return {"type": "snapshot", "lease_s": self._lease_s, "snapshot": plain, "stopped": self._stopped}
 
     async def messages(self) -> AsyncGenerator[Message, None]:
@@ -156,15 +169,19 @@ class _Follower:
                         fetching = asyncio.ensure_future(self._fetch())
                     coming = asyncio.ensure_future(_next(changes))
                     if message is not None:
+                        await self._stay_known()
                         yield self._following(message)
                 if beating.done():
-                    beating = asyncio.ensure_future(asyncio.sleep(self._lease_s / _BEATS_IN_A_LEASE))
+                    beating = asyncio.ensure_future(asyncio.sleep(self._lease_s / BEATS_IN_A_LEASE))
                     if await self._has_everything():
-                        yield {"type": "beat", "version": self._told, "at": to_plain(self._desk.clock.now())}
+                        beat = {"type": "beat", "version": self._told, "at": to_plain(self._desk.clock.now())}
+                        await self._make_known()
+                        yield beat
                 if fetching.done():
                     message = self._fetched(fetching.result())
                     fetching = asyncio.ensure_future(self._fetch_later())
                     if message is not None:
+                        await self._stay_known()
                         yield self._following(message)
         finally:
             for task in (coming, beating, fetching, flowing):
@@ -188,6 +205,15 @@ class _Follower:
         """``change``, linked to what was told before it."""
         after, self._told = self._told, self._version
         return {**change, "after": after}
+
+    async def _make_known(self) -> None:
+        self._known_at_s = time.monotonic()
+        await self._lasts(longest_after(timedelta(seconds=self._lease_s)))
+
+    async def _stay_known(self) -> None:
+        """What is told now may be gone on with for longer than was said."""
+        if time.monotonic() >= self._known_at_s + self._lease_s / BEATS_IN_A_LEASE:
+            await self._make_known()
 
     async def _has_everything(self) -> bool:
         async with self._desk.state.reading() as reading:

@@ -8,8 +8,9 @@ Holds to:
   whose end is its entry: gateways and control planes look the login up, and take nothing that names one which is over
 * a session that was live then is over when its gateway has said so; until it has, it remains, by its number and gateway
 * an account that the person had on a resource is over when the resource has said so; until then it remains, by its name
-* a gateway that lags may for a moment open a session that nobody here has heard of yet. Without a word for the lease it
-  opens and answers nothing: ``certain_from`` is when that is so of every gateway, whatever it has heard
+* a gateway that lags could open a session that nobody here has heard of yet: each of its workers remains until it says
+  that it has applied the end, or until its lease is over (``services.hearing``). So when nothing remains nothing lives,
+  and nothing can begin. ``certain_from`` is when that is so of every gateway, whatever it hears or does not
 * nothing has to be asked for again: a gateway that was away learns of the end when it comes back, opens nothing before
   it has, and says what it closed. The report is made anew each time it is asked for, until nothing remains
 * who could offboard the person, or may read the ledger, may read it
@@ -80,6 +81,17 @@ class AccountThen:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayThen:
+    """A gateway worker that could have gone on by what it was told before the end. ``heard``: it says that it applied
+    the end and cut what rested on the person; until it has, it may go on until ``until`` at most."""
+
+    gateway: str
+    worker: str
+    heard: bool
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """``remains`` names what has not answered; the offboarding is done when it is empty."""
 
@@ -90,6 +102,7 @@ class Report:
     credentials: tuple[CredentialThen, ...]
     sessions: tuple[SessionThen, ...]
     accounts: tuple[AccountThen, ...]
+    gateways: tuple[GatewayThen, ...]
     remains: tuple[str, ...]
     made_at: datetime
     certain_from: datetime
@@ -111,6 +124,7 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
             raise Refusal("not-yours", f"{reader} does not answer for {name}.", "Ask an administrator.")
         if person.ended_at is None:
             raise Refusal("not-offboarded", f"{name} has not left.", f"Type `interlock offboard {name}`.")
+        now = desk.clock.now()
         act = await _entries_of_act(reading, person)
         credentials = [one for entry in act for one in await _credentials(reading, entry, person.ended_at)]
         sessions = [await _session(reading, activity) for activity in await _live_then(reading, person)]
@@ -119,7 +133,14 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
             for account in await reading.accounts(person=name)
             if account.ended_at is None or account.ended_at >= person.ended_at
         ]
+        end = act[-1].position
+        gateways = [
+            GatewayThen(one.gateway, one.worker, one.applied >= end, now + one.left)
+            for one in await reading.followings()
+        ]
+    deaf = [one for one in gateways if not one.heard]
     remains = (
+        *(f"gateway {one.gateway} (worker {one.worker}), which has not said that it heard" for one in deaf),
         *(f"session {one.session} on gateway {one.gateway}" for one in sessions if one.closed is None),
         *(f"account {one.account} on {one.resource}" for one in accounts if one.ended is None),
     )
@@ -131,9 +152,10 @@ async def report_offboarding(desk: Desk, *, reader: str, name: str) -> Report:
         credentials=tuple(credentials),
         sessions=tuple(sessions),
         accounts=tuple(accounts),
+        gateways=tuple(gateways),
         remains=remains,
-        made_at=desk.clock.now(),
-        certain_from=person.ended_at + desk.configuration.timing.lease,
+        made_at=now,
+        certain_from=max((one.until for one in deaf), default=now),
     )
 
 

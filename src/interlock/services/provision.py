@@ -14,10 +14,11 @@ Holds to:
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from interlock.domain.event import Event
 from interlock.domain.people import ADMINISTRATORS, Person
 from interlock.domain.provisioning import GROUP, USER, Provisioned
 from interlock.domain.rights_events import PersonAdded, PersonChanged, PersonReturned, ResourceProvisioned
@@ -25,7 +26,7 @@ from interlock.errors import Refusal
 from interlock.policy.configuration import Configuration, Scim
 from interlock.ports.state import UnitOfWork
 from interlock.services.ending_rights import is_administrator
-from interlock.services.endings import Endings
+from interlock.services.endings import Ended, Endings
 
 DIRECTORY = "directory"
 """The actor in the ledger."""
@@ -42,6 +43,8 @@ class Provisioning:
     configuration: Configuration
     scim: Scim
     at: datetime
+    ended: list[tuple[Ended, Event]] = field(default_factory=list)
+    """What it ended, in order."""
 
     async def save(self, before: Provisioned | None, after: Provisioned) -> Provisioned:
         """Keep ``after`` and do what follows from it. Raises Refusal (``too-many-ends``, ``last-administrator``)."""
@@ -128,7 +131,7 @@ class Provisioning:
             return
         if changed.vendor != person.vendor:
             # Grants, contracts and separation rest on where somebody comes from: whoever changes that starts anew.
-            endings = Endings(self.work, by=DIRECTORY, reason="the directory changed where they come from", at=self.at)
+            endings = self._endings("the directory changed where they come from")
             for grant in await self.work.grants(active_at=self.at, person=person.name):
                 await endings.grant(grant)
             for login in await self.work.logins(active_at=self.at, person=person.name):
@@ -159,7 +162,10 @@ class Provisioning:
 
     async def _end(self, person: Person, reason: str) -> None:
         await self._refuse_too_many(person)
-        await Endings(self.work, by=DIRECTORY, reason=reason, at=self.at).person(person)
+        await self._endings(reason).person(person)
+
+    def _endings(self, reason: str) -> Endings:
+        return Endings(self.work, by=DIRECTORY, reason=reason, at=self.at, ended=self.ended)
 
     async def _refuse_too_many(self, person: Person) -> None:
         people = await self.work.people()

@@ -14,12 +14,12 @@ from dataclasses import replace
 from interlock.domain.grants import RequestState
 from interlock.domain.identity_events import PasswordEnded
 from interlock.services.desk import Desk
-from interlock.services.endings import MANY, Ended, Endings
+from interlock.services.endings import MANY, Ended, Endings, with_positions
 from interlock.services.sign_in_elsewhere import KIND
 
 
 async def take_signal(desk: Desk, *, provider: str, subject: str, disabled: bool) -> tuple[Ended, ...]:
-    """``subject`` is ``ISSUER SUBJECT``, as identities are kept. What ended."""
+    """``subject`` is ``ISSUER SUBJECT``, as identities are kept. What ended, in ledger order."""
     by = f"provider:{provider}"
     async with desk.ending(by) as work:
         now = desk.clock.now()
@@ -27,6 +27,7 @@ async def take_signal(desk: Desk, *, provider: str, subject: str, disabled: bool
         if identity is None:
             return ()
         name = identity.person
+        head = await work.ledger_head()
         reason = f"{provider} says that the {'account was disabled' if disabled else 'session was ended'}"
         endings = Endings(work, by=by, reason=reason, at=now)
         for login in await work.logins(active_at=now, person=name):
@@ -44,4 +45,4 @@ async def take_signal(desk: Desk, *, provider: str, subject: str, disabled: bool
             if credential is not None and credential.password_hash:
                 await work.save(replace(credential, password_hash="", totp_secret=None))
                 work.record(PasswordEnded(person=name, reason=reason))
-    return tuple(ended for ended, _ in endings.ended)
+    return await with_positions(desk.state, head, endings.ended)

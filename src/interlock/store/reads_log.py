@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ARRAY, Text, and_, cast, func, or_, select
 
 from interlock.ledger.canonical import canonical
-from interlock.ports.state import Entity, LedgerEntry, Mark
+from interlock.ports.state import Entity, Following, LedgerEntry, Mark
 from interlock.store import tables
 from interlock.store.chronicle import Page
 from interlock.store.reads import AnyRow, Reads, equals
@@ -76,6 +76,13 @@ class LogReads(Reads):
         form = form_of_table(name)
         matches = or_(*(and_(*equals(form.table, form.key_values(key))) for key in keys))
         return [form.read(row._mapping) for row in await self._rows(select(form.table).where(matches))]
+
+    async def followings(self) -> Sequence[Following]:
+        table = tables.followings
+        left = table.c.until - func.clock_timestamp()
+        query = select(table.c.gateway, table.c.worker, table.c.applied, left.label("left"))
+        query = query.where(table.c.until > func.clock_timestamp()).order_by(table.c.gateway, table.c.worker)
+        return [Following(row.gateway, row.worker, row.applied, row.left) for row in await self._rows(query)]
 
     async def last_changes(self, kinds: Sequence[str]) -> Mapping[str, Mark]:
         """One look for all of them: an index gives each."""

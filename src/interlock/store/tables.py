@@ -609,6 +609,17 @@ waiting = Table(
 )
 """What strangers began and may come back to within minutes. Not state: nothing rests on it."""
 
+followings = Table(
+    "followings",
+    metadata,
+    _key("gateway"),
+    _key("worker"),
+    _number("applied"),
+    Column("until", DateTime(timezone=True), nullable=False, index=True),
+)
+"""Which gateway workers may still go on with what they were told, until when, and up to where they have applied it.
+Not state: each says it anew as it follows."""
+
 watch_memory = Table("watch_memory", metadata, _key("name"), Column("content", JSON, nullable=False))
 """How far the watch has read, and what it makes of it. Not state: it follows from the ledger."""
 

@@ -15,6 +15,7 @@ from interlock.ports.identity import SshCertificateIssuing
 from interlock.ports.master_key import MasterKey
 from interlock.ports.notify import OpenNotifier, Outbox
 from interlock.ports.segment_words import SegmentWords
+from interlock.ports.state import Followings
 from interlock.ports.upstream import TryUpstream
 from interlock.services.credentials import Credentials
 from interlock.services.delivery import Delivery
@@ -48,6 +49,7 @@ class Services:
     master_key: MasterKey
     segment_words: SegmentWords
     outbox: Outbox
+    followings: Followings
     published: Source
     ledger_key: str
     scim_secret: str
@@ -103,6 +105,7 @@ def open_services(
     master_key: MasterKey,
     segment_words: SegmentWords,
     outbox: Outbox,
+    followings: Followings,
     published: Source,
     ledger_key: str,
     scim_secret: str = "",
@@ -127,6 +130,7 @@ def open_services(
         master_key=master_key,
         segment_words=segment_words,
         outbox=outbox,
+        followings=followings,
         published=published,
         ledger_key=ledger_key,
         scim_secret=scim_secret,

@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import re
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from interlock.domain.codec import from_plain
@@ -46,6 +49,8 @@ router = APIRouter(prefix="/v1/gateway")
 _log = logging.getLogger("interlock.web")
 
 T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z0-9_-]{8,64}")
+"""A worker's name for itself."""
 _AHEAD = 64
 """How many messages of the feed may wait for a slow gateway before reading the state waits too."""
 
@@ -58,8 +63,14 @@ async def token(services: ServicesOf, proof: ProvedKey) -> JSONResponse:
 
 
 @router.get("/feed", response_class=StreamingResponse, responses=content(NDJSON, 200))
-async def feed(services: ServicesOf, gateway: SignedInGateway) -> StreamingResponse:
-    messages = _feed(services, gateway)
+async def feed(
+    services: ServicesOf, gateway: SignedInGateway, worker: Annotated[str, Query(max_length=64)] = ""
+) -> StreamingResponse:
+    """``worker`` names the process that follows, as it does when it reports. One without a name is followed to its
+    lease's end: nothing that it says of itself is taken."""
+    if worker and not _NAME.fullmatch(worker):
+        raise BadInputError("worker")
+    messages = _feed(services, gateway, worker or f"nameless-{secrets.token_hex(8)}")
     # The first message is made before the answer begins, so that what stands in its way is still an error answer.
     first = await anext(messages)
     return ndjson(_lines(first, messages))
@@ -90,15 +101,21 @@ async def sessions(request: Request, services: ServicesOf, gateway: SignedInGate
     body = await _object(request)
     starts, ends = _read(tuple[SessionStart, ...], body, "starts"), _read(tuple[SessionEnd, ...], body, "ends")
     counts, kept = _read(tuple[SessionCount, ...], body, "counts"), _read(tuple[SegmentReport, ...], body, "kept")
-    told = await report_sessions(
-        services.desk,
-        services.master_key,
-        gateway=gateway.name,
-        starts=starts,
-        ends=ends,
-        counts=counts,
-        kept=kept,
-    )
+    applied = _applied(body)
+    told: Sequence[RecordingStanding] = ()
+    if starts or ends or counts or kept:
+        told = await report_sessions(
+            services.desk,
+            services.master_key,
+            gateway=gateway.name,
+            starts=starts,
+            ends=ends,
+            counts=counts,
+            kept=kept,
+        )
+    if applied is not None:
+        # INVARIANT: after what was reported with it is known.
+        await services.followings.applied(gateway.name, *applied)
     return answer(told)
 
 
@@ -142,7 +159,7 @@ async def watch(ticket: InPath, request: Request, services: ServicesOf, gateway:
     return answer({"watching": await services.watches.deliver(ticket, gateway.name, records, ended=ended)})
 
 
-async def _feed(services: Services, gateway: GatewayIdentity) -> AsyncIterator[Mapping[str, Any]]:
+async def _feed(services: Services, gateway: GatewayIdentity, worker: str) -> AsyncIterator[Mapping[str, Any]]:
     """The state's messages and the watch tickets, in one stream; ends when the gateway may no longer follow.
 
     The state is read at the pace at which the gateway takes its messages: a slow one costs a bounded queue, and what
@@ -151,7 +168,7 @@ async def _feed(services: Services, gateway: GatewayIdentity) -> AsyncIterator[M
     with services.watches.following(gateway.name) as mailbox:
         messages: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(_AHEAD)
         pumps = [
-            asyncio.create_task(_pump_state(services, messages)),
+            asyncio.create_task(_pump_state(services, gateway.name, worker, messages)),
             asyncio.create_task(_pump_tickets(mailbox, messages)),
         ]
         try:
@@ -170,8 +187,13 @@ async def _feed(services: Services, gateway: GatewayIdentity) -> AsyncIterator[M
             await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pump_state(services: Services, messages: "asyncio.Queue[Mapping[str, Any]]") -> None:
-    async for message in follow(services.desk, services.credentials, services.outflow):
+async def _pump_state(
+    services: Services, gateway: str, worker: str, messages: "asyncio.Queue[Mapping[str, Any]]"
+) -> None:
+    async def lasts(longest: timedelta) -> None:
+        await services.followings.lasts(gateway, worker, longest)
+
+    async for message in follow(services.desk, services.credentials, services.outflow, lasts=lasts):
         await messages.put(message)
 
 
@@ -195,6 +217,19 @@ async def _object(request: Request) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise BadInputError("the body")
     return body
+
+
+def _applied(body: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Which worker has applied everything up to which version, if it says so."""
+    said = body.get("applied")
+    if said is None:
+        return None
+    worker, version = (said.get("worker"), said.get("version")) if isinstance(said, dict) else (None, None)
+    if not isinstance(worker, str) or not _NAME.fullmatch(worker):
+        raise BadInputError("applied.worker")
+    if type(version) is not int or not 0 <= version < 2**63:
+        raise BadInputError("applied.version")
+    return worker, version
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

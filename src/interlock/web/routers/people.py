@@ -11,6 +11,7 @@ from pydantic import Field
 from interlock.domain.people import Contract, Extension, Person
 from interlock.services.contract_life import ask_extension, confirm_contract, decide_extension, take_contract
 from interlock.services.end_contract import end_contract
+from interlock.services.hearing import await_hearing
 from interlock.services.list_people import list_contracts, list_extensions, list_people
 from interlock.services.offboard_person import Offboarding, offboard_person
 from interlock.services.offboarding_report import report_offboarding
@@ -41,7 +42,10 @@ async def people(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
 
 @router.post("/people/{name}/offboard", responses=told(Offboarding))
 async def offboard(name: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
-    return answer(await offboard_person(services.desk, by=caller.name, name=name, reason=body.reason))
+    """Waits a moment for the gateways to hear of it; the report says which have not."""
+    done = await offboard_person(services.desk, by=caller.name, name=name, reason=body.reason)
+    await await_hearing(services.desk.state, max(one.position for one in done.ended))
+    return answer(done)
 
 
 @router.post("/people/{name}/recovery", responses=told(answered.RECOVERY))

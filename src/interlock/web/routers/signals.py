@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse, Response
 
 from interlock.errors import NotFound, Refusal
 from interlock.identity.signals import Happened, read_signal
+from interlock.services.hearing import await_hearing
 from interlock.services.take_signal import take_signal
 from interlock.web.authentication import ServicesOf
 from interlock.web.described import SIGNAL_ERRORS
@@ -35,10 +36,12 @@ async def receive(provider: InPath, request: Request, services: ServicesOf) -> R
         code = refusal.code if refusal.code in _CODES else "invalid_request"
         return JSONResponse({"err": code, "description": refusal.sentence}, status_code=400)
     if signal is not None and signal.happened is not None:
-        await take_signal(
+        ended = await take_signal(
             services.desk,
             provider=provider,
             subject=f"{signal.issuer} {signal.subject}",
             disabled=signal.happened is Happened.DISABLED,
         )
+        if ended:
+            await await_hearing(services.desk.state, max(one.position for one in ended))
     return Response(status_code=202)

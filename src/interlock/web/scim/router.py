@@ -26,8 +26,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.service import ScimService
 
 from interlock.errors import Failure
-from interlock.policy.configuration import Scim
-from interlock.services.desk import Desk
+from interlock.services.hearing import await_hearing
 from interlock.web.authentication import ServicesOf
 from interlock.web.scim.storage import StateStorage
 from interlock.web.services import Services
@@ -72,7 +71,8 @@ async def scim(path: str, request: Request, services: ServicesOf) -> Response:
     section = services.desk.configuration.scim
     if section is None or not _is_directory(request, services):
         return _refused()
-    handler = _handler(services.desk, section)
+    storage = StateStorage(services.desk, PROVIDER, section)
+    handler = AsyncScimHandler(ScimService(PROVIDER), storage)
     asked = ScimRequest(
         method=request.method,
         path=f"/{path}",
@@ -87,15 +87,14 @@ async def scim(path: str, request: Request, services: ServicesOf) -> Response:
         raise
     except Exception as error:  # noqa: BLE001 -- the service knows which of them are answers; the rest is a 500
         answered = handler.service.error_response(error)
+    if storage.ended_upto:
+        # What was ended is ended; whoever asks is told so once the gateways have heard, or a moment later.
+        await await_hearing(services.desk.state, storage.ended_upto)
     content = None if answered.body is None else answered.body
     if content is None:
         headers = {name: value for name, value in answered.headers.items() if name.lower() != "content-type"}
         return Response(status_code=answered.status, headers=headers)
     return JSONResponse(content, status_code=answered.status, headers=answered.headers)
-
-
-def _handler(desk: Desk, section: Scim) -> AsyncScimHandler:
-    return AsyncScimHandler(ScimService(PROVIDER), StateStorage(desk, PROVIDER, section))
 
 
 def _is_directory(request: Request, services: Services) -> bool:

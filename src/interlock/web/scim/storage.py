@@ -24,7 +24,9 @@ from scim2_server.storage import AsyncScimStorage, SearchPage
 from interlock.domain.provisioning import USER, Provisioned
 from interlock.errors import Refusal
 from interlock.policy.configuration import Scim
+from interlock.ports.state import UnitOfWork
 from interlock.services.desk import Desk
+from interlock.services.endings import with_positions
 from interlock.services.provision import DIRECTORY, Provisioning
 
 AnyResource = Resource[Any]
@@ -47,6 +49,8 @@ class StateStorage(AsyncScimStorage):
         self._desk = desk
         self._provider = provider
         self._scim = scim
+        self.ended_upto = 0
+        """The place in the ledger of the last thing that the writes ended; 0: they ended nothing."""
 
     async def get(
         self,
@@ -88,7 +92,9 @@ class StateStorage(AsyncScimStorage):
             now = self._desk.clock.now()
             row = _row(secrets.token_hex(16), resource_type, resource, now, None)
             await self._refuse_taken(work, row)
-            kept = await self._saved(work, now, None, row)
+            head, provisioning = await work.ledger_head(), self._provisioning(work, now)
+            kept = await _saved(provisioning, None, row)
+        await self._note_ends(head, provisioning)
         return self._resource(resource_type, kept)
 
     async def update(
@@ -100,7 +106,9 @@ class StateStorage(AsyncScimStorage):
             _check_version(before, expected_version)
             row = _row(before.id, resource_type, resource, now, before)
             await self._refuse_taken(work, row)
-            kept = await self._saved(work, now, before, row)
+            head, provisioning = await work.ledger_head(), self._provisioning(work, now)
+            kept = await _saved(provisioning, before, row)
+        await self._note_ends(head, provisioning)
         return self._resource(resource_type, kept)
 
     async def delete(
@@ -111,16 +119,21 @@ class StateStorage(AsyncScimStorage):
             now = self._desk.clock.now()
             before = _there(await work.provisioned_one(resource_id), resource_type)
             _check_version(before, expected_version)
+            head, provisioning = await work.ledger_head(), self._provisioning(work, now)
             try:
-                await Provisioning(work, self._desk.configuration, self._scim, now).delete(before)
+                await provisioning.delete(before)
             except Refusal as refusal:
                 raise ForbiddenException(detail=str(refusal)) from refusal
+        await self._note_ends(head, provisioning)
 
-    async def _saved(self, work: Any, now: datetime, before: Provisioned | None, after: Provisioned) -> Provisioned:
-        try:
-            return await Provisioning(work, self._desk.configuration, self._scim, now).save(before, after)
-        except Refusal as refusal:
-            raise ForbiddenException(detail=str(refusal)) from refusal
+    def _provisioning(self, work: UnitOfWork, now: datetime) -> Provisioning:
+        return Provisioning(work, self._desk.configuration, self._scim, now)
+
+    async def _note_ends(self, head: int, provisioning: Provisioning) -> None:
+        """``head`` is the ledger's before what ``provisioning`` wrote, which is committed now."""
+        if provisioning.ended:
+            placed = await with_positions(self._desk.state, head, provisioning.ended)
+            self.ended_upto = max(self.ended_upto, *(one.position for one in placed))
 
     async def _refuse_taken(self, work: Any, row: Provisioned) -> None:
         """``userName`` is unique, letter case aside (RFC 7643 section 4.1.1)."""
@@ -138,6 +151,13 @@ class StateStorage(AsyncScimStorage):
         resource: AnyResource = model.model_validate({**row.content, "id": row.id})
         resource.meta = meta
         return resource
+
+
+async def _saved(provisioning: Provisioning, before: Provisioned | None, after: Provisioned) -> Provisioned:
+    try:
+        return await provisioning.save(before, after)
+    except Refusal as refusal:
+        raise ForbiddenException(detail=str(refusal)) from refusal
 
 
 def _row(

@@ -1,0 +1,19 @@
+"""Which gateway workers follow the feed, and how far each has come."""
+
+from pathlib import Path
+
+from alembic import op
+
+from interlock.store.migrations import run_script
+
+revision: str = "0020"
+down_revision: str | None = "0019"
+
+
+def upgrade() -> None:
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql"))
+
+
+def downgrade() -> None:
+    """There is no way back: a ledger is never undone. Restore a backup instead."""
+    raise NotImplementedError("the schema only goes forward; restore a backup to go back")
