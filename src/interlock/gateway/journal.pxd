@@ -19,6 +19,7 @@ cdef class Journal:
     cdef public double _oldest
     cdef object _timer
     cdef public bint _asked
+    cdef object _emptied
     cdef long _file
     cdef public str failure
     cdef public object on_failure

@@ -13,6 +13,7 @@ another worker tells the journal of a dead one.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
@@ -75,6 +76,7 @@ class Journal:
         self._oldest = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._asked = False
+        self._emptied: asyncio.Event | None = None
         self._file = 0
         self.failure = ""
         self.on_failure: Callable[[str], None] = lambda _: None
@@ -119,9 +121,12 @@ class Journal:
         """Sync what is left, as far as the disk lets us, and stop the thread. The files stay."""
         self._hand_over()
         until_s = time.monotonic() + _CLOSE_S
-        while self._queue.frames and time.monotonic() < until_s:
+        if self._queue.frames:
             # There was no room: it is handed over as soon as there is.
-            await asyncio.sleep(0.005)
+            self._emptied = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._emptied.wait()
         self._pen.stop()
         await asyncio.to_thread(self._pen.join, max(1.0, until_s - time.monotonic()))
         self._hear()
@@ -142,6 +147,8 @@ class Journal:
         self._queue = _Batch()
         self._under_way.append(batch)
         self._pen.hand(b"".join(batch.frames))
+        if self._emptied is not None:
+            self._emptied.set()
 
     def _hear(self) -> None:
         for why in self._pen.hear():
