@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from interlock.errors import Failure
 from interlock.store.connecting import connect
 from interlock.store.home import StateAddress
+from interlock.store.locks import Lock
 from interlock.store.migrate import migrate
 from interlock.store.state import PostgresState
 from interlock.store.tables import SCHEMA, metadata
@@ -61,6 +62,18 @@ async def test_several_that_start_at_once_take_turns(empty_database: StateAddres
     async with state.reading() as reading:
         assert await reading.ledger_head() == 0
     await state.close()
+
+
+async def test_it_waits_for_nobody_who_was_elected(state_database: StateAddress) -> None:
+    """Else a second control plane could not start for as long as the first one lives."""
+    holder = await connect(state_database.url)
+    try:
+        for lock in set(Lock) - {Lock.MIGRATION, Lock.LEDGER}:
+            await holder.execute("SELECT pg_advisory_lock($1, $2)", *lock.value)
+        async with asyncio.timeout(10):
+            await migrate(state_database.owner_url)
+    finally:
+        await holder.close()
 
 
 async def test_a_later_versions_state_is_left_alone(state_database: StateAddress) -> None:

@@ -148,6 +148,9 @@ def test_credentials_come_from_a_file_and_no_secret_is_told(
     kept = Place(place.where, place.endpoint, "us-east-1", str(file))
     check_conditions(open_objects(kept, "The store"), "The store")
     assert told_of(kept) == f"from {file}"
+    # what the configuration says as well goes before it
+    file.write_text(f"{file.read_text()}AWS_REGION=elsewhere\nAWS_ENDPOINT_URL=http://127.0.0.1:9\n")
+    check_conditions(open_objects(kept, "The store"), "The store")
     file.write_text(f"{SECRET}\n")
     with pytest.raises(Failure) as caught:
         open_objects(kept, "The store")

@@ -20,9 +20,9 @@ from interlock.ledger.tiles import CHECKPOINT, bundle_path, tile_path
 from interlock.ledger.verify import Broken
 from interlock.store import sequencer
 from interlock.store.connecting import driver_url
-from interlock.store.election import SEQUENCER_LOCK
 from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import StateAddress
+from interlock.store.locks import SEQUENCER_LOCK
 from interlock.store.sequencer import LogKey, Sequencer
 from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles

@@ -25,7 +25,7 @@ from interlock.store.state import PostgresState
 from tests.support.memory import in_memory
 
 _numbers = itertools.count(1)
-_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"} | {
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"} | {
     # what it writes to be able to recover stays small: nothing here is recovered
     "max_wal_size": "256MB",
     "min_wal_size": "32MB",
@@ -78,7 +78,7 @@ def migrate_now(url: str) -> None:
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """The run's server. Stopped at the end, and by the kernel when the run is killed."""
     with server_folder(in_memory()) as folder:
-        server = EmbeddedPostgres(folder / "postgres", logins=(OWNER_ROLE, APPLICATION_ROLE), settings=_FAST)
+        server = EmbeddedPostgres(folder / "postgres", logins=(OWNER_ROLE, APPLICATION_ROLE), settings=FAST)
         server.start()
         try:
             yield server

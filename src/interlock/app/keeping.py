@@ -27,7 +27,7 @@ from interlock.ports.segment_words import IndexedPart, SegmentWords
 from interlock.ports.state import LedgerEntry
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.search_recordings import index_key, index_segment
-from interlock.store.election import KEEPING_LOCK
+from interlock.store.locks import KEEPING_LOCK
 from interlock.web.recordings import StoreUnreadable, fetch_segment, lines_of, segments_of
 from interlock.wire.segments import segment_path
 

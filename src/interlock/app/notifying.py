@@ -23,7 +23,7 @@ from interlock.ports.state import LedgerEntry
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.notices import TOLD_KINDS, cut_down, over, posting_of, reach, still_so
-from interlock.store.election import NOTIFYING_LOCK
+from interlock.store.locks import NOTIFYING_LOCK
 
 _AT_ONCE = 500
 _SENT_AT_ONCE = 20

@@ -24,7 +24,7 @@ from interlock.ledger.watch import Watch, digest_of
 from interlock.ports.state import WatchMemory
 from interlock.services.desk import Desk
 from interlock.services.raise_alarm import raise_alarm
-from interlock.store.election import WATCH_LOCK
+from interlock.store.locks import WATCH_LOCK
 from interlock.store.watch_memory import PostgresWatchMemory
 
 _AT_ONCE = 500

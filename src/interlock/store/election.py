@@ -9,10 +9,6 @@ import asyncpg
 from interlock.store.connecting import connect
 from interlock.store.failures import as_failures
 
-SEQUENCER_LOCK = (18764, 2)
-WATCH_LOCK = (18764, 3)
-KEEPING_LOCK = (18764, 4)
-NOTIFYING_LOCK = (18764, 5)
 _ELECTION_S = 0.5
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.pool import NullPool
 from interlock.errors import Failure, Misuse
 from interlock.store.connecting import connect
 from interlock.store.failures import as_failures
+from interlock.store.locks import MIGRATION_LOCK
 from interlock.store.migrations import run_script
 from interlock.store.tables import SCHEMA
 
-MIGRATION_LOCK = (18764, 2)
 _RIGHTS = Path(__file__).with_name("migrations") / "rights.sql"
 
 

@@ -35,8 +35,9 @@ from interlock.ledger.tiles import (
     fetch_bundle,
     stands_for,
 )
-from interlock.store.election import SEQUENCER_LOCK, check_elected, elected
+from interlock.store.election import check_elected, elected
 from interlock.store.failures import as_failures
+from interlock.store.locks import SEQUENCER_LOCK
 from interlock.store.tiles import ObjectTiles
 from interlock.wire.objects import Version
 

@@ -40,11 +40,11 @@ from interlock.ports.clock import Clock
 from interlock.ports.state import Entity
 from interlock.store import tables
 from interlock.store.failures import Unreachable, as_failures
+from interlock.store.locks import LEDGER_LOCK
 from interlock.store.reading import PostgresReading
 from interlock.store.reads import AnyRow
 from interlock.store.rows import Form, form_of
 
-LEDGER_LOCK = (18764, 1)
 """The advisory lock under which entries get their places; the ledger's own trigger takes the same."""
 
 
