@@ -74,6 +74,7 @@ class Asking:
     planes: ControlPlanes
     ann: Member
     said: list[str] = field(default_factory=list)
+    refused: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -85,6 +86,7 @@ class Asking:
                 self.said.append(request)
                 self.planes.stack.run(self.ann, "withdraw", request, check=False)
             else:
+                self.refused = asked.stdout + asked.stderr
                 time.sleep(0.1)
 
 
@@ -194,7 +196,11 @@ class _Run:
         _until(lambda: self._published().size >= size, f"entry {size} was not published")
 
     def _until_asked(self, count: int) -> None:
-        _until(lambda: len(self._asking.said) >= count, "nobody takes requests")
+        try:
+            _until(lambda: len(self._asking.said) >= count, "nobody takes requests")
+        except AssertionError as error:
+            error.add_note(self._asking.refused)
+            raise
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:
