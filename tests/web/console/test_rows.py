@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from playwright.async_api import Route
 
 from interlock.domain.grants import RequestState
 from tests.support.chromium import Browser
+from tests.web.console.client import Client, http_of
 from tests.web.console.premises import DBA, DEV, LEAD, OPS, Premises
 from tests.web.console.scenes import SAMPLE
 
@@ -73,3 +75,63 @@ async def test_no_button_moves_when_the_prover_has_spoken(premises: Premises, br
         assert await dba.run(
             "document.querySelector('#prover').scrollHeight > document.querySelector('#prover').clientHeight"
         )
+
+
+async def _late_answer(premises: Premises, route: Route) -> None:
+    """What the server says to a piece that was asked for with the number that the session had before."""
+    async with http_of(premises) as http:
+        before = Client(premises, http, "the-one-before")
+        url = route.request.url
+        answer = await before.get(urlsplit(url).path, hx_request="true", hx_current_url=route.request.frame.url)
+    assert answer.status_code == 401
+    await route.fulfill(status=answer.status_code, headers=dict(answer.headers), body=answer.content)
+
+
+async def test_an_approval_is_answered_though_a_piece_of_the_page_is_late(premises: Premises, browser: Browser) -> None:
+    """The touch gives the session a new number while the prover is asked with the old one."""
+    grant = await premises.lend(DEV, "writer", OPS, LEAD)
+    held = await premises.hold(await premises.connect(grant, "s-1234567890123"), DEV, "DELETE FROM orders")
+    dba = await premises.enter(browser, DBA, passkey=True)
+    asked, approving, refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        asked.set()
+        await asyncio.wait_for(approving.wait(), 20)
+        await _late_answer(premises, route)
+        refused.set()
+
+    async def approve(route: Route) -> None:
+        approving.set()
+        await asyncio.wait_for(refused.wait(), 20)
+        await route.continue_()
+
+    await dba.tab.route("**/prover", late)
+    await dba.tab.route("**/approve", approve)
+    been: list[str] = []
+    await dba.go(f"{premises.origin}/decide")
+    await asyncio.wait_for(asked.wait(), 20)
+    dba.tab.on("framenavigated", lambda frame: been.append(frame.url))
+    await dba.tab.click("#approve button")
+    await dba.until("document.body.innerText.includes('is approved')")
+    assert (await premises.house.world.request(held)).state is RequestState.APPROVED
+    assert not any("sign-in" in url or "prover" in url for url in been), been
+
+
+async def test_a_piece_is_asked_for_again_with_the_new_number(premises: Premises, browser: Browser) -> None:
+    """Another tab has proved presence: this one goes on, and what is typed in it stays."""
+    grant = await premises.lend(DEV, "writer", OPS, LEAD)
+    await premises.hold(await premises.connect(grant, "s-1234567890123"), DEV, "DELETE FROM orders")
+    dba = await premises.enter(browser, DBA, passkey=True)
+    asked: list[str] = []
+
+    async def late(route: Route) -> None:
+        asked.append(route.request.url)
+        await (_late_answer(premises, route) if len(asked) == 1 else route.continue_())
+
+    await dba.tab.route("**/prover", late)
+    await dba.go(f"{premises.origin}/decide")
+    await dba.tab.fill("#no-reason", "half a sent")
+    await dba.until("document.querySelector('#says')")
+    assert len(asked) == 2
+    assert await dba.tab.input_value("#no-reason") == "half a sent"
+    assert dba.tab.url.endswith("/decide")

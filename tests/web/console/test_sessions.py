@@ -47,6 +47,11 @@ async def test_without_a_session_every_page_leads_to_the_sign_in(premises: Premi
     # Called by its number, it sends the browser to its name, to which passkeys belong.
     assert answer.headers["location"] == f"{premises.origin}/sign-in?next=%2Fdecide%2Fr-1%3Fx%3D1"
     assert "localhost" in premises.origin
+    # A piece of a page leads back to the page, and to no other server's.
+    for current, back in ((f"{stranger.origin}/decide?a=b", "%2Fdecide%3Fa%3Db"), ("https://evil.example/x", "%2F")):
+        answer = await stranger.get("/requests/r-1/prover", hx_request="true", hx_current_url=current)
+        assert answer.status_code == 401
+        assert answer.headers["hx-redirect"] == f"{premises.origin}/sign-in?next={back}"
     for cookie in ("", "x", "x" * 5000, f"a; {COOKIE}=b"):
         stranger.cookie = cookie
         assert not await _is_in(stranger)

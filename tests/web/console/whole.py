@@ -11,6 +11,7 @@ from tests.protocols.postgres.servers import TestServer, binaries, running_serve
 from tests.support.chromium import Browser, Page, chromium, key_of
 from tests.support.sshd import Sshd, running_sshd
 from tests.support.stack import Member, Stack, running_stack
+from tests.web.console.addresses import Watched
 
 ORDERS = 300
 PATIENCE_MS = 40_000
@@ -100,6 +101,7 @@ class Whole:
     def __init__(self, stack: Stack, server: TestServer, sshd: Sshd, browser: Browser) -> None:
         self.stack, self.server, self.sshd, self.browser = stack, server, sshd, browser
         self.seats: dict[str, Seat] = {}
+        self.watched = Watched()
 
     @property
     def origin(self) -> str:
@@ -109,6 +111,7 @@ class Whole:
         """A browser that nobody has used yet, with an authenticator."""
         page = await self.browser.page(accept_downloads=True)
         await page.add_authenticator()
+        self.watched.watch(page.tab)
         self.seats[name] = Seat(self, Member(name, self.stack.folder / "homes" / name, f"of {name} 4711"), page)
         return self.seats[name]
 

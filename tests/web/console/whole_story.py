@@ -219,6 +219,7 @@ class WholeStory:
         await second.sees("An invitation for")
         await self.picture("invited", second.page)
         link = await second.at("pre").inner_text()
+        self.whole.watched.learn("an invitation", link.strip().partition("#")[2])
         await self.dev.tab.goto(link.strip())
         await expect(self.dev.at("#invitation")).to_be_visible()
         words = await self.dev.at("#words").inner_text()
@@ -270,7 +271,10 @@ class WholeStory:
         await self.dev.go("/")
         await self.dev.tab.get_by_role("button", name="Connect to orders").click()
         await self.dev.press("Connect with your passkey")
-        return await Client.begin(await self.dev.at("#command").inner_text())
+        command = await self.dev.at("#command").inner_text()
+        for password in re.findall("PGPASSWORD='([^']+)'", command):
+            self.whole.watched.learn("a password for one connection", password)
+        return await Client.begin(command)
 
     async def held_and_approved(self) -> None:
         """Too many rows: the other sees text and impact, touches the passkey, and it runs."""

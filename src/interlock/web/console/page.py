@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 
 from interlock.errors import Failure, InterlockError, NotFound, Refusal
@@ -104,13 +105,19 @@ def to(path: str) -> RedirectResponse:
 
 
 def to_sign_in(request: Request) -> Response:
-    there = request.url.path
-    if request.method == "GET" and request.url.query:
-        there += f"?{request.url.query}"
-    where = f"{_home_of(request)}/sign-in?next={quote(there if request.method == 'GET' else '/', safe='')}"
-    if request.headers.get("hx-request"):
+    piece = request.headers.get("hx-request")
+    there = _page_of(request) if piece else request.url if request.method == "GET" else None
+    path = "/" if there is None else there.path + (f"?{there.query}" if there.query else "")
+    where = f"{_home_of(request)}/sign-in?next={quote(path, safe='')}"
+    if piece:
         return Response(status_code=401, headers={**HEADERS, "HX-Redirect": where})
     return to(where)
+
+
+def _page_of(request: Request) -> URL | None:
+    """The page that a piece was asked for by: the piece alone is nothing to come back to."""
+    page = URL(request.headers.get("hx-current-url", ""))
+    return page if page.netloc == request.headers["host"] else None
 
 
 def _home_of(request: Request) -> str:

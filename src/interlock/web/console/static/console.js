@@ -40,14 +40,64 @@ new MutationObserver(() => tellTimes()).observe(document.body, { childList: true
 
 // --- news: one stream a page; the pieces that htmx keeps up to date ask again
 
-if (document.body.hasAttribute("data-news") && document.querySelector("[hx-trigger]")) {
-  const news = new EventSource("/news");
-  news.addEventListener("news", () => document.body.dispatchEvent(new CustomEvent("news")));
+let news = null;
+let leaving = false;
+function listen() {
+  leaving = false;
+  if (!document.body.hasAttribute("data-news") || !document.querySelector("[hx-trigger]")) return;
+  news = new EventSource("/news");
+  news.addEventListener("news", tell);
   news.addEventListener("over", () => location.reload());
-  addEventListener("pagehide", () => news.close());
-  // A page that is being left asks for nothing more.
-  document.addEventListener("submit", () => news.close());
 }
+listen();
+addEventListener("pagehide", () => news?.close());
+addEventListener("pageshow", (event) => event.persisted && listen());
+
+// Nothing moves under a hand: while a pointer is pressed, or on its way to where somebody saw something, the page stays
+// as it is, and is brought up to date as soon as the hand is still.
+const STILL_MS = 600;
+let moved = -STILL_MS;
+let pressed = false;
+let untold = 0;
+const aims = () => pressed || performance.now() - moved < STILL_MS;
+function tell() {
+  clearTimeout(untold);
+  if (aims()) untold = setTimeout(tell, STILL_MS);
+  else document.body.dispatchEvent(new CustomEvent("news"));
+}
+addEventListener("pointermove", (event) => (event.movementX || event.movementY) && (moved = performance.now()), true);
+addEventListener("pointerdown", () => (pressed = true), true);
+for (const over of ["pointerup", "pointercancel", "dragend", "blur"]) {
+  addEventListener(over, () => {
+    if (pressed) moved = performance.now();
+    pressed = false;
+  }, true);
+}
+document.addEventListener("htmx:before:response", (event) => {
+  // Asked before the hand came, answered after: it is asked again. What somebody pressed for comes at once.
+  if (!aims() || event.detail.ctx.sourceEvent?.type !== "news") return;
+  event.preventDefault();
+  tell();
+});
+
+// A page that is being left asks for nothing more, and hears nothing more: a proof of presence gives the session a new
+// number, and a piece that was asked for with the old one would lead away from what the form is answered with.
+function leave() {
+  leaving = true;
+  news?.close();
+}
+document.addEventListener("htmx:before:request", (event) => leaving && event.preventDefault());
+document.addEventListener("htmx:before:response", (event) => {
+  const { sourceElement: piece, response } = event.detail.ctx;
+  if (leaving) return event.preventDefault();
+  if (response.status !== 401) return delete piece.dataset.asked;
+  // The new number may have come to another tab while this was under way. It is asked once more, so that nobody is led
+  // away from what they type.
+  if (piece.dataset.asked || !piece.hasAttribute("hx-get")) return;
+  event.preventDefault();
+  piece.dataset.asked = "1";
+  htmx.ajax("GET", piece.getAttribute("hx-get"), { source: piece });
+});
 
 // --- theme
 
@@ -113,9 +163,12 @@ for (const choice of all("[data-goes]")) {
   choice.addEventListener("change", () => location.assign(choice.dataset.goes));
 }
 document.addEventListener("submit", (event) => {
-  if (event.target.matches("form[data-passkey]")) return;
-  if (event.target.dataset.sent) event.preventDefault();
-  else if (event.target.method === "post") event.target.dataset.sent = "1";
+  // A passkey is to sign first; what htmx sends leaves no page.
+  if (event.target.matches("form[data-passkey]") || event.defaultPrevented) return;
+  if (event.target.dataset.sent) return event.preventDefault();
+  if (event.target.method !== "post") return;
+  event.target.dataset.sent = "1";
+  leave();
 });
 addEventListener("pageshow", () => all("form[data-sent]").forEach((form) => delete form.dataset.sent));
 for (const shown of all("[data-copy]")) {
@@ -182,6 +235,7 @@ document.addEventListener("submit", async (event) => {
     const credential = { id: touched.id, rawId: encode(touched.rawId), type: touched.type, response };
     hidden(signing, "ceremony", begun.id);
     hidden(signing, "credential", JSON.stringify(credential));
+    leave();
     signing.submit();
   } catch (problem) {
     complain(signing, problem);
