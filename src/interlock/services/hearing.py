@@ -27,7 +27,7 @@ BEATS_IN_A_LEASE = 4
 _LATER = timedelta(seconds=TOLERANCE_S + 2)
 """Besides what may come late: a session that nobody here knows of is found and cut a second after the lease."""
 ANSWER_WITHIN_S = 0.7
-"""How long an act that ends something waits for the gateways before it answers."""
+"""How long an act that ends something waits for the gateways before it answers; a directory's from when it asked."""
 _LOOK_S = 0.02
 _LONGEST_LOOK_S = 0.1
 

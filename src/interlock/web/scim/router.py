@@ -1,5 +1,6 @@
 """The SCIM calls over HTTP. The directory brings a secret: the one bearer that is taken here, see docs/scim.md."""
 
+import asyncio
 import hashlib
 import hmac
 
@@ -26,7 +27,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.service import ScimService
 
 from interlock.errors import Failure
-from interlock.services.hearing import await_hearing
+from interlock.services.hearing import ANSWER_WITHIN_S, await_hearing
 from interlock.web.authentication import ServicesOf
 from interlock.web.scim.storage import StateStorage
 from interlock.web.services import Services
@@ -71,6 +72,7 @@ async def scim(path: str, request: Request, services: ServicesOf) -> Response:
     section = services.desk.configuration.scim
     if section is None or not _is_directory(request, services):
         return _refused()
+    asked_s = asyncio.get_running_loop().time()
     storage = StateStorage(services.desk, PROVIDER, section)
     handler = AsyncScimHandler(ScimService(PROVIDER), storage)
     asked = ScimRequest(
@@ -89,7 +91,8 @@ async def scim(path: str, request: Request, services: ServicesOf) -> Response:
         answered = handler.service.error_response(error)
     if storage.ended_upto:
         # What was ended is ended; whoever asks is told so once the gateways have heard, or a moment later.
-        await await_hearing(services.desk.state, storage.ended_upto)
+        left_s = ANSWER_WITHIN_S - (asyncio.get_running_loop().time() - asked_s)
+        await await_hearing(services.desk.state, storage.ended_upto, max(0.0, left_s))
     content = None if answered.body is None else answered.body
     if content is None:
         headers = {name: value for name, value in answered.headers.items() if name.lower() != "content-type"}
