@@ -3,8 +3,9 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
+import pytest
 import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
@@ -15,7 +16,21 @@ CALL = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 BEGUN = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsome"
 
 
+LONG = 8 * 1024 * 1024
+
+
 async def _answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    if scope["type"] == "http" and scope["path"] != "/":
+        # At once, as a file is, or in parts, as what is streamed.
+        parts = 64 if scope["path"] == "/parts" else 1
+        await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": False})
+        if scope["path"] == "/whole":
+            await send({"type": "http.response.body", "body": bytes(LONG), "more_body": False})
+            return
+        for _ in range(parts):
+            await send({"type": "http.response.body", "body": bytes(LONG // parts), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -126,3 +141,24 @@ async def test_a_body_that_comes_whole_is_answered_and_counts_no_more_meanwhile(
         # What a body may take is told elsewhere; the head was here in time.
         await asyncio.sleep(0.4)
         assert (await client.says(b"x" * 96)).endswith(b"ok")
+
+
+@pytest.mark.parametrize("path", [b"/whole", b"/parts"])
+async def test_who_does_not_read_is_let_go_of_and_who_reads_slowly_is_not(path: bytes) -> None:
+    crowd = Crowd(unread_s=0.5)
+    call = CALL.replace(b"/ ", path + b" ", 1).replace(b"1.1\r\n", b"1.1\r\nConnection: close\r\n")
+    async with listening(crowd) as connect:
+        stuck, slow = await connect(), await connect()
+        stuck.writer.write(call)
+        slow.writer.write(call)
+        size = 0
+        while part := await slow.reader.read(1024 * 1024):
+            size += len(part)
+            await asyncio.sleep(0.01)
+        assert size >= LONG
+        await until(lambda: not len(crowd))
+        with suppress(ConnectionError):
+            size = 0
+            while part := await stuck.reader.read(1024 * 1024):
+                size += len(part)
+        assert size < LONG

@@ -17,6 +17,8 @@ from interlock.services.attempts import network_of
 
 HEAD_S = 20.0
 """How long the head of a call may take, from when the connection is there or its last call was answered."""
+UNREAD_S = 120.0
+"""How long it may take until less is left of what a client has to read. The system's own buffers hide who is slow."""
 MOST = 4000
 MOST_OF_ONE_NETWORK = 500
 """A gateway's host, or an office behind one address, has far fewer whose call is not here whole."""
@@ -25,8 +27,16 @@ MOST_OF_ONE_NETWORK = 500
 class Crowd:
     """The connections of one process that wait for a call, the oldest first."""
 
-    def __init__(self, *, head_s: float = HEAD_S, most: int = MOST, most_of_one: int = MOST_OF_ONE_NETWORK) -> None:
+    def __init__(
+        self,
+        *,
+        head_s: float = HEAD_S,
+        unread_s: float = UNREAD_S,
+        most: int = MOST,
+        most_of_one: int = MOST_OF_ONE_NETWORK,
+    ) -> None:
         self.head_s = head_s
+        self.unread_s = unread_s
         self._most = most
         self._most_of_one = most_of_one
         self._all: OrderedDict[BoundedHttp, str] = OrderedDict()
@@ -64,8 +74,9 @@ class BoundedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._network = network_of(self.client[0]) if self.client else "unknown"
-        self._head: asyncio.TimerHandle | None = None
-        self._upgraded = False
+        self._waiting: asyncio.TimerHandle | None = None
+        self._gone = self._unread = False
+        self._left_bytes = 0
         self._look()
 
     def data_received(self, data: bytes) -> None:
@@ -76,12 +87,24 @@ class BoundedHttp(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = True
+        self._look()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread = False
+        self._stop_waiting()
+        self._look()
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         # From here on another protocol has the connection.
-        self._upgraded = True
+        self._gone = True
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._gone = True
         self._stop_waiting()
         self.crowd.leave(self)
         super().connection_lost(exc)
@@ -94,23 +117,36 @@ class BoundedHttp(H11Protocol):
 
     def _look(self) -> None:
         """See what is under way, and wait for the rest of it, or for nothing."""
-        if self._upgraded or self.transport.is_closing():
+        closing = self.transport.is_closing()
+        if self._gone or (closing and not self.transport.get_write_buffer_size()):
             self._stop_waiting()
             self.crowd.leave(self)
             return
-        if self.cycle is None or self.cycle.response_complete:
-            if self._head is None:
-                self._head = self.loop.call_later(self.crowd.head_s, self.drop)
+        if closing or self._unread or self.cycle is None or self.cycle.response_complete:
+            if self._waiting is None:
+                self._wait()
             self.crowd.enter(self, self._network)
             return
         self._stop_waiting()
         if not self.cycle.more_body:
             self.crowd.leave(self)
 
+    def _wait(self) -> None:
+        self._left_bytes = self.transport.get_write_buffer_size()
+        time_s = self.crowd.unread_s if self._left_bytes else self.crowd.head_s
+        self._waiting = self.loop.call_later(time_s, self._waited)
+
+    def _waited(self) -> None:
+        """Time is over. Who reads, however slowly, gets it anew."""
+        if 0 < self.transport.get_write_buffer_size() < self._left_bytes:
+            self._wait()
+        else:
+            self.drop()
+
     def _stop_waiting(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
 
 def bounded_by(crowd: Crowd) -> type[BoundedHttp]:
