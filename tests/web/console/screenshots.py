@@ -52,8 +52,6 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
             await premises.lend_here(SECOND, "auditor", DBA)
             await page.tab.click("text=Open it")
             await page.until("document.querySelector('.record')")
-        if scene.name in ("decide", "decide-grant", "proposal"):
-            await page.until("document.querySelector('#says, #prover li, #prover .notice')")
         await picture(page, folder, scene.name)
     if not names:
         async for name in acted(premises, pages[SECOND]):
@@ -65,6 +63,8 @@ async def take(premises: Premises, browser: Browser, folder: Path, names: Sequen
 
 
 async def picture(page: Page, folder: Path, name: str) -> None:
+    # What comes a moment later belongs to the page.
+    await page.until("!document.getElementById('prover') || document.querySelector('#says, #prover .notice')")
     for look, (width, height, scheme) in _LOOKS.items():
         await page.tab.set_viewport_size({"width": width, "height": height})
         await page.tab.emulate_media(color_scheme=scheme)
