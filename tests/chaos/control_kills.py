@@ -237,7 +237,12 @@ def run(kills: int, store: str) -> Verdict:
         STORES[store]() as shop,
         running_control_planes(_CONFIG.replace("{OBJECTS}", shop.objects), {}) as planes,
     ):
-        return _Run(planes, shop).go(kills)
+        try:
+            return _Run(planes, shop).go(kills)
+        except AssertionError as error:
+            for log in sorted(planes.stack.folder.glob("*.log")):
+                error.add_note(f"{log.name}:\n{log.read_text()[-4000:]}")
+            raise
 
 
 def main(arguments: list[str]) -> int:

@@ -229,7 +229,7 @@ def test_sessions_that_were_open_at_a_time() -> None:
 def test_a_page_and_a_sheet_run_nothing() -> None:
     rows = (("=1+1",), ("@x",), ("<img onerror=1>",), ("",))
     report = Report("<script>", (Section("<script>", ("a",), rows, "Nothing."),), (("<b>", "<i>"),))
-    page = as_html(report, "<source>")
+    page = as_html(report, "<source>", NOON)
     assert "<script>" not in page
     assert "<img" not in page
     assert [row[0] for row in csv.reader(io.StringIO(as_csv(report)))][1:3] == ["'=1+1", "'@x"]
@@ -237,7 +237,7 @@ def test_a_page_and_a_sheet_run_nothing() -> None:
 
 def test_times_stay_on_one_line_and_hashes_break() -> None:
     row = ("from 2026-11-01 12:00:00 UTC", "ab" * 32, "<b>")
-    page = as_html(Report("it", (Section("it", ("a", "b", "c"), (row,), ""),)), "")
+    page = as_html(Report("it", (Section("it", ("a", "b", "c"), (row,), ""),)), "", NOON)
     assert "<td>from <time>2026-11-01 12:00:00 UTC</time></td>" in page
     assert f"<td><code>{'ab' * 32}</code></td><td>&lt;b&gt;</td>" in page
     (section,) = person_report(ENTRIES, DEV).sections
@@ -247,6 +247,6 @@ def test_times_stay_on_one_line_and_hashes_break() -> None:
 def test_several_tables_and_empty_ones_are_told_apart() -> None:
     report = Report("R", (Section("=One", ("a",), (("1",),), "No one."), Section("Two", ("b",), (), "No two.")))
     assert as_csv(report).splitlines() == ["'=One", "a", "1", "", "Two", "b"]
-    page = as_html(report, "")
+    page = as_html(report, "", NOON)
     assert "No two." in page
     assert "No one." not in page

@@ -136,9 +136,9 @@ def _keep(report: Report, source: str, out: Path) -> None:
     if out.suffix == ".csv":
         keep_private(out, as_csv(report))
     elif out.suffix == ".html":
-        keep_private(out, as_html(report, source))
+        keep_private(out, as_html(report, source, datetime.now(UTC)))
     else:
-        keep_private(out, print_to_pdf(as_html(report, source)))
+        keep_private(out, print_to_pdf(as_html(report, source, datetime.now(UTC))))
 
 
 def _show(console: Console, report: Report) -> None:

@@ -1,5 +1,6 @@
 """The matrix of conflicts: shown, written to a file, and read from one into the policy's own words."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def risks(
     if out.suffix == ".html":
         section = Section("Conflicts", tuple(name.lower() for name in _COLUMNS), tuple(rows), "None.")
         report = Report("Conflicts of roles and their risks", (section,))
-        keep_private(out, as_html(report, "From the active policy and the grants of this moment."))
+        keep_private(out, as_html(report, "From the active policy and the grants of this moment.", datetime.now(UTC)))
     else:
         keep_private(out, write_csv(separations) if out.suffix == ".csv" else write_xacml(separations))
     say(f"Conflicts of roles and their risks: {out}")

@@ -63,7 +63,8 @@ class _Read:
                 allowed = dict(self.approvals.get(event.request, {}))
                 self.grants[event.grant] = _Grant(event, allowed, [position], shown_moment(event.ends_at))
             case GrantEnded(grant=grant) if grant in self.grants:
-                self.grants[grant].until = f"{shown_moment(recorded.at)} (ended by {event.by}: {event.reason})"
+                why = f": {event.reason}" if event.reason else ""
+                self.grants[grant].until = f"{shown_moment(recorded.at)} (ended by {event.by}{why})"
                 self.grants[grant].entries.append(position)
             case SessionOpened() if not self.grants.keys().isdisjoint(event.grants):
                 self.sessions[event.session] = _Session(event, [position])

@@ -45,16 +45,19 @@ def as_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def as_html(report: Report, source: str) -> str:
-    """A page to print, which runs and loads nothing. ``source`` says what the report rests on."""
+def as_html(report: Report, source: str, made_at: datetime) -> str:
+    """A page to print, which runs and loads nothing. ``source`` says what the report rests on. On paper each sheet says
+    of which report it is, when that was made, and which of how many it is."""
+    made = f"Made {shown_moment(made_at)}."
+    foot = _FOOT % (_css_text(f"{report.title} · {made}"),)
     title = html.escape(report.title)
     facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in report.facts)
     sections = "\n".join(_section(section, alone=len(report.sections) == 1) for section in report.sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
-        f'<h1>{title}</h1>\n<p class="source">{html.escape(source)}</p>\n'
+        f"<title>{title}</title><style>{_STYLE}{foot}</style></head><body>\n"
+        f'<h1>{title}</h1>\n<p class="source">{html.escape(f"{source} {made}".strip())}</p>\n'
         f"{f'<dl>{facts}</dl>' if facts else ''}\n{sections}\n</body></html>\n"
     )
 
@@ -77,8 +80,15 @@ def _section(section: Section, *, alone: bool) -> str:
 
 
 def _cell(text: str) -> str:
-    """A time stands on one line, for columns of them are read downwards; a hash may break anywhere."""
-    return _HASH.sub(r"<code>\g<0></code>", _MOMENT.sub(r"<time>\g<0></time>", html.escape(text)))
+    """A time stands on one line, for columns of them are read downwards; a hash, or what else is too long for a column,
+    may break anywhere: the paper's edge cuts off nothing."""
+    return _LONG.sub(r"<code>\g<0></code>", _MOMENT.sub(r"<time>\g<0></time>", html.escape(text)))
+
+
+def _css_text(text: str) -> str:
+    """As a string of CSS (CSS Syntax 3, section 4.3.7): all but letters, digits and spaces by number, so that it ends
+    neither the string nor the sheet."""
+    return '"' + "".join(one if one.isalnum() or one == " " else f"\\{ord(one):x} " for one in text) + '"'
 
 
 def _harmless(cell: str) -> str:
@@ -86,9 +96,9 @@ def _harmless(cell: str) -> str:
 
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", re.ASCII)
-_HASH = re.compile(r"[0-9a-f]{32,}", re.ASCII)
+_LONG = re.compile(r"\S{32,}")
 _STYLE = (
-    "@page{size:A4 landscape;margin:14mm}"
+    "@page{size:A4 landscape;margin:14mm 14mm 17mm}"
     "body{font:9.5pt/1.4 system-ui,sans-serif;color:#1a1a1a;margin:2em auto;max-width:78em;padding:0 1.5em}"
     "@media print{body{margin:0;padding:0;max-width:none}}"
     "h1{font-size:17pt;margin:0 0 .2em}h2{font-size:12pt;margin:1.8em 0 .5em;break-after:avoid}"
@@ -101,4 +111,8 @@ _STYLE = (
     "th,td{padding:.32em .7em .32em 0;text-align:left;vertical-align:top;overflow-wrap:break-word}"
     "time{white-space:nowrap}code{font:inherit;overflow-wrap:anywhere}"
     "thead{display:table-header-group}tr{break-inside:avoid}"
+)
+_FOOT = (
+    "@page{@bottom-left{content:%s;font:8pt system-ui,sans-serif;color:#555}"
+    '@bottom-right{content:"page " counter(page) " of " counter(pages);font:8pt system-ui,sans-serif;color:#555}}'
 )
