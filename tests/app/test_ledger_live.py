@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -66,7 +66,11 @@ class Live:
         self.stack.run(self.ann, "withdraw", self.stack.ask(self.ann, *words)["id"])
 
     def head(self) -> int:
-        return int(self.stack.ask(self.admin, "ledger", "show", "--last", "1")[-1]["position"])
+        """Asked of the state itself, which is quicker than a command."""
+        url = json.loads((self.stack.data / "keys" / "state.json").read_text())["url"]
+        with psycopg.connect(url) as state:
+            row = state.execute("SELECT max(position) FROM interlock.ledger").fetchone()
+        return int(row[0]) if row else 0
 
     def doctor(self, about: str) -> list[dict[str, str]]:
         told = self.stack.run(None, "doctor", "--data", str(self.stack.data), "--json", check=False).stdout
@@ -217,45 +221,54 @@ def _why_not(live: Live) -> str:
     return ""
 
 
-def test_a_detection_tells_and_the_session_goes_on(live: Live) -> None:
-    live.change("\ndetections: {refused: {detect: refusals, do: notify, count: 3, within: 10m}}\n")
+def test_a_detection_tells_and_another_holds_the_next_statement_until_somebody_approves_it(live: Live) -> None:
+    live.change("""
+detections:
+  refused: {detect: refusals, do: notify, count: 3, within: 10m}
+  refused-often: {detect: refusals, do: hold, count: 6, within: 10m}
+""")
     before = len(live.alarms())
     with live.session() as connection:
         _be_refused(connection, 3)
         alarm = until(lambda: live.alarms()[: len(live.alarms()) - before])[0]
         assert (alarm["detection"], alarm["response"]) == ("refused", "notify")
         assert f"{ANN} was refused 3 times" in alarm["sentence"]
-        assert connection.execute("select 1").fetchall() == [(1,)]
-    entry = live.stack.ask(live.admin, "ledger", "search", "detection.fired")[-1]
-    assert entry["event"]["detection"] == "refused"
-
-
-def test_a_detection_holds_the_next_statement_until_another_approves_it(live: Live) -> None:
-    live.change("\ndetections: {refused: {detect: refusals, do: hold, count: 3, within: 10m}}\n")
-    answers: list[Any] = []
-    with live.session() as connection:
-        until(lambda: _be_refused(connection, 3) and [one["response"] for one in live.alarms()[:1]] == ["hold"])
-
-        def work() -> None:
-            while not answers:
-                try:
-                    answers.extend(connection.execute("select 7").fetchall())
-                except psycopg.Error as error:
-                    answers.append(error)
-
-        waiting = _held(live, work)
+        assert connection.execute("select 1").fetchall() == [(1,)], "the session goes on"
+        entry = live.stack.ask(live.admin, "ledger", "search", "detection.fired")[-1]
+        assert entry["event"]["detection"] == "refused"
+        until(lambda: _be_refused(connection, 3) and "hold" in [one["response"] for one in live.alarms()])
+        waiting = _approved_when_held(live, connection, "select 7")
         assert waiting["content"]["text"] == "select 7"
-        assert live.stack.run(live.ann, "approve", waiting["id"], "--yes", check=False).returncode == 1
-        live.stack.run(live.lead, "approve", waiting["id"], "--yes")
-        until(lambda: answers)
-        assert answers == [(7,)]
         assert connection.execute("select 8").fetchall() == [(8,)], "one approval ends it"
+
+
+def _approved_when_held(live: Live, connection: psycopg.Connection[Any], statement: LiteralString) -> dict[str, Any]:
+    """What waited: it ran when another person had approved it, and its own person could not."""
+    answers: list[Any] = []
+
+    def work() -> None:
+        while not answers:
+            try:
+                answers.extend(connection.execute(statement).fetchall())
+            except psycopg.Error as error:
+                answers.append(error)
+
+    waiting = _held(live, work)
+    assert live.stack.run(live.ann, "approve", waiting["id"], "--yes", check=False).returncode == 1
+    assert answers == []
+    live.stack.run(live.lead, "approve", waiting["id"], "--yes")
+    until(lambda: answers)
+    assert answers == [(7,)]
+    return waiting
 
 
 def _held(live: Live, work: Callable[[], None]) -> dict[str, Any]:
     threading.Thread(target=work, daemon=True).start()
     found: dict[str, Any] = until(
-        lambda: next((one for one in live.stack.ask(live.lead, "requests", "--to-decide")), None)
+        # a review of a broken glass may wait as well
+        lambda: next(
+            (one for one in live.stack.ask(live.lead, "requests", "--to-decide") if "text" in one["content"]), None
+        )
     )
     return found
 

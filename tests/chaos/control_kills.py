@@ -9,6 +9,7 @@ and stands there once, and the new tree continues the last one. Nothing of ours 
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,9 @@ class Asking:
                 self.planes.stack.run(self.ann, "withdraw", request, check=False)
             else:
                 self.refused = asked.stdout + asked.stderr
+                # the answer to the one before, or to taking it back, was lost with who was killed
+                if open_still := re.search(r"already: (r-\w+)", asked.stderr):
+                    self.planes.stack.run(self.ann, "withdraw", open_still[1], check=False)
                 time.sleep(0.1)
 
 
@@ -107,10 +111,10 @@ class _Run:
         self._key = public_key_of(DataFolder(planes.stack.data))
         self._tiles = ObjectTiles(shop.place)
         self._old = planes.stack.folder / "old-checkpoint"
-        self._asking = Asking(planes, planes.stack.member("ann@example.com"))
+        self.asking = Asking(planes, planes.stack.member("ann@example.com"))
 
     def go(self, kills: int) -> Verdict:
-        thread = threading.Thread(target=self._asking.run, daemon=True)
+        thread = threading.Thread(target=self.asking.run, daemon=True)
         thread.start()
         try:
             self._until_asked(2)
@@ -121,7 +125,7 @@ class _Run:
                 if not self._kill():
                     return self.verdict
         finally:
-            self._asking.stop.set()
+            self.asking.stop.set()
             thread.join(60)
         self._until_published(self._head())
         self._verify()
@@ -133,7 +137,7 @@ class _Run:
         before = self._published()
         self._old.write_bytes(self._note())
         name = self.planes.sequencing()
-        begun, asked = time.monotonic(), len(self._asking.said)
+        begun, asked = time.monotonic(), len(self.asking.said)
         self.planes.kill(name)
         self.verdict.killed.append(name)
         if self.planes.sequencing() == name:
@@ -141,7 +145,7 @@ class _Run:
         self._until_published(before.size + 1)
         self.verdict.slowest_s = max(self.verdict.slowest_s, time.monotonic() - begun)
         self._until_asked(asked + 2)
-        self.verdict.meanwhile += len(self._asking.said) - asked
+        self.verdict.meanwhile += len(self.asking.said) - asked
         self._until_published(self._head())
         return self._verify()
 
@@ -174,8 +178,8 @@ class _Run:
         result = asyncio.run(audit(self._tiles, Trust(self._key), check=note))
         if isinstance(result, Broken):
             self.verdict.broken = result.reason
-        self.verdict.acknowledged = len(self._asking.said)
-        self.verdict.missing = frozenset(self._asking.said) - frozenset(opened)
+        self.verdict.acknowledged = len(self.asking.said)
+        self.verdict.missing = frozenset(self.asking.said) - frozenset(opened)
         self.verdict.double = frozenset(one for one in opened if opened.count(one) > 1)
 
     def _note(self) -> bytes:
@@ -196,11 +200,7 @@ class _Run:
         _until(lambda: self._published().size >= size, f"entry {size} was not published")
 
     def _until_asked(self, count: int) -> None:
-        try:
-            _until(lambda: len(self._asking.said) >= count, "nobody takes requests")
-        except AssertionError as error:
-            error.add_note(self._asking.refused)
-            raise
+        _until(lambda: len(self.asking.said) >= count, "nobody takes requests")
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:
@@ -237,9 +237,11 @@ def run(kills: int, store: str) -> Verdict:
         STORES[store]() as shop,
         running_control_planes(_CONFIG.replace("{OBJECTS}", shop.objects), {}) as planes,
     ):
+        whole = _Run(planes, shop)
         try:
-            return _Run(planes, shop).go(kills)
+            return whole.go(kills)
         except AssertionError as error:
+            error.add_note(f"after {whole.verdict}, who asks was last told: {whole.asking.refused}")
             for log in sorted(planes.stack.folder.glob("*.log")):
                 error.add_note(f"{log.name}:\n{log.read_text()[-4000:]}")
             raise
