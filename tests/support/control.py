@@ -324,7 +324,9 @@ class DeskLink:
     async def _call(self, name: str, *given: object) -> Any:
         reader, writer = await self._open(name, [to_plain(one) for one in given])
         try:
-            line = await asyncio.wait_for(reader.readline(), 2.0)
+            # Not ``wait_for``, which swallows a cancellation that comes together with the line.
+            async with asyncio.timeout(2.0):
+                line = await reader.readline()
         except (OSError, TimeoutError) as error:
             raise Failure("The desk does not answer.") from error
         finally:
@@ -342,6 +344,10 @@ class DeskLink:
         except OSError as error:
             raise Failure("The desk cannot be reached.") from error
         writer.write(json.dumps({"name": name, "given": given}).encode() + b"\n")
-        with suppress(ConnectionError):
-            await writer.drain()
+        try:
+            with suppress(ConnectionError):
+                await writer.drain()
+        except asyncio.CancelledError:
+            writer.close()
+            raise
         return reader, writer

@@ -9,6 +9,7 @@ who hears that an end was applied knows of each session that it cut.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from interlock.errors import Failure, InterlockError
 from interlock.ports.control import (
@@ -114,12 +115,11 @@ class Reporter:
                 self._asked.clear()
 
     async def _gather(self) -> None:
-        try:
-            await asyncio.wait_for(self._hurry.wait(), _EVERY_S)
-        except TimeoutError:
-            return
-        finally:
-            self._hurry.clear()
+        # Not ``wait_for``: it swallows a cancellation that comes with the event, and the worker would not stop.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EVERY_S):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _report(self) -> None:
         starts = list(self._starts.values())[:_AT_MOST]
