@@ -1,6 +1,7 @@
 """Another authority takes over, and whoever signed in since it was announced notices nothing."""
 
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cryptography import x509
 
 from interlock.domain.grants import Login
 from interlock.errors import Refusal
-from interlock.identity.authority import Authority, make_request
+from interlock.identity.authority import Authority, fingerprint_of, make_request
 from interlock.identity.authority_rotation import NOTICE, OVERLAP, announce, take_over, write_trusted
 from interlock.identity.keys import load_or_create_key, new_key, private_pem, thumbprint, write_private
 from interlock.identity.reports import read_report
@@ -78,3 +79,22 @@ def test_a_crash_between_two_writes_leaves_one_authority(tmp_path: Path) -> None
     assert Authority.open(tmp_path, LATER).fingerprint == following
     assert take_over(tmp_path, LATER)[0] == following
     assert Authority.open(tmp_path, LATER).fingerprint == following
+
+
+def test_two_who_take_over_at_once_leave_the_last_authority_trusted(tmp_path: Path) -> None:
+    last = Authority.open(tmp_path, NOW).fingerprint
+    following = announce(tmp_path, NOW)
+
+    def told(_: int) -> str:
+        try:
+            return take_over(tmp_path, LATER)[0]
+        except Refusal as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(4) as racers:
+        answers = sorted(racers.map(told, range(4)))
+    assert answers == sorted([following, *["not-announced"] * 3])
+    authority = Authority.open(tmp_path, LATER)
+    assert authority.fingerprint == following
+    trusted = x509.load_pem_x509_certificates((tmp_path / "authority.pem").read_bytes())
+    assert [fingerprint_of(certificate) for certificate in trusted] == [following, last]

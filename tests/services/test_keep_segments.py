@@ -1,5 +1,6 @@
 """Segments as a gateway reports them: in their order, from the gateway that has the session, each once."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from interlock.domain.work_events import RecordingRead
 from interlock.errors import Failure
+from interlock.identity.master_key import FileMasterKey
 from interlock.ports.control import KeptSegment, RecordingStanding, SegmentReport, SessionEnd, SessionStart
 from interlock.services.recording_keys import open_recording_key, rotate_recording_keys
 from interlock.services.report_sessions import report_sessions
@@ -176,6 +178,41 @@ async def test_a_rotation_wraps_every_key_anew_and_changes_none(world: World) ->
     world.master.file.write_text(before)
     with pytest.raises(Failure, match="which a recording needs"):
         await open_recording_key(world.desk, world.master, sessions[0])
+
+
+async def test_rotations_at_once_both_end_and_lose_no_key(world: World) -> None:
+    sessions = [(await world.session_with())[0] for _ in range(3)]
+    keys = [await open_recording_key(world.desk, world.master, session) for session in sessions]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as both:
+        racers = [
+            both.create_task(rotate_recording_keys(world.state, world.master, by="operator"), name=f"rotation {n}")
+            for n in range(2)
+        ]
+    names = {racer.result()[0] for racer in racers}
+    assert len(names) == 2
+    assert [await open_recording_key(world.desk, world.master, session) for session in sessions] == keys
+    async with world.state.reading() as reading:
+        kept = [await reading.recording_key(session) for session in sessions]
+    current = await world.master.current()
+    assert current in names
+    assert {key.master for key in kept if key is not None} == {current}
+
+
+async def test_a_rotation_that_another_overtook_leaves_the_rest_to_it(world: World) -> None:
+    session = (await world.session_with())[0]
+    key = await open_recording_key(world.desk, world.master, session)
+    rotate = world.master.rotate
+
+    class Overtaken(FileMasterKey):
+        async def rotate(self) -> str:
+            mine = await super().rotate()
+            await rotate()
+            return mine
+
+    _, count = await rotate_recording_keys(world.state, Overtaken(world.master.file), by="operator")
+    assert count == 0
+    # The version that wraps it was not forgotten, though it is neither of the last two.
+    assert await open_recording_key(world.desk, world.master, session) == key
 
 
 async def test_a_key_opens_for_its_own_session_alone(world: World) -> None:

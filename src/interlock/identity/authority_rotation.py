@@ -9,7 +9,7 @@ step.
 ``authority.key`` alone, so that a crash between two writes leaves one authority or the other, never none.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -17,15 +17,20 @@ from cryptography import x509
 from interlock.errors import Failure, Refusal
 from interlock.identity.authority import Authority, fingerprint_of, pem_of, self_signed
 from interlock.identity.keys import new_key, private_pem, write_private
+from interlock.identity.overlap import older, place_until, rotating
 
 NOTICE = timedelta(days=1)
 OVERLAP = timedelta(days=1)
 _NEXT_KEY, _NEXT = "authority.next.key", "authority.next.pem"
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def announce(folder: Path, now: datetime) -> str:
     """Make the next authority and let it be trusted; its fingerprint. Raises Refusal (``announced``)."""
+    with rotating(folder):
+        return _announce(folder, now)
+
+
+def _announce(folder: Path, now: datetime) -> str:
     Authority.open(folder, now)
     if (folder / _NEXT).exists():
         raise Refusal(
@@ -46,6 +51,11 @@ def take_over(folder: Path, now: datetime) -> tuple[str, datetime]:
 
     Raises Refusal (``not-announced``, ``too-soon``).
     """
+    with rotating(folder):
+        return _take_over(folder, now)
+
+
+def _take_over(folder: Path, now: datetime) -> tuple[str, datetime]:
     if not (folder / _NEXT).exists():
         raise Refusal(
             "not-announced", "No next authority was announced.", "Announce one first: interlock keys rotate authority"
@@ -58,8 +68,9 @@ def take_over(folder: Path, now: datetime) -> tuple[str, datetime]:
             f"The next authority takes over from {may:%Y-%m-%d %H:%M} UTC on: until then people learn of it.",
             "Who has not signed in by then trusts it by its fingerprint: interlock login --authority FINGERPRINT",
         )
-    last, until = Authority.open(folder, now), now + OVERLAP
-    write_private(folder / f"authority.until-{until:{_STAMP}}.pem", pem_of(last.certificate))
+    last = Authority.open(folder, now)
+    place, until = place_until(folder, "authority", "pem", now + OVERLAP)
+    write_private(place, pem_of(last.certificate))
     # From this write on it is the fresh one: both are in authority.pem already.
     write_private(folder / "authority.key", (folder / _NEXT_KEY).read_bytes())
     (folder / _NEXT).unlink()
@@ -74,21 +85,14 @@ def write_trusted(folder: Path, now: datetime) -> None:
     trusted = [pem_of(signing)]
     if (folder / _NEXT).exists():
         trusted.append(pem_of(_read(folder / _NEXT)))
-    for path in sorted(folder.glob("authority.until-*.pem")):
-        if now < _until(path):
+    for path, until in older(folder, "authority", "pem"):
+        if now < until:
             trusted.append(pem_of(_read(path)))
         else:
             path.unlink(missing_ok=True)
     content = b"".join(dict.fromkeys(trusted))
     if (folder / "authority.pem").read_bytes() != content:
         write_private(folder / "authority.pem", content)
-
-
-def _until(path: Path) -> datetime:
-    try:
-        return datetime.strptime(path.name, f"authority.until-{_STAMP}.pem").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise Failure(f"{path} is no authority of ours: its name has no time.", "Move it away.") from error
 
 
 def _read(path: Path) -> x509.Certificate:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from interlock.errors import Failure
 from interlock.identity.keys import load_or_create_secret, write_private
+from interlock.identity.overlap import rotating
 from interlock.ports.master_key import Wrapped
 
 MASTER_FILE = "recordings.key"
@@ -58,16 +59,23 @@ class FileMasterKey:
         return list(await asyncio.to_thread(self._read))[-1]
 
     async def rotate(self) -> str:
-        versions = await asyncio.to_thread(self._read)
+        return await asyncio.to_thread(self._rotate)
+
+    def _rotate(self) -> str:
         name = _new_name()
-        await asyncio.to_thread(self._write, {**versions, name: secrets.token_bytes(_KEY_BYTES)})
+        with rotating(self._path.parent):
+            self._write({**self._read(), name: secrets.token_bytes(_KEY_BYTES)})
         return name
 
     async def forget(self, keep: frozenset[str]) -> None:
-        versions = await asyncio.to_thread(self._read)
-        # The last but one may still be at work in a control plane that read the file a moment ago.
-        staying = keep | set(list(versions)[-2:])
-        await asyncio.to_thread(self._write, {name: key for name, key in versions.items() if name in staying})
+        await asyncio.to_thread(self._forget, keep)
+
+    def _forget(self, keep: frozenset[str]) -> None:
+        with rotating(self._path.parent):
+            versions = self._read()
+            # The last but one may still be at work in a control plane that read the file a moment ago.
+            staying = keep | set(list(versions)[-2:])
+            self._write({name: key for name, key in versions.items() if name in staying})
 
     def _read(self) -> Mapping[str, bytes]:
         content = load_or_create_secret(self._path, lambda: _line(_new_name(), secrets.token_bytes(_KEY_BYTES)))

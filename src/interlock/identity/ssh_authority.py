@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization.ssh import (
 )
 
 from interlock.domain.grants import Login
-from interlock.errors import Failure, Refusal
+from interlock.errors import Refusal
 from interlock.identity.authority import read_request
 from interlock.identity.keys import (
     PublicKey,
@@ -39,6 +39,7 @@ from interlock.identity.keys import (
     usable_public_key,
     write_private,
 )
+from interlock.identity.overlap import older, place_until, rotating
 
 AUTHORITY_KEY = "ssh_authority.key"
 AUTHORITY_LINE = "ssh_authority.pub"
@@ -48,7 +49,6 @@ LONGEST_USER = timedelta(hours=8)
 _HOST_LIFETIME = timedelta(days=90)
 _CLOCK_SKEW = timedelta(minutes=2)
 OVERLAP = timedelta(days=1)
-_STAMP = "%Y%m%dT%H%M%SZ"
 _BLOB_LIMIT = 16 * 1024
 
 
@@ -85,8 +85,9 @@ class SshAuthority:
         """As it is in ``folder`` at ``now``: what is over is left out. Whether it is another one than before."""
         before = self.lines
         self.key = load_or_create_key(folder / AUTHORITY_KEY)
-        older = [load_or_create_key(path) for path, until in reversed(_older(folder)) if now < until]
-        self.older = tuple(key for key in older if _line(key.public_key()) != self.line)
+        kept = reversed(older(folder, "ssh_authority", "key"))
+        last_first = [load_or_create_key(path) for path, until in kept if now < until]
+        self.older = tuple(key for key in last_first if _line(key.public_key()) != self.line)
         content = "".join(f"{line}\n" for line in self.lines).encode()
         trusted = folder / AUTHORITY_LINE
         if not trusted.exists() or trusted.read_bytes() != content:
@@ -139,26 +140,16 @@ def rotate(folder: Path, now: datetime) -> tuple[str, datetime]:
 
     What is over is removed. Raises Failure.
     """
-    current, fresh = load_or_create_key(folder / AUTHORITY_KEY), new_key()
-    # The old one is in its new place before the fresh one is in its: at no moment does nobody trust it.
-    write_private(folder / f"ssh_authority.until-{now + OVERLAP:{_STAMP}}.key", private_pem(current))
-    write_private(folder / AUTHORITY_KEY, private_pem(fresh))
-    for path, until in _older(folder):
-        if until <= now:
-            path.unlink(missing_ok=True)
-    return _line(fresh.public_key()), now + OVERLAP
-
-
-def _older(folder: Path) -> list[tuple[Path, datetime]]:
-    """The first to end first."""
-    found = []
-    for path in sorted(folder.glob("ssh_authority.until-*.key")):
-        try:
-            until = datetime.strptime(path.name, f"ssh_authority.until-{_STAMP}.key").replace(tzinfo=UTC)
-        except ValueError as error:
-            raise Failure(f"{path} is no key of ours: its name has no time.", "Move it away.") from error
-        found.append((path, until))
-    return found
+    with rotating(folder):
+        current, fresh = load_or_create_key(folder / AUTHORITY_KEY), new_key()
+        # The old one is in its new place before the fresh one is in its: at no moment does nobody trust it.
+        place, until = place_until(folder, "ssh_authority", "key", now + OVERLAP)
+        write_private(place, private_pem(current))
+        write_private(folder / AUTHORITY_KEY, private_pem(fresh))
+        for path, end in older(folder, "ssh_authority", "key"):
+            if end <= now:
+                path.unlink(missing_ok=True)
+    return _line(fresh.public_key()), until
 
 
 def read_user_certificate(blob: bytes, authorities: str) -> UserCertificate:

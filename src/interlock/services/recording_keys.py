@@ -40,6 +40,9 @@ async def rotate_recording_keys(state: State, master: MasterKey, *, by: str) -> 
 async def _wrap_anew(state: State, master: MasterKey, fresh: str, by: str) -> int:
     count = 0
     while True:
+        if await master.current() != fresh:
+            # Another rotation has begun since and wraps every key by its own; what it needs is its to forget.
+            return count
         async with state.reading() as reading:
             waiting = await reading.recording_keys(wrapped_by_other_than=fresh, limit=_AT_ONCE)
         if not waiting and count:
