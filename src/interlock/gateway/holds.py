@@ -125,7 +125,8 @@ class Hold:
             self._refuse_if_hopeless()
             try:
                 # A statement can be asked about only when the control plane knows the session that waits.
-                await asyncio.wait_for(shared.reporter.known(party.session), _LOOK_S)
+                async with asyncio.timeout(_LOOK_S):
+                    await shared.reporter.known(party.session)
                 opened = await shared.control.open_hold(opening)
             except (Failure, TimeoutError):
                 await self._pause(_RETRY_S)
@@ -205,8 +206,10 @@ class Hold:
             )
 
     async def _pause(self, most_s: float) -> None:
+        # Not ``wait_for``: it swallows a cancellation that comes with the event, and what ended would wait on.
         try:
-            await asyncio.wait_for(self._news.wait(), most_s)
+            async with asyncio.timeout(most_s):
+                await self._news.wait()
         except TimeoutError:
             return
         finally:

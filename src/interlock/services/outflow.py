@@ -65,7 +65,8 @@ class Outflow:
         news = asyncio.Event()
         self._news.add(news)
         try:
-            await asyncio.wait_for(news.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await news.wait()
         except TimeoutError:
             return
         finally:

@@ -16,7 +16,8 @@ async def search_within(seconds: float, look: Callable[[], _Found]) -> _Found | 
     A search that is not waited for any more keeps its turn until it ends, so that none piles up on another.
     """
     try:
-        await asyncio.wait_for(TURN.acquire(), seconds)
+        async with asyncio.timeout(seconds):
+            await TURN.acquire()
     except TimeoutError:
         return None
     searching = asyncio.ensure_future(asyncio.to_thread(_or_none, look))
