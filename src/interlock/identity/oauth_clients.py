@@ -50,8 +50,11 @@ def read_client(client_id: str, kind: ClientKind, metadata: Mapping[str, Any], a
     return OauthClient(client_id, kind, written_out(name) or client_id, uris, jwks, at)
 
 
-async def fetch_client(fetch: PublicFetch, client_id: str, at: datetime) -> OauthClient:
-    """A client named by the address of its metadata document. Raises Refusal (``invalid_client``)."""
+async def fetch_client(fetch: PublicFetch, client_id: str, at: datetime, asker: str) -> OauthClient:
+    """A client named by the address of its metadata document. ``asker`` is the network of who asks.
+
+    Raises Refusal (``invalid_client``).
+    """
     try:
         steps = urlsplit(client_id).path.split("/")
     except ValueError:
@@ -59,7 +62,7 @@ async def fetch_client(fetch: PublicFetch, client_id: str, at: datetime) -> Oaut
     if not any(steps) or {".", ".."} & set(steps):
         raise Refusal("invalid_client", "A client's address has a path of its own.", "Use the document's address.")
     try:
-        document = await fetch.fetch_json(client_id)
+        document = await fetch.fetch_json(client_id, asker)
     except Refusal as refusal:
         raise Refusal("invalid_client", refusal.sentence, refusal.remedy) from refusal
     if document.get("client_id") != client_id:

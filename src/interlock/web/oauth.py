@@ -154,7 +154,7 @@ def needed(form: Mapping[str, str], name: str) -> str:
     return value
 
 
-async def find_client(desk: Desk, server: AuthorizationServer, client_id: str) -> OauthClient:
+async def find_client(request: Request, desk: Desk, server: AuthorizationServer, client_id: str) -> OauthClient:
     """The client of that id, wherever it is known from. Raises Refusal (``invalid_client``)."""
     if client_id == OWN_ID:
         return OWN
@@ -164,7 +164,7 @@ async def find_client(desk: Desk, server: AuthorizationServer, client_id: str) -
         raise _unknown()
     if client_id.startswith("https://"):
         # Fetched each time it is asked for: its host may have changed it, or taken it back.
-        return await fetch_client(server.fetch, client_id, desk.clock.now())
+        return await fetch_client(server.fetch, client_id, desk.clock.now(), _network(request))
     if kept is not None:
         return kept
     waits = await server.waiting.look(f"client {client_id}")
@@ -183,7 +183,7 @@ async def authenticate_client(
         raise Refusal(*_NO_SECRETS)
     assertion = form.get("client_assertion", "")
     if not assertion:
-        client = await find_client(desk, server, needed(form, "client_id"))
+        client = await find_client(request, desk, server, needed(form, "client_id"))
         if client.has_key:
             raise Refusal("invalid_client", "This client has a key and did not prove it.", "Send a client_assertion.")
         return client
@@ -192,7 +192,7 @@ async def authenticate_client(
     claimed = server.assertions.claimed_client(assertion)
     if form.get("client_id", claimed) != claimed:
         raise Refusal("invalid_client", "client_id and the assertion name two clients.", "Name one.")
-    client = await find_client(desk, server, claimed)
+    client = await find_client(request, desk, server, claimed)
     if not client.has_key:
         raise Refusal("invalid_client", "This client has no key, so it cannot sign for itself.", "Use none.")
     await server.assertions.check(assertion, client=client.id, jwks=client.jwks)
@@ -207,7 +207,11 @@ def refuse_agent(client: OauthClient) -> None:
 
 def origin_of(request: Request, purpose: str) -> str:
     """What the waiting room counts by: the caller's network."""
-    return f"{purpose} {network_of(request.client.host if request.client is not None else 'unknown')}"
+    return f"{purpose} {_network(request)}"
+
+
+def _network(request: Request) -> str:
+    return network_of(request.client.host if request.client is not None else "unknown")
 
 
 def _unknown() -> Refusal:

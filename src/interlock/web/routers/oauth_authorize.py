@@ -101,7 +101,7 @@ async def push(request: Request, services: ServicesOf) -> Response:
 async def authorize(request: Request, services: ServicesOf) -> Response:
     try:
         fields = await _fields(services, fields_of(request.url.query))
-        client = await find_client(services.desk, services.oauth, needed(fields, "client_id"))
+        client = await find_client(request, services.desk, services.oauth, needed(fields, "client_id"))
         redirect = _redirect_of(client, fields)
     except Refusal as refusal:
         return error_page(refusal)
