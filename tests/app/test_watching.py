@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 import pytest
 
 from interlock.app.watching import watch_ledger, watching
-from interlock.domain.detections import Alarm, Detection, FirstUse, Refusals, Repeated, Response
+from interlock.domain.detections import Alarm, BeforeEnd, Detection, FirstUse, Refusals, Repeated, Response
 from interlock.domain.identity_events import SignInRefused
 from interlock.domain.signin import Attempts
 from interlock.store.home import StateAddress
@@ -155,6 +156,19 @@ async def test_a_policy_that_looks_for_more_is_heard_while_it_watches(
             await task
         await memory.close()
     assert {alarm.person for alarm in found} == {"seen"}
+
+
+async def test_use_before_the_end_of_the_contract_that_a_grant_was_given_under(
+    world: World, state_database: StateAddress
+) -> None:
+    soon = {"soon": Detection("soon", BeforeEnd(timedelta(days=36_500)), Response.HOLD)}
+    await world.apply(company(detections=soon))
+    await started(world, state_database)
+    async with watched(world, state_database):
+        session, _, _ = await world.session_with()
+        (alarm,) = await wait_for_alarms(world, 1)
+    assert (alarm.detection, alarm.sessions) == ("soon", (session,))
+    assert "under the contract acme-orders, which ends 2027-02-28" in alarm.sentence
 
 
 async def test_what_happens_while_nothing_is_looked_for_raises_nothing_later(

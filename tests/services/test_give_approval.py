@@ -202,6 +202,8 @@ async def test_the_window_ends_with_the_contract(world: World) -> None:
     assert grant is not None
     assert grant.ends_at == end
     assert grant.contract == "acme-orders"
+    (event,) = await world.events("grant.started")
+    assert event["contract"] == "acme-orders", "who reads the ledger alone knows it as well"
 
 
 async def test_the_contract_and_the_requester_are_looked_at_again(world: World) -> None:

@@ -1,12 +1,29 @@
 """Segments: what was sealed comes back, what was touched does not, and nothing of it is readable without the key."""
 
+import json
 import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 
 import pytest
+import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.wire.segments import Header, NotASegmentError, open_segment, read_header, seal_segment, segment_path
+from interlock.wire.segments import (
+    LARGEST_BYTES,
+    LONGEST_RECORD_BYTES,
+    MAGIC,
+    Header,
+    NotASegmentError,
+    open_segment,
+    read_header,
+    seal_segment,
+    segment_path,
+)
 
 KEY = secrets.token_bytes(32)
 RECORDS = [b'{"session":"s-1","n":1,"text":"select secret from vault"}', b'{"session":"s-1","n":2,"text":"x"}']
@@ -61,3 +78,50 @@ def test_a_header_that_says_what_cannot_be_is_no_header(forged: bytes) -> None:
         read_header(magic + len(forged).to_bytes(4, "little") + forged)
     with pytest.raises(NotASegmentError):
         read_header(magic + b"\xff\xff\xff\xff" + forged)
+
+
+def _sealed_by_a_stranger(header: Header, packed: bytes) -> bytes:
+    """What whoever holds the recording's key can seal: anything."""
+    salt = bytes(32)
+    written = json.dumps(asdict(replace(header, size=len(packed) + 16, salt=salt.hex()))).encode()
+    clear = MAGIC + len(written).to_bytes(4, "little") + written
+    own = HKDF(algorithm=SHA256(), length=32, salt=salt, info=MAGIC).derive(KEY)
+    return clear + AESGCM(own).encrypt(bytes(12), packed, clear)
+
+
+def _packed(pieces: Iterable[bytes], size: int = -1) -> bytes:
+    packing = zstandard.ZstdCompressor().compressobj(size=size)
+    return b"".join(map(packing.compress, pieces)) + packing.flush()
+
+
+ONE = replace(HEADER, last=HEADER.first)
+
+
+@pytest.mark.parametrize(
+    ("header", "size"), [(HEADER, LARGEST_BYTES + 2), (HEADER, LONGEST_RECORD_BYTES), (ONE, LONGEST_RECORD_BYTES + 2)]
+)
+def test_no_more_is_unpacked_than_a_segment_holds(header: Header, size: int) -> None:
+    whole = bytes(LARGEST_BYTES)
+    packed = _packed((whole[: size - at] for at in range(0, size, LARGEST_BYTES)), size)
+    assert len(packed) < 100_000, "a small object"
+    with pytest.raises(NotASegmentError, match="it would unpack to more than"):
+        open_segment(KEY, _sealed_by_a_stranger(header, packed))
+
+
+@pytest.mark.parametrize("header", [HEADER, ONE])
+def test_what_does_not_say_how_large_it_is_or_says_less_is_not_unpacked(header: Header) -> None:
+    with pytest.raises(NotASegmentError, match="it would unpack to more than"):
+        open_segment(KEY, _sealed_by_a_stranger(header, _packed([bytes(LARGEST_BYTES)] * 8)))
+    honest = _packed([bytes(1000)], 1000)
+    assert honest[4:7] == b"\x60\xe8\x02", "the size less 256, in two bytes (RFC 8878, section 3.1.1.1)"
+    with pytest.raises(NotASegmentError):
+        open_segment(KEY, _sealed_by_a_stranger(header, honest[:5] + b"\x01\x00" + honest[7:]))
+
+
+def test_a_record_longer_than_a_segment_has_one_for_itself() -> None:
+    record = b"x" * (2 * LARGEST_BYTES)
+    assert open_segment(KEY, seal_segment(KEY, ONE, [record]).content)[1] == record + b"\n"
+    with pytest.raises(NotASegmentError, match="it would unpack to more than"):
+        open_segment(KEY, seal_segment(KEY, HEADER, [record]).content)
+    full = b"x" * LARGEST_BYTES
+    assert open_segment(KEY, seal_segment(KEY, HEADER, [full]).content)[1] == full + b"\n"

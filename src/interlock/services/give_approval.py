@@ -220,6 +220,7 @@ async def lend(
             key=grant.key,
             starts_at=grant.starts_at,
             ends_at=grant.ends_at,
+            contract=grant.contract,
         )
     )
     return grant

@@ -19,7 +19,7 @@ from interlock.ports.master_key import MasterKey
 from interlock.services.desk import Desk
 from interlock.services.recording_keys import open_recording_key
 from interlock.web.services import Services
-from interlock.wire.segments import NotASegmentError, open_segment, segment_path
+from interlock.wire.segments import LONGEST_BYTES, NotASegmentError, open_segment, segment_path
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -71,7 +71,7 @@ async def fetch_segment(store: ObjectStore, segment: Segment) -> bytes:
         raise Failure(f"{what} is not in the object store.", "Restore it from a backup.") from error
     except (OSError, BaseError) as error:
         raise _unreadable() from error
-    if hashlib.sha256(content).hexdigest() != segment.digest:
+    if content is None or hashlib.sha256(content).hexdigest() != segment.digest:
         raise Failure(
             f"{what} is not the one that the ledger knows: it was changed or damaged.",
             "Restore it from a backup, and find out who could write there.",
@@ -130,8 +130,10 @@ def without_input(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**shown, "characters": len(str(record.get("text", "")))}
 
 
-def _get(store: ObjectStore, path: str) -> bytes:
-    return bytes(obstore.get(store, path).bytes())
+def _get(store: ObjectStore, path: str) -> bytes | None:
+    """None for an object that is longer than any segment: it is not read."""
+    found = obstore.get(store, path)
+    return bytes(found.bytes()) if found.meta["size"] <= LONGEST_BYTES else None
 
 
 class StoreUnreadable(Failure):

@@ -31,6 +31,11 @@ MAGIC = b"interlock segment 1\n"
 KEY_BYTES = 32
 LARGEST_BYTES = 1024 * 1024
 """How much of records goes into one segment. A record that is longer has one for itself."""
+LONGEST_RECORD_BYTES = 6 * 128 * LARGEST_BYTES + LARGEST_BYTES
+"""More than any record is long: the longest statement that a gateway takes (128 MiB), each byte of it an escape of six
+in JSON, and what is said about it."""
+LONGEST_BYTES = LONGEST_RECORD_BYTES + 64 * 1024
+"""More than any segment is long, as it is stored."""
 
 _LENGTH = struct.Struct("<I")
 _LONGEST_HEADER = 4096
@@ -116,18 +121,33 @@ def read_header(content: bytes) -> tuple[Header, int]:
 
 
 def open_segment(key: bytes, content: bytes) -> tuple[Header, bytes]:
-    """The header, and the records one a line. Raises NotASegmentError when a bit of it is not as it was sealed."""
+    """The header, and the records one a line. Raises NotASegmentError when a bit of it is not as it was sealed.
+
+    INVARIANT: no more is unpacked than a segment holds, and no memory taken for more, whatever whoever sealed it wrote.
+    """
     header, start = read_header(content)
     if len(content) - start != header.size:
         raise NotASegmentError(f"it has {len(content) - start} of {header.size} sealed bytes")
     try:
         salt = bytes.fromhex(header.salt)
         packed = AESGCM(_derive(key, salt)).decrypt(_NONCE, content[start:], content[:start])
-        return header, zstandard.ZstdDecompressor().decompress(packed)
+        return header, _unpack(packed, header)
+    except NotASegmentError:
+        raise
     except (InvalidTag, ValueError, zstandard.ZstdError) as error:
         raise NotASegmentError("it cannot be opened with the recording's key: it was changed, or is another's") from (
             error
         )
+
+
+def _unpack(packed: bytes, header: Header) -> bytes:
+    # one line's end more than the records themselves
+    most = (LONGEST_RECORD_BYTES if header.first == header.last else LARGEST_BYTES) + 1
+    # A frame without its size says a number that is larger than any. The decompressor takes no more than is said.
+    size = zstandard.get_frame_parameters(packed).content_size
+    if size > most:
+        raise NotASegmentError(f"it would unpack to more than the {most - 1} bytes that a segment of its kind holds")
+    return zstandard.ZstdDecompressor().decompress(packed)
 
 
 def _derive(key: bytes, salt: bytes) -> bytes:
