@@ -2,17 +2,22 @@
 
 import os
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import psycopg
 from cryptography import x509
 
 from interlock.identity.authority import fingerprint_of, pem_of, self_signed
 from interlock.identity.authority_rotation import NOTICE, write_trusted
+from interlock.identity.dpop import Nonces
 from interlock.identity.keys import load_or_create_key, write_private
+from interlock.identity.nonce_secrets import NonceSecrets, read_nonce_secrets
+from interlock.ports.clock import SystemClock
 from tests.protocols.postgres.servers import binaries, running_server
 from tests.support.libpq import conninfo_of
 from tests.support.stack import Member, Stack, running_stack
@@ -103,3 +108,26 @@ def test_live_sessions_and_old_certificates_outlast_the_authority() -> None:
         assert _connects(stack, dev)
         again = stack.run(None, "keys", "rotate", "authority", "--take-over", "--data", str(stack.data), check=False)
         assert "No next authority was announced" in again.stderr
+        _nonces_change_and_nobody_is_turned_away(stack, dev)
+
+
+def _nonces_change_and_nobody_is_turned_away(stack: Stack, member: Member) -> None:
+    keys, clock = stack.data / "keys", SystemClock()
+    last = Nonces(NonceSecrets((keys / "nonce.key").read_bytes()), clock)
+    said = stack.run(None, "keys", "rotate", "nonces", "--data", str(stack.data))
+    assert "makes the server's nonces from" in said.stdout
+    assert last.takes(_nonce_of(stack))
+    (coming,) = keys.glob("nonce.from-*.key")
+    coming.rename(keys / f"nonce.from-{datetime.now(UTC):%Y%m%dT%H%M}00Z.key")
+    fresh = Nonces(read_nonce_secrets(keys), clock)
+    _until(lambda: fresh.takes(_nonce_of(stack)))
+    assert not last.takes(_nonce_of(stack))
+    stack.run(member, "whoami")
+    (entry,) = stack.ask(stack.member("admin@example.com"), "ledger", "search", "nonce_secret.rotated")
+    assert entry
+
+
+def _nonce_of(stack: Stack) -> str:
+    """What the server gives to anybody with an answer."""
+    trusted = ssl.create_default_context(cafile=str(stack.data / "keys" / "authority.pem"))
+    return httpx.get(f"{stack.server}/v1/whoami", verify=trusted).headers["DPoP-Nonce"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from interlock.identity.dpop import LEEWAY, Nonces, Proof, ProofChecker, ProofMaker, normal_address, token_hash
 from interlock.identity.jose import Signer
 from interlock.identity.keys import new_key, public_jwk, thumbprint
+from interlock.identity.nonce_secrets import NonceSecrets
 from interlock.identity.refusals import NonceNeeded, ProofProblem, ProofRefused
 from tests.identity.settings import NOW, HandClock, SeenProofs
 
@@ -23,7 +24,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = HandClock()
-        self.nonces = Nonces(b"n" * 32, self.clock)
+        self.nonces = Nonces(NonceSecrets(b"n" * 32), self.clock)
         self.replays = SeenProofs()
         self.checker = ProofChecker(self.nonces, self.replays, self.clock)
 
@@ -203,11 +204,11 @@ async def test_a_nonce_lasts_for_its_minute_and_the_next(desk: Desk) -> None:
 
 async def test_nonces_of_the_future_and_of_strangers(desk: Desk) -> None:
     ahead = HandClock(NOW + timedelta(minutes=1))
-    assert not desk.nonces.takes(Nonces(b"n" * 32, ahead).current())
-    assert not desk.nonces.takes(Nonces(b"m" * 32, desk.clock).current())
+    assert not desk.nonces.takes(Nonces(NonceSecrets(b"n" * 32), ahead).current())
+    assert not desk.nonces.takes(Nonces(NonceSecrets(b"m" * 32), desk.clock).current())
     assert not desk.nonces.takes("")
     assert not desk.nonces.takes("é\ud800")
-    assert Nonces(b"n" * 32, HandClock()).takes(desk.nonces.current())
+    assert Nonces(NonceSecrets(b"n" * 32), HandClock()).takes(desk.nonces.current())
 
 
 @pytest.mark.parametrize(

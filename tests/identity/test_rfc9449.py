@@ -7,6 +7,7 @@ import pytest
 from interlock.identity.dpop import Nonces, ProofChecker, token_hash
 from interlock.identity.jose import Verifier, unverified
 from interlock.identity.keys import UnusableKeyError, read_public_jwk, thumbprint
+from interlock.identity.nonce_secrets import NonceSecrets
 from interlock.identity.refusals import NonceNeeded, ProofProblem, ProofRefused
 from tests.identity.settings import HandClock, SeenProofs
 
@@ -36,7 +37,7 @@ def test_the_proof_the_thumbprint_and_the_hash_are_what_the_rfc_says() -> None:
 async def test_the_proof_lacks_only_our_nonce() -> None:
     clock = HandClock()
     clock.at = datetime.fromtimestamp(1562262616, UTC)
-    checker = ProofChecker(Nonces(b"n" * 32, clock), SeenProofs(), clock)
+    checker = ProofChecker(Nonces(NonceSecrets(b"n" * 32), clock), SeenProofs(), clock)
     with pytest.raises(NonceNeeded):
         await checker.check(PROOF, method="POST", url="https://server.example.com/token")
     for method, url, problem in (

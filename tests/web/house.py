@@ -26,7 +26,8 @@ from interlock.identity.api_client import AsyncApiClient
 from interlock.identity.authority import Authority, make_request
 from interlock.identity.client_assertions import ClientAssertions, audiences_of
 from interlock.identity.dpop import Nonces, ProofChecker, ProofMaker
-from interlock.identity.keys import load_or_create_nonce_secret, new_key, thumbprint
+from interlock.identity.keys import new_key, thumbprint
+from interlock.identity.nonce_secrets import read_nonce_secrets
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.passwords import Argon2Passwords
@@ -241,7 +242,7 @@ async def open_house(
     services = open_services(
         front=open_front_desk(desk, passwords, TotpCodes(), authority, tokens),
         tokens=tokens,
-        proofs=ProofChecker(Nonces(load_or_create_nonce_secret(folder / "keys" / "nonce.key"), clock), replays, clock),
+        proofs=ProofChecker(Nonces(read_nonce_secrets(folder / "keys"), clock), replays, clock),
         oauth=AuthorizationServer(
             issuer,
             waiting,

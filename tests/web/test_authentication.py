@@ -16,7 +16,8 @@ from interlock.domain.rights_events import PersonChanged
 from interlock.identity.authority import make_request
 from interlock.identity.dpop import LEEWAY, Nonces, ProofChecker, token_hash
 from interlock.identity.jose import Signer
-from interlock.identity.keys import load_or_create_nonce_secret, new_key, public_jwk, thumbprint
+from interlock.identity.keys import new_key, public_jwk, thumbprint
+from interlock.identity.nonce_secrets import read_nonce_secrets
 from interlock.identity.refusals import ProofProblem, ProofRefused
 from interlock.identity.tokens import GATEWAY_LIFETIME, Tokens
 from interlock.services.offboard_person import offboard_person
@@ -297,8 +298,8 @@ async def test_a_caught_proof_is_spent_at_every_control_plane_and_after_a_restar
     for _ in range(2):
         # Another process of the fleet: the same keys and the same database, and nothing else.
         replays = PostgresReplayCache(state_database.url, clock=house.clock)
-        secret = load_or_create_nonce_secret(tmp_path / "keys" / "nonce.key")
-        elsewhere = ProofChecker(Nonces(secret, house.clock), replays, house.clock)
+        shared = read_nonce_secrets(tmp_path / "keys")
+        elsewhere = ProofChecker(Nonces(shared, house.clock), replays, house.clock)
         url = f"{house.server}/v1/whoami"
         fresh = attacker.proof("GET", "/v1/whoami", token=token, key=key)
         assert await elsewhere.check(fresh, method="GET", url=url, token=token, bound_to=thumbprint(key))

@@ -37,7 +37,8 @@ from interlock.identity.authority_rotation import write_trusted
 from interlock.identity.client_assertions import ClientAssertions, audiences_of
 from interlock.identity.dpop import Nonces, ProofChecker
 from interlock.identity.key_ring import read_ring
-from interlock.identity.keys import load_or_create_key, load_or_create_nonce_secret, thumbprint
+from interlock.identity.keys import load_or_create_key, thumbprint
+from interlock.identity.nonce_secrets import read_nonce_secrets
 from interlock.identity.oidc import OidcProvider
 from interlock.identity.passkeys import Passkeys
 from interlock.identity.public_fetch import PublicFetch
@@ -95,7 +96,7 @@ async def run_control(
         tokens = open_tokens(plan, clock)
         front, passwords = open_front(desk, authority, tokens)
         witnesses = ActiveWitnesses(desk)
-        nonces = Nonces(load_or_create_nonce_secret(plan.folder.keys / "nonce.key"), clock)
+        nonces = Nonces(read_nonce_secrets(plan.folder.keys), clock)
         own = open_account_secrets(plan.folder)
         published, recordings = await open_stores(places)
         credentials = Credentials(plan.configuration.resources, adapters.vaults, own)
@@ -302,6 +303,7 @@ async def _sweep(services: Services, plan: Plan) -> None:
             # Another program may have rotated them (`interlock keys rotate`).
             ring = read_ring(plan.folder.keys, desk.clock.now())
             services.tokens.use(ring.signing, ring.older)
+            services.proofs.nonces.use(read_nonce_secrets(plan.folder.keys))
         except InterlockError as error:
             _log.warning("What is over could not be written down yet: %s", error)
         await asyncio.sleep(_SWEEP_S)

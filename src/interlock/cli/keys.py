@@ -14,10 +14,17 @@ from interlock.app.plan import kept_plan
 from interlock.cli.output import JsonOption, emit, moment
 from interlock.cli.shown import counted
 from interlock.domain.event import Event
-from interlock.domain.identity_events import AuthorityAnnounced, AuthorityReplaced, KeyRotated, SshAuthorityRotated
+from interlock.domain.identity_events import (
+    AuthorityAnnounced,
+    AuthorityReplaced,
+    KeyRotated,
+    NonceSecretRotated,
+    SshAuthorityRotated,
+)
 from interlock.identity.authority_rotation import announce as announce_authority
 from interlock.identity.authority_rotation import take_over as authority_takes_over
 from interlock.identity.key_ring import rotate
+from interlock.identity.nonce_secrets import rotate_nonce_secret
 from interlock.identity.ssh_authority import rotate as rotate_ssh_authority
 from interlock.services.credentials import Credentials
 from interlock.services.recording_keys import rotate_recording_keys
@@ -42,14 +49,15 @@ class Rotated(StrEnum):
     AUTHORITY = "authority"
     SSH = "ssh"
     RECORDINGS = "recordings"
+    NONCES = "nonces"
 
 
 def rotate_keys(
     which: Annotated[
         Rotated,
         typer.Argument(
-            help="The key that signs tokens, the authority that certifies, the one that does for SSH, or the "
-            "master key of recordings."
+            help="The key that signs tokens, the authority that certifies, the one that does for SSH, the "
+            "master key of recordings, or the secret of the server's nonces."
         ),
     ] = Rotated.TOKENS,
     take_over: Annotated[
@@ -62,8 +70,8 @@ def rotate_keys(
     json: JsonOption = False,
 ) -> None:
     """Take a fresh key: for tokens (what the last one signed is taken for a day: nobody is signed out), for recordings
-    (their keys are wrapped anew; no recording changes), for the authority (announced first, then taking over), or for
-    SSH (what the last one certified is taken for a day)."""
+    (their keys are wrapped anew; no recording changes), for the authority (announced first, then taking over), for SSH
+    (what the last one certified is taken for a day), or for the server's nonces (ten minutes later)."""
     if take_over and which is not Rotated.AUTHORITY:
         raise typer.BadParameter("--take-over goes with authority")
     if which is Rotated.AUTHORITY:
@@ -88,6 +96,17 @@ def rotate_keys(
             lambda console: console.print(
                 f"{wrapped['key']} wraps the keys of recordings from now on; "
                 f"{counted(wrapped['count'], 'key was', 'keys were')} wrapped anew.",
+                soft_wrap=True,
+            ),
+        )
+        return
+    if which is Rotated.NONCES:
+        coming = asyncio.run(_rotate_nonces(data))
+        emit(
+            coming,
+            lambda console: console.print(
+                f"A fresh secret makes the server's nonces from {moment(coming['starts_at'])} on.\n"
+                "Other control planes need keys/nonce.from-*.key by then.",
                 soft_wrap=True,
             ),
         )
@@ -128,6 +147,14 @@ async def _rotate(data: Path | None) -> dict[str, Any]:
         async with state.changing("operator") as work:
             work.record(KeyRotated(key=key, older_until=until))
     return {"key": key, "older_until": until.isoformat()}
+
+
+async def _rotate_nonces(data: Path | None) -> dict[str, Any]:
+    async with running_state(data) as (folder, state):
+        starts_at = rotate_nonce_secret(folder.keys, datetime.now(UTC))
+        async with state.changing("operator") as work:
+            work.record(NonceSecretRotated(starts_at=starts_at))
+    return {"starts_at": starts_at.isoformat()}
 
 
 async def _rotate_ssh(data: Path | None) -> dict[str, Any]:

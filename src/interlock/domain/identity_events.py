@@ -222,6 +222,14 @@ class KeyRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NonceSecretRotated(Event):
+    """The operator made a fresh secret for the server's nonces: it makes them from ``starts_at`` on."""
+
+    kind: ClassVar[str] = "nonce_secret.rotated"
+    starts_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SshAuthorityRotated(Event):
     """The operator let a fresh key (``key`` is its public line) certify people's keys for SSH; the one before it is
     trusted until ``older_until``."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from interlock.identity.jose import ALGORITHMS, Signer, UnreadableError, Verifier, algorithm_of, unverified
 from interlock.identity.keys import PrivateKey, PublicKey, UnusableKeyError, read_public_jwk, thumbprint
+from interlock.identity.nonce_secrets import NonceSecrets
 from interlock.identity.refusals import NonceNeeded, ProofProblem, ProofRefused
 from interlock.ports.clock import Clock
 from interlock.ports.state import ReplayCache
@@ -54,13 +55,16 @@ class ProofMaker:
 class Nonces:
     """The server's nonces (RFC 9449 section 8), without keeping any: a time bucket and its HMAC.
 
-    A nonce is taken for the rest of its minute and the whole next one. Control planes that share ``secret`` take each
+    A nonce is taken for the rest of its minute and the whole next one. Control planes that share the secrets take each
     other's.
     """
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        self._secret = secret
+    def __init__(self, secrets: NonceSecrets, clock: Clock) -> None:
+        self._secrets = secrets
         self._clock = clock
+
+    def use(self, secrets: NonceSecrets) -> None:
+        self._secrets = secrets
 
     def current(self) -> str:
         return self._nonce(self._bucket())
@@ -74,7 +78,8 @@ class Nonces:
         return int(self._clock.now().timestamp()) // _NONCE_BUCKET_S
 
     def _nonce(self, bucket: int) -> str:
-        tag = hmac.digest(self._secret, b"dpop-nonce" + bucket.to_bytes(8, "big", signed=True), "sha256")
+        secret = self._secrets.of(datetime.fromtimestamp(bucket * _NONCE_BUCKET_S, UTC))
+        tag = hmac.digest(secret, b"dpop-nonce" + bucket.to_bytes(8, "big", signed=True), "sha256")
         return base64.urlsafe_b64encode(tag[:18]).decode()
 
 

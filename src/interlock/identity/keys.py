@@ -146,9 +146,13 @@ def parse_private_key(pem: bytes, origin: object) -> PrivateKey:
     raise Failure(f"{origin} holds a key of another kind than P-256 or Ed25519.", "Move it away and make a new one.")
 
 
+def new_nonce_secret() -> bytes:
+    return secrets.token_bytes(32)
+
+
 def load_or_create_nonce_secret(path: Path) -> bytes:
     """The 32 random bytes kept at ``path``, made there when there are none. Raises Failure."""
-    secret = load_or_create_secret(path, lambda: secrets.token_bytes(32))
+    secret = load_or_create_secret(path, new_nonce_secret)
     if len(secret) != 32:
         raise Failure(f"{path} does not hold 32 bytes.", "Remove it; a fresh one is made at the next start.")
     return secret
