@@ -64,6 +64,18 @@ def test_announced_then_taking_over_then_alone(tmp_path: Path) -> None:
         read_report(report, authority.pem)
 
 
+def test_an_authority_that_leaked_is_trusted_no_more_once_its_file_is_gone(tmp_path: Path) -> None:
+    """As the table of keys tells the operator; no day is waited for after the second step."""
+    authority = Authority.open(tmp_path, NOW)
+    announce(tmp_path, NOW)
+    following, _ = take_over(tmp_path, LATER)
+    (file,) = tmp_path.glob("authority.until-*.pem")
+    file.unlink()
+    write_trusted(tmp_path, LATER)
+    authority.reopen(tmp_path, LATER)
+    assert (authority.fingerprint, _trusts(authority.pem)) == (following, 1)
+
+
 def test_there_is_nothing_to_take_over(tmp_path: Path) -> None:
     Authority.open(tmp_path, NOW)
     with pytest.raises(Refusal) as caught:

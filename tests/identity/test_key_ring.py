@@ -47,6 +47,22 @@ def test_an_old_key_is_gone_after_its_time(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.key"))
 
 
+def test_a_key_that_leaked_signs_nothing_once_its_file_is_gone(tmp_path: Path) -> None:
+    """Attack: a token made with the key that the operator replaced because it leaked."""
+    stolen, clock = read_ring(tmp_path, NOW).signing, HandClock()
+    forged = Tokens(stolen, clock).issue_for_login(Login("l-1", "dev", "thumb", NOW, NOW + timedelta(hours=8), None))
+    rotate(tmp_path, NOW)
+    ring = read_ring(tmp_path, NOW)
+    tokens = Tokens(ring.signing, clock, ring.older)
+    assert tokens.read(forged.text).login == "l-1"
+    (file,) = tmp_path.glob("token.until-*.key")
+    file.unlink()
+    ring = read_ring(tmp_path, NOW)
+    tokens.use(ring.signing, ring.older)
+    with pytest.raises(TokenRefused):
+        tokens.read(forged.text)
+
+
 def test_a_key_without_a_time_stops_the_start(tmp_path: Path) -> None:
     read_ring(tmp_path, NOW)
     (tmp_path / "token.until-never.key").write_text("x")
