@@ -6,7 +6,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
 
-from interlock.app.signalling import Transmitter
+from interlock.app.data_folder import open_data_folder
+from interlock.app.signalling import Telling, Transmitter, telling_receivers
 from interlock.app.sinking import Cursor
 from interlock.domain.people import Identity
 from interlock.errors import Refusal
@@ -194,3 +195,42 @@ async def test_a_second_installation_ends_what_ended_in_the_first(
             with pytest.raises(Refusal):
                 await there.get("/v1/whoami")
         await state.close()
+
+
+async def test_the_receivers_of_a_policy_that_is_activated_are_told_from_then_on(house: House, tmp_path: Path) -> None:
+    folder = open_data_folder(tmp_path / "data", create=True)
+    telling = Telling(house.services.oauth.issuer, house.services.tokens, house.services.credentials, folder)
+    desk = house.world.desk
+
+    def name(*receivers: Receiver) -> None:
+        named = {one.name: one for one in receivers}
+        object.__setattr__(desk, "configuration", replace(house.world.configuration, receivers=named))
+
+    async def end_one() -> None:
+        await (await house.signed_in(DBA)).post("/v1/sign-out")
+
+    async def begun(receiver: str) -> None:
+        async with asyncio.timeout(10):
+            while not (folder.sinks / f"receiver-{receiver}.json").exists():  # noqa: ASYNC110 -- a file
+                await asyncio.sleep(0.02)
+
+    async with _inbox(tmp_path / "one") as one, _inbox(tmp_path / "two") as two, telling_receivers(desk, telling):
+        ca = [str(tmp_path / inbox / "authority.pem") for inbox in ("one", "two")]
+        await end_one()
+        name(Receiver("first", one.url, "https://idp.example", ca=ca[0]))
+        await begun("first")
+        await end_one()
+        await one.until(1)
+        # it moved; and another cannot be told for want of its secret, which stands in nobody's way
+        name(
+            Receiver("first", two.url, "https://idp.example", ca=ca[1]),
+            Receiver("bare", one.url, "https://idp.example", secret="env:NOT_THERE_YET", ca=ca[0]),
+        )
+        await asyncio.sleep(1.5)
+        await end_one()
+        await two.until(1)
+        name()
+        await asyncio.sleep(1.5)
+        await end_one()
+        await asyncio.sleep(0.5)
+    assert (len(one.once), len(two.once)) == (1, 1)

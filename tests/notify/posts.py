@@ -11,8 +11,9 @@ from email.message import EmailMessage
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from interlock.app.channels import Channel
 from interlock.app.discovery import find_notifiers
-from interlock.app.notifying import Channel, tell_people
+from interlock.app.notifying import tell_people
 from interlock.domain.notices import NoticeKind
 from interlock.domain.people import Identity
 from interlock.domain.roles import ApprovalRule, BreakGlass

@@ -1,12 +1,15 @@
 """Telling people by one of two control planes, and what `interlock doctor` says of a channel that fails."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from interlock.app.channels import Opening
 from interlock.app.check_notifiers import check_notifiers
 from interlock.app.data_folder import open_data_folder
 from interlock.app.finding import Verdict
@@ -18,24 +21,32 @@ from interlock.policy.configuration import PAGE, Notifier
 from interlock.services.credentials import Credentials
 from interlock.store.home import StateAddress
 from interlock.store.outbox import PostgresOutbox
-from tests.notify.posts import CONSOLE, SENDER, Mailbox, mail_of, settled
+from tests.notify.posts import CONSOLE, SENDER, Mailbox, mail_of, settled, until_so, until_upto
 from tests.services.world import BOTH, DBA, DBA2, RIVAL, World
 
+_TAKEN_UP_S = 1.5
+OPENING = Opening(Adapters().notifiers, Credentials({}, Adapters().vaults), CONSOLE)
 
-def mail_source(port: int) -> Notifier:
-    return Notifier("n", "smtp", f"smtp://127.0.0.1:{port}", sender=SENDER, on=frozenset({NoticeKind.ASKED}))
+
+def mail_source(port: int, name: str = "n", secret: str | None = None) -> Notifier:
+    asked = frozenset({NoticeKind.ASKED})
+    return Notifier(name, "smtp", f"smtp://127.0.0.1:{port}", secret, sender=SENDER, on=asked)
 
 
 @asynccontextmanager
-async def control_plane(house: World, address: StateAddress, port: int) -> AsyncIterator[None]:
-    """Its part that tells people, with connections of its own."""
-    outbox = PostgresOutbox(address.url)
-    sources = {"n": mail_source(port)}
-    channels = await open_channels(sources, Adapters().notifiers, Credentials({}, {}), CONSOLE)
+async def control_plane(house: World, address: StateAddress, port: int) -> AsyncIterator[Callable[..., None]]:
+    """Its part that tells people, with connections of its own. What comes of it activates other notifiers."""
+    outbox, desk = PostgresOutbox(address.url), house.desk
+
+    def name(*sources: Notifier) -> None:
+        object.__setattr__(desk, "configuration", replace(house.configuration, notify={s.name: s for s in sources}))
+
+    name(mail_source(port))
+    channels = await open_channels(desk.configuration.notify, OPENING)
     assert channels.keys() == {"n", PAGE}
     try:
-        async with notifying(house.desk, outbox, channels, address.url):
-            yield
+        async with notifying(desk, outbox, channels, address.url):
+            yield name
     finally:
         await outbox.close()
 
@@ -82,4 +93,58 @@ async def test_doctor_says_which_channel_fails_since_when_and_why(
 
 async def test_a_kind_that_is_not_known_stops_the_start(house: World) -> None:
     with pytest.raises(Failure, match="of the kind pigeon, which is not known here"):
-        await open_channels({"p": Notifier("p", "pigeon")}, Adapters().notifiers, Credentials({}, {}), CONSOLE)
+        await open_channels({"p": Notifier("p", "pigeon")}, OPENING)
+
+
+async def test_the_notifiers_of_a_policy_that_is_activated_are_taken_up_at_once(
+    house: World, outbox: PostgresOutbox, state_database: StateAddress
+) -> None:
+    first, second, third = Mailbox(), Mailbox(), Mailbox()
+    async with (
+        first.open() as port,
+        second.open() as other,
+        third.open() as last,
+        control_plane(house, state_database, port) as name,
+    ):
+        await until_upto(outbox, 0)
+        await house.ask()
+        await settled(house, outbox)
+        asked = len(first.got)
+        # the one of that name is another now, and there is one more
+        name(mail_source(other), mail_source(last, "more"))
+        await asyncio.sleep(_TAKEN_UP_S)
+        await house.ask("friendly")
+        await settled(house, outbox, "n", "more")
+        assert (len(first.got), second.told) == (asked, third.told)
+        assert mail_of(DBA) in second.told
+        # one is gone; and one cannot be opened, which stops neither the others nor what is to be told by it
+        told = len(second.got), len(third.got)
+        name(mail_source(other), mail_source(last, "bare", "env:NOT_THERE_YET"), Notifier("p", "pigeon"))
+        await asyncio.sleep(_TAKEN_UP_S)
+        await house.ask("pair")
+        await settled(house, outbox)
+        assert len(second.got) > told[0]
+        assert len(third.got) == told[1]
+        waiting = await _troubles(outbox, "bare", "p")
+        assert "NOT_THERE_YET" in waiting["bare"]
+        assert "pigeon, which is not known here" in waiting["p"]
+        # as soon as it can be
+        name(mail_source(last, "bare"))
+        await asyncio.sleep(_TAKEN_UP_S)
+        await house.ask("two")
+
+        async def is_told() -> bool:
+            return len(third.got) > told[1]
+
+        await until_so(is_told)
+
+
+async def _troubles(outbox: PostgresOutbox, *names: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    async def are_there() -> bool:
+        found.update({one.notifier: one.why for one in await outbox.troubles(datetime.now(UTC))})
+        return found.keys() >= {*names}
+
+    await until_so(are_there)
+    return found

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from interlock.app.notifying import ON_THE_PAGE, Channel
+from interlock.app.channels import Channel
+from interlock.app.notifying import ON_THE_PAGE
 from interlock.domain.identity_events import ChatLinked, InvitationOpened, InvitationTried
 from interlock.domain.notices import ChatLink, NoticeKind
 from interlock.domain.people import Identity

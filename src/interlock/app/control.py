@@ -15,6 +15,7 @@ from functools import partial
 import uvicorn
 
 from interlock.app.accounts import keepers_of, keeping_accounts, open_account_secrets
+from interlock.app.channels import Notifiers, Opening
 from interlock.app.check_upstreams import try_upstream
 from interlock.app.delivering import open_delivery
 from interlock.app.front import open_front, open_tokens
@@ -25,7 +26,7 @@ from interlock.app.notifying import notifying, open_channels
 from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.app.publishing import open_stores, publishing
-from interlock.app.signalling import telling_receivers
+from interlock.app.signalling import Telling, telling_receivers
 from interlock.app.sinking import Feeding, feeding_sinks
 from interlock.app.watching import watching
 from interlock.app.witnesses import ActiveWitnesses
@@ -104,7 +105,9 @@ async def run_control(
         log_key = await open_log_key(plan.folder, plan.configuration.openbao, transit)
         outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
         delivery, attestor = await open_delivery(plan, desk, credentials, adapters.forges)
-        channels = await open_channels(plan.configuration.notify, adapters.notifiers, credentials, issuer_of(plan))
+        channels = await open_channels(
+            plan.configuration.notify, Opening(adapters.notifiers, credentials, issuer_of(plan))
+        )
         services = open_services(
             front=front,
             tokens=tokens,
@@ -125,7 +128,7 @@ async def run_control(
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
             delivery=delivery,
             attest_key=attestor.public_pem,
-            notifiers={name: channel.notifier for name, channel in channels.items()},
+            notifiers=Notifiers(channels),
             try_upstream=partial(try_upstream, credentials=credentials),
             ssh_authority=ssh,
         )
@@ -136,9 +139,7 @@ async def run_control(
                 keeping(Keeper(desk, services.master_key, services.recordings, words), address.url),
                 feeding_sinks(desk, Feeding(adapters.sinks, services.credentials, plan.folder, outflow)),
                 notifying(desk, outbox, channels, address.url),
-                telling_receivers(
-                    state, plan.configuration.receivers, issuer_of(plan), tokens, credentials, plan.folder
-                ),
+                telling_receivers(desk, Telling(issuer_of(plan), tokens, credentials, plan.folder)),
                 keeping_accounts(desk, credentials, keepers_of(adapters.protocols)),
             ):
                 await _serve(services, plan, files, authority, ssh, asked, ready)

@@ -8,19 +8,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from interlock.app.background import Check, beside, for_good, when_elected
+from interlock.app.background import Check, beside, follow, for_good, when_elected
+from interlock.app.channels import Channel, Channels, Opening
 from interlock.domain.notices import Later, Letter, Never, NoticeKind, Outcome
-from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure
 from interlock.ledger.entries import Unreadable, read_body
 from interlock.policy.configuration import PAGE, Notifier
-from interlock.ports.notify import NotifierAdapter, NotifierSettings, OpenNotifier, Outbox
+from interlock.ports.notify import Outbox
 from interlock.ports.state import LedgerEntry
-from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.notices import TOLD_KINDS, cut_down, over, posting_of, reach, still_so
 from interlock.store.locks import NOTIFYING_LOCK
@@ -38,53 +37,34 @@ ON_THE_PAGE = Notifier(PAGE, PAGE, on=frozenset(NoticeKind) - {NoticeKind.ASKED,
 """What waits for a person is on their pages anyway, as it stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A notifier at work. ``reaches`` as its adapter says; ``news`` is set when letters were put there for it."""
-
-    source: Notifier
-    reaches: str
-    notifier: OpenNotifier
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-async def open_channels(
-    sources: Mapping[str, Notifier],
-    adapters: Mapping[str, NotifierAdapter],
-    credentials: Credentials,
-    console: str,
-) -> Mapping[str, Channel]:
-    """Raises Failure for a notifier that cannot be what it says. ``console`` is the address of the pages."""
-    found = {}
+async def open_channels(sources: Mapping[str, Notifier], opening: Opening) -> Channels:
+    """Raises Failure for a notifier that cannot be what it says."""
+    channels = Channels(opening)
     for source in (*sources.values(), ON_THE_PAGE):
-        adapter = adapters.get(source.kind)
-        if adapter is None:
-            raise Failure(
-                f"The notifier {source.name} is of the kind {source.kind}, which is not known here.",
-                f"Known are: {', '.join(sorted(adapters))}.",
-            )
-        secrets = [
-            "" if kept is None else (await credentials.fetch(CredentialSource(source.name, kept))).secret or ""
-            for kept in (source.secret, source.older_secret, source.signing_secret)
-        ]
-        secret, older, signing = secrets
-        settings = NotifierSettings(
-            source.name, source.to, secret, older, signing, source.sender, source.inside, console
-        )
-        found[source.name] = Channel(source, adapter.reaches, adapter.open(settings))
-    return found
+        channels.add(Channel(source, opening.reaches_of(source), await opening.open(source)))
+    return channels
 
 
 @asynccontextmanager
-async def notifying(desk: Desk, outbox: Outbox, channels: Mapping[str, Channel], url: str) -> AsyncIterator[None]:
-    """People are told while the block runs, by this control plane or by another."""
-    work = partial(when_elected, url, NOTIFYING_LOCK, partial(tell_people, desk, outbox, channels))
+async def notifying(desk: Desk, outbox: Outbox, channels: Channels, url: str) -> AsyncIterator[None]:
+    """People are told while the block runs, by this control plane or by another, with the notifiers of the active
+    policy: of one that is activated, within a second or two."""
+    tell = partial(when_elected, url, NOTIFYING_LOCK, partial(tell_people, desk, outbox, channels))
+    follow_policy = partial(_follow_policy, desk, channels)
     try:
-        async with beside(for_good(work, "People are not told", _log, pause_s=_PAUSE_S)):
+        async with beside(
+            for_good(follow_policy, "The notifiers of the active policy are not taken up", _log, pause_s=_PAUSE_S),
+            for_good(tell, "People are not told", _log, pause_s=_PAUSE_S),
+        ):
             yield
     finally:
-        for channel in channels.values():
-            await channel.notifier.close()
+        await channels.close()
+
+
+async def _follow_policy(desk: Desk, channels: Channels) -> None:
+    while True:
+        await channels.use(desk.configuration.notify)
+        await asyncio.sleep(_LOOK_S)
 
 
 async def tell_people(desk: Desk, outbox: Outbox, channels: Mapping[str, Channel], check: Check) -> None:
@@ -95,16 +75,15 @@ async def tell_people(desk: Desk, outbox: Outbox, channels: Mapping[str, Channel
         async with asking:
             await check()
 
-    works = [
-        for_good(
+    async def deliver(channel: Channel) -> None:
+        await for_good(
             partial(_deliver, desk, outbox, channel, check_alone),
-            f"Nobody is told by the notifier {name}",
+            f"Nobody is told by the notifier {channel.source.name}",
             _log,
             pause_s=_PAUSE_S,
         )
-        for name, channel in channels.items()
-    ]
-    async with beside(*works):
+
+    async with beside(follow(channels.values, deliver)):
         await _write_letters(desk, outbox, channels, check_alone)
 
 
@@ -122,12 +101,13 @@ async def _write_letters(desk: Desk, outbox: Outbox, channels: Mapping[str, Chan
                 if not entries:
                     break
                 await check()
-                letters = [letter for entry in entries for letter in await _letters_of(desk, outbox, channels, entry)]
+                now = dict(channels)
+                letters = [letter for entry in entries for letter in await _letters_of(desk, outbox, now, entry)]
                 position = entries[-1].position
                 # INVARIANT: both or neither: an entry's letters are there when the position is past it
                 await outbox.put(letters, upto=position, now=desk.clock.now())
                 for name in {letter.notifier for letter, _ in letters}:
-                    channels[name].news.set()
+                    now[name].news.set()
 
 
 async def _letters_of(

@@ -8,13 +8,14 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx2
 
-from interlock.app.background import beside, for_good
+from interlock.app.background import beside, follow, for_good
 from interlock.app.data_folder import DataFolder
 from interlock.app.sinking import Cursor
 from interlock.domain.resources import CredentialSource
@@ -25,6 +26,7 @@ from interlock.ledger.entries import Unreadable
 from interlock.policy.configuration import Receiver
 from interlock.ports.state import LedgerEntry, State
 from interlock.services.credentials import Credentials
+from interlock.services.desk import Desk
 
 _AT_ONCE = 500
 _LONGEST_PAUSE_S = 30.0
@@ -114,25 +116,54 @@ def _said(answer: httpx2.Response) -> str:
         return "it does not say why"
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What telling needs besides the desk. ``folder`` holds the cursors."""
+
+    issuer: str
+    tokens: Tokens
+    credentials: Credentials
+    folder: DataFolder
+
+
 @asynccontextmanager
-async def telling_receivers(
-    state: State,
-    receivers: Mapping[str, Receiver],
-    issuer: str,
-    tokens: Tokens,
-    credentials: Credentials,
-    folder: DataFolder,
-) -> AsyncIterator[None]:
-    """Every receiver is told while the block runs. Raises Failure for a secret that cannot be had."""
-    transmitters = []
-    for name, receiver in receivers.items():
-        source = CredentialSource(name, receiver.secret)
-        token = (await credentials.fetch(source)).secret or "" if receiver.secret is not None else ""
-        cursor = Cursor(folder.sinks / f"receiver-{name}.json")
-        transmitters.append(Transmitter(receiver, issuer, tokens, state, cursor, token))
-    works = [
-        for_good(one.run, f"The receiver {one.receiver.name} is not told", _log, pause_s=_LONGEST_PAUSE_S)
-        for one in transmitters
-    ]
-    async with beside(*works):
+async def telling_receivers(desk: Desk, telling: Telling) -> AsyncIterator[None]:
+    """Every receiver of the active policy is told while the block runs.
+
+    Raises Failure for a secret that cannot be had. That of a receiver which comes with a later policy is said in the
+    log, and asked for again.
+    """
+    for receiver in desk.configuration.receivers.values():
+        await _token_of(receiver, telling)
+    async with beside(follow_receivers(desk, telling)):
         yield
+
+
+async def follow_receivers(desk: Desk, telling: Telling) -> None:
+    """Tell the receivers that the active policy names, until cancelled; within a second of a change those of the new
+    one. One of the same name goes on from where the one before it was told."""
+
+    def wanted() -> list[Receiver]:
+        return list(desk.configuration.receivers.values())
+
+    async def tell(receiver: Receiver) -> None:
+        await for_good(
+            partial(_tell_one, desk.state, receiver, telling),
+            f"The receiver {receiver.name} is not told",
+            _log,
+            pause_s=_LONGEST_PAUSE_S,
+        )
+
+    await follow(wanted, tell)
+
+
+async def _tell_one(state: State, receiver: Receiver, telling: Telling) -> None:
+    cursor = Cursor(telling.folder.sinks / f"receiver-{receiver.name}.json")
+    token = await _token_of(receiver, telling)
+    await Transmitter(receiver, telling.issuer, telling.tokens, state, cursor, token).run()
+
+
+async def _token_of(receiver: Receiver, telling: Telling) -> str:
+    if receiver.secret is None:
+        return ""
+    return (await telling.credentials.fetch(CredentialSource(receiver.name, receiver.secret))).secret or ""

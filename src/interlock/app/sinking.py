@@ -3,13 +3,13 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from interlock.app.background import beside, for_good
+from interlock.app.background import beside, follow, for_good
 from interlock.app.data_folder import DataFolder
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
@@ -24,7 +24,6 @@ from interlock.services.desk import Desk
 from interlock.services.outflow import Outflow
 
 _AT_ONCE = 500
-_LOOK_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _ENFORCED_PAUSE_S = 2.0
 _log = logging.getLogger("interlock.sinks")
@@ -127,25 +126,21 @@ async def follow_sinks(desk: Desk, feeding: Feeding) -> None:
 
     A sink of the same name goes on from where the one before it was told.
     """
-    fed: dict[SinkSource, asyncio.Task[None]] = {}
-    try:
-        while True:
-            wanted = dict.fromkeys(desk.configuration.sinks.values())
-            feeding.outflow.follow(source.name for source in wanted if source.enforced)
-            # INVARIANT: what went is over before what comes begins: two of one name would share a cursor
-            await _end(fed.pop(source) for source in [*fed] if source not in wanted)
-            for source in wanted:
-                if source not in fed:
-                    work = for_good(
-                        partial(_feed_one, desk.state, source, feeding),
-                        f"The sink {source.name} is not told",
-                        _log,
-                        pause_s=_ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S,
-                    )
-                    fed[source] = asyncio.create_task(work)
-            await asyncio.sleep(_LOOK_S)
-    finally:
-        await _end(fed.values())
+
+    def wanted() -> list[SinkSource]:
+        sources = list(desk.configuration.sinks.values())
+        feeding.outflow.follow(source.name for source in sources if source.enforced)
+        return sources
+
+    async def feed(source: SinkSource) -> None:
+        await for_good(
+            partial(_feed_one, desk.state, source, feeding),
+            f"The sink {source.name} is not told",
+            _log,
+            pause_s=_ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S,
+        )
+
+    await follow(wanted, feed)
 
 
 async def _feed_one(state: State, source: SinkSource, feeding: Feeding) -> None:
@@ -156,15 +151,6 @@ async def _feed_one(state: State, source: SinkSource, feeding: Feeding) -> None:
         await feed_sink(state, source, sink, Cursor(feeding.folder.sinks / f"{source.name}.json"), feeding.outflow)
     finally:
         await sink.close()
-
-
-async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    ended = list(tasks)
-    for task in ended:
-        task.cancel()
-    for task in ended:
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _open(source: SinkSource, feeding: Feeding) -> OpenSink:

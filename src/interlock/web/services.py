@@ -141,7 +141,7 @@ def open_services(
         outflow=outflow or Outflow(),
         repositories=delivery,
         attest_key=attest_key,
-        notifiers=dict(notifiers or {}),
+        notifiers={} if notifiers is None else notifiers,
         try_upstream=try_upstream,
         ssh_authority=ssh_authority,
     )
