@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from interlock.errors import Failure
@@ -38,12 +39,12 @@ class RecordingStore:
         self._store = open_objects(place, "The store for recordings", create=True)
 
     def create(self, segment: Segment) -> None:
-        """Make the segment's object, durably. One that is there already has the same content: its name says so."""
+        """Make the segment's object, durably. One of its name that is there already is what was sent before its answer
+        was lost; it is read, as a store may have kept a part of that."""
         path = segment_path(segment.digest)
         try:
-            put_new(self._store, path, segment.content)
-        except AlreadyExistsError:
-            return
+            if not self._is_new(path, segment.content):
+                return
         except (BaseError, OSError) as error:
             raise Failure(
                 f"The segment {path} of a recording cannot be stored: {first_line(error)}.",
@@ -51,6 +52,20 @@ class RecordingStore:
             ) from error
         if self._folder is not None:
             self._make_durable(self._folder, self._folder / path)
+
+    def _is_new(self, path: str, content: bytes) -> bool:
+        """Whether it was made now, and not there already. Raises Failure for another, and what obstore raises."""
+        try:
+            put_new(self._store, path, content)
+        except AlreadyExistsError:
+            if bytes(obstore.get(self._store, path).bytes()) == content:
+                return False
+        else:
+            return True
+        # what is sealed anew has another name
+        raise Failure(
+            f"The segment {path} of a recording lies in the store with another content.", "Look at the store."
+        )
 
     def _make_durable(self, root: Path, made: Path) -> None:
         """Sync a new object and its name; the name of its folder only where that may be new as well."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_TIMEOUT = "20s"
 _NAMES = {
     "endpoint": {"endpoint", "endpoint_url", "aws_endpoint", "aws_endpoint_url", "aws_endpoint_url_s3"},
     "region": {"region", "aws_region"},
@@ -76,7 +77,7 @@ def open_objects(place: Place, what: str, *, create: bool = False) -> ObjectStor
                     # what the configuration says goes before the file's, under whichever of its names
                     options = {key: kept for key, kept in options.items() if key not in _NAMES[name]} | {name: value}
         clear = _in_clear_text(endpoint if place.where.startswith("s3://") else place.where, place.where)
-        client: ClientConfig = {"timeout": "20s", "connect_timeout": "5s", "allow_http": clear}
+        client: ClientConfig = {"timeout": _TIMEOUT, "connect_timeout": "5s", "allow_http": clear}
         # Which names there are depends on the URL, and those of another cloud are refused.
         return from_url(place.where, config=cast("S3Config", options), client_options=client, retry_config=_RETRIES)
     except (BaseError, ValueError, OSError, TypeError) as error:
