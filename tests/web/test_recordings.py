@@ -12,11 +12,12 @@ from interlock.domain.codec import to_plain
 from interlock.errors import Failure, NotFound
 from interlock.gateway.sealing import Kept, RecordingStore, keep_records
 from interlock.identity.api_client import AsyncApiClient
-from interlock.ports.control import SegmentReport, SessionEnd, SessionStart
+from interlock.ports.control import KeptSegment, SegmentReport, SessionEnd, SessionStart
 from interlock.services.cut_session import cut_session
 from interlock.services.recording_keys import open_recording_key
 from interlock.web import watching
-from interlock.wire.segments import segment_path
+from interlock.web.recordings import fetch_segment, lines_of
+from interlock.wire.segments import LARGEST_BYTES, LONGEST_BYTES, Header, seal_segment, segment_path
 from tests.services.world import ADMIN, DBA, DEV, LEAD, RIVAL, refused
 from tests.web.house import House, sha256
 
@@ -100,10 +101,34 @@ async def test_a_recording_that_was_changed_is_not_shown(house: House) -> None:
     path.write_bytes((house.recordings / segment_path(digests[0])).read_bytes())
     with pytest.raises(Failure, match="changed or damaged"):
         await records_of(admin)
+    with path.open("wb") as endless:
+        endless.truncate(LONGEST_BYTES + 1)
+    with pytest.raises(Failure, match=r"Segment 2 .* changed or damaged"):
+        await records_of(admin)
     path.unlink()
     with pytest.raises(Failure, match=r"Segment 2 .* not in the object store"):
         await records_of(admin)
     assert await house.world.events("recording.read") == []
+
+
+async def test_a_segment_that_unpacks_to_more_than_one_holds_is_named_and_not_unpacked(house: House) -> None:
+    """A gateway has the recording's key, and the ledger the hash of whatever it sealed."""
+    gateway = await house.gateway()
+    await open_session(house, gateway)
+    key = await open_recording_key(house.world.desk, house.world.master, SESSION)
+    lines = json.dumps({**RECORDS[0], "text": " " * (64 * LARGEST_BYTES)}).encode()
+    bomb = seal_segment(key, Header(SESSION, 1, "", 1, 2), [lines])
+    assert len(bomb.content) < 20_000
+    RecordingStore(str(house.recordings)).create(bomb)
+    report = SegmentReport(SESSION, 1, "", (KeptSegment(bomb.digest, 2),))
+    await gateway.post("/v1/gateway/sessions", {"starts": [], "ends": [], "kept": [to_plain(report)]})
+    await close_session(house, gateway, bomb.digest, 1)
+    async with house.world.state.reading() as reading:
+        (segment,) = await reading.segments(SESSION)
+    with pytest.raises(Failure, match=f"Segment 1 of the recording of {SESSION} cannot be opened: it would unpack"):
+        lines_of(key, segment, await fetch_segment(house.services.recordings, segment))
+    with pytest.raises(Failure):
+        await records_of(await house.reader(ADMIN))
 
 
 async def test_a_recording_without_its_tail_is_not_shown(house: House) -> None:
