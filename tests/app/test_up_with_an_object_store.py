@@ -122,6 +122,13 @@ def test_recorded_verified_forged_cut_off_and_caught_up(moto: Valve, server: Tes
 
         _forge_and_mend(stack, session, moto, environment, auditor)
 
+        # What was stored and not answered is stored again, and counts once.
+        moto.lose = 20
+        lossy = _ask_once(stack, dev, "SELECT 'while answers were lost'")
+        _until(lambda: moto.lose == 0 and _closed(stack, lead, lossy), within_s=120)
+        assert "while answers were lost" in stack.run(auditor, "replay", lossy, "--json").stdout
+        _until(lambda: _verified(stack, environment) == (0, "True"))
+
         # While the store is away sessions go on, recorded in the journal; doctor says what is wrong.
         moto.close()
         late = _ask_once(stack, dev, "SELECT 'while it was away'")

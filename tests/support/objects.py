@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,15 @@ ENVIRONMENT = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_R
 
 @dataclass
 class Valve:
-    """Carries connections to a server while it is open; shut, it takes none and breaks off those there are."""
+    """Carries connections to a server while it is open; shut, it takes none and breaks off those there are.
+
+    The next ``lose`` answers are lost on the way: the server has done what it was asked, and the connection breaks off.
+    """
 
     port: int
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
     shut: bool = False
+    lose: int = 0
     carried: list[socket.socket] = field(default_factory=list)
 
     @property
@@ -53,13 +57,17 @@ class Valve:
                 continue
             server = socket.create_connection(("127.0.0.1", self.port))
             self.carried += [client, server]
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(target=_carry, args=(source, target), daemon=True).start()
+            threading.Thread(target=_carry, args=(client, server, lambda: True), daemon=True).start()
+            threading.Thread(target=_carry, args=(server, client, self._arrives), daemon=True).start()
+
+    def _arrives(self) -> bool:
+        self.lose = max(0, (before := self.lose) - 1)
+        return not before
 
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
+def _carry(source: socket.socket, target: socket.socket, arrives: Callable[[], bool]) -> None:
     with suppress(OSError):
-        while content := source.recv(65536):
+        while (content := source.recv(65536)) and arrives():
             target.sendall(content)
     for one in (source, target):
         with suppress(OSError):
