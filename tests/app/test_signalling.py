@@ -202,9 +202,11 @@ async def test_the_receivers_of_a_policy_that_is_activated_are_told_from_then_on
     telling = Telling(house.services.oauth.issuer, house.services.tokens, house.services.credentials, folder)
     desk = house.world.desk
 
-    def name(*receivers: Receiver) -> None:
-        named = {one.name: one for one in receivers}
+    async def name(turn: str, *receivers: Receiver) -> None:
+        """Activate them, and wait until they are taken up: so is one then that never answers."""
+        named = {one.name: one for one in (*receivers, Receiver(turn, "https://localhost:1/", "https://idp.example"))}
         object.__setattr__(desk, "configuration", replace(house.world.configuration, receivers=named))
+        await begun(turn)
 
     async def end_one() -> None:
         await (await house.signed_in(DBA)).post("/v1/sign-out")
@@ -217,20 +219,19 @@ async def test_the_receivers_of_a_policy_that_is_activated_are_told_from_then_on
     async with _inbox(tmp_path / "one") as one, _inbox(tmp_path / "two") as two, telling_receivers(desk, telling):
         ca = [str(tmp_path / inbox / "authority.pem") for inbox in ("one", "two")]
         await end_one()
-        name(Receiver("first", one.url, "https://idp.example", ca=ca[0]))
+        await name("turn-1", Receiver("first", one.url, "https://idp.example", ca=ca[0]))
         await begun("first")
         await end_one()
         await one.until(1)
         # it moved; and another cannot be told for want of its secret, which stands in nobody's way
-        name(
+        await name(
+            "turn-2",
             Receiver("first", two.url, "https://idp.example", ca=ca[1]),
             Receiver("bare", one.url, "https://idp.example", secret="env:NOT_THERE_YET", ca=ca[0]),
         )
-        await asyncio.sleep(1.5)
         await end_one()
         await two.until(1)
-        name()
-        await asyncio.sleep(1.5)
+        await name("turn-3")
         await end_one()
         await asyncio.sleep(0.5)
     assert (len(one.once), len(two.once)) == (1, 1)

@@ -1,7 +1,7 @@
 """Telling people by one of two control planes, and what `interlock doctor` says of a channel that fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from interlock.app.check_notifiers import check_notifiers
 from interlock.app.data_folder import open_data_folder
 from interlock.app.finding import Verdict
 from interlock.app.installation import Adapters, keep_state_address
-from interlock.app.notifying import notifying, open_channels
+from interlock.app.notifying import ON_THE_PAGE, notifying, open_channels
 from interlock.domain.notices import NoticeKind
 from interlock.errors import Failure
 from interlock.policy.configuration import PAGE, Notifier
@@ -24,7 +24,6 @@ from interlock.store.outbox import PostgresOutbox
 from tests.notify.posts import CONSOLE, SENDER, Mailbox, mail_of, settled, until_so, until_upto
 from tests.services.world import BOTH, DBA, DBA2, RIVAL, World
 
-_TAKEN_UP_S = 1.5
 OPENING = Opening(Adapters().notifiers, Credentials({}, Adapters().vaults), CONSOLE)
 
 
@@ -34,14 +33,23 @@ def mail_source(port: int, name: str = "n", secret: str | None = None) -> Notifi
 
 
 @asynccontextmanager
-async def control_plane(house: World, address: StateAddress, port: int) -> AsyncIterator[Callable[..., None]]:
+async def control_plane(
+    house: World, address: StateAddress, port: int
+) -> AsyncIterator[Callable[..., Awaitable[None]]]:
     """Its part that tells people, with connections of its own. What comes of it activates other notifiers."""
     outbox, desk = PostgresOutbox(address.url), house.desk
 
-    def name(*sources: Notifier) -> None:
+    def activate(*sources: Notifier) -> None:
         object.__setattr__(desk, "configuration", replace(house.configuration, notify={s.name: s for s in sources}))
 
-    name(mail_source(port))
+    async def name(*sources: Notifier) -> None:
+        async def are_taken_up() -> bool:
+            return {channel.source for channel in channels.values()} - {ON_THE_PAGE} == {*sources}
+
+        activate(*sources)
+        await until_so(are_taken_up)
+
+    activate(mail_source(port))
     channels = await open_channels(desk.configuration.notify, OPENING)
     assert channels.keys() == {"n", PAGE}
     try:
@@ -111,16 +119,14 @@ async def test_the_notifiers_of_a_policy_that_is_activated_are_taken_up_at_once(
         await settled(house, outbox)
         asked = len(first.got)
         # the one of that name is another now, and there is one more
-        name(mail_source(other), mail_source(last, "more"))
-        await asyncio.sleep(_TAKEN_UP_S)
+        await name(mail_source(other), mail_source(last, "more"))
         await house.ask("friendly")
         await settled(house, outbox, "n", "more")
         assert (len(first.got), second.told) == (asked, third.told)
         assert mail_of(DBA) in second.told
         # one is gone; and one cannot be opened, which stops neither the others nor what is to be told by it
         told = len(second.got), len(third.got)
-        name(mail_source(other), mail_source(last, "bare", "env:NOT_THERE_YET"), Notifier("p", "pigeon"))
-        await asyncio.sleep(_TAKEN_UP_S)
+        await name(mail_source(other), mail_source(last, "bare", "env:NOT_THERE_YET"), Notifier("p", "pigeon"))
         await house.ask("pair")
         await settled(house, outbox)
         assert len(second.got) > told[0]
@@ -129,8 +135,7 @@ async def test_the_notifiers_of_a_policy_that_is_activated_are_taken_up_at_once(
         assert "NOT_THERE_YET" in waiting["bare"]
         assert "pigeon, which is not known here" in waiting["p"]
         # as soon as it can be
-        name(mail_source(last, "bare"))
-        await asyncio.sleep(_TAKEN_UP_S)
+        await name(mail_source(last, "bare"))
         await house.ask("two")
 
         async def is_told() -> bool:
