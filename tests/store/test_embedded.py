@@ -187,8 +187,9 @@ async def test_a_connection_that_died_unheard_is_not_handed_out(server: Embedded
             pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
         await asyncio.sleep(1.2)
         # no turn of the loop between the end and the use
-        os.kill(pid, signal.SIGKILL)
-        _wait_until(lambda: _answers(server.url))
+        os.kill(pid, signal.SIGTERM)
+        with psycopg.connect(server.url, autocommit=True) as other:
+            _wait_until(lambda: not other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall())
         async with engine.connect() as connection:
             assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
     finally:
