@@ -23,6 +23,7 @@ from interlock.app.installation import Adapters
 from interlock.app.keeping import Keeper, keeping
 from interlock.app.key_service import open_log_key, open_master_key, open_transit
 from interlock.app.notifying import notifying, open_channels
+from interlock.app.open_files import allow_many_files
 from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.app.publishing import open_stores, publishing
@@ -32,7 +33,6 @@ from interlock.app.watching import watching
 from interlock.app.witnesses import ActiveWitnesses
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError, Refusal
-from interlock.gateway.worker import allow_many_files
 from interlock.identity.authority import Authority, ServerFiles, server_hosts
 from interlock.identity.authority_rotation import write_trusted
 from interlock.identity.client_assertions import ClientAssertions, audiences_of

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from interlock.app.control_link import ControlLink
 from interlock.app.installation import Adapters
 from interlock.app.listen import reachable_host
+from interlock.app.open_files import allow_many_files
 from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.errors import Failure
@@ -55,6 +56,7 @@ def run_worker(plan: Plan, adapters: Adapters, index: int, *, control: str | Non
             finally:
                 following.cancel()
 
+    allow_many_files()
     worker.run_worker(settings, adapters.protocols, connect, lambda _: ready())
 
 

@@ -1,8 +1,10 @@
 """Commands about the keys of the installation, on the server's own machine."""
 
 import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,52 +76,41 @@ def rotate_keys(
     (what the last one certified is taken for a day), or for the server's nonces (ten minutes later)."""
     if take_over and which is not Rotated.AUTHORITY:
         raise typer.BadParameter("--take-over goes with authority")
-    if which is Rotated.AUTHORITY:
-        said = asyncio.run(_rotate_authority(data, take_over=take_over))
-        emit(said, lambda console: console.print(said["said"], soft_wrap=True))
-        return
-    if which is Rotated.SSH:
-        fresh = asyncio.run(_rotate_ssh(data))
-        emit(
-            fresh,
-            lambda console: console.print(
-                f"People's keys for SSH are certified by {fresh['key']} from now on.\n"
-                f"The one before it is trusted until {moment(fresh['older_until'])}.",
-                soft_wrap=True,
-            ),
-        )
-        return
-    if which is Rotated.RECORDINGS:
-        wrapped = asyncio.run(_rotate_master(data))
-        emit(
-            wrapped,
-            lambda console: console.print(
-                f"{wrapped['key']} wraps the keys of recordings from now on; "
-                f"{counted(wrapped['count'], 'key was', 'keys were')} wrapped anew.",
-                soft_wrap=True,
-            ),
-        )
-        return
-    if which is Rotated.NONCES:
-        coming = asyncio.run(_rotate_nonces(data))
-        emit(
-            coming,
-            lambda console: console.print(
-                f"A fresh secret makes the server's nonces from {moment(coming['starts_at'])} on.\n"
-                "Other control planes need keys/nonce.from-*.key by then.",
-                soft_wrap=True,
-            ),
-        )
-        return
-    answer = asyncio.run(_rotate(data))
-    emit(
-        answer,
-        lambda console: console.print(
-            f"Tokens are signed with {answer['key']} from now on.\n"
-            f"What was signed before is taken until {moment(answer['older_until'])}.",
-            soft_wrap=True,
-        ),
-    )
+    works: Mapping[Rotated, Callable[[Path | None], Coroutine[Any, Any, dict[str, Any]]]] = {
+        Rotated.TOKENS: _rotate,
+        Rotated.AUTHORITY: partial(_rotate_authority, take_over=take_over),
+        Rotated.SSH: _rotate_ssh,
+        Rotated.RECORDINGS: _rotate_master,
+        Rotated.NONCES: _rotate_nonces,
+    }
+    said = asyncio.run(works[which](data))
+    emit(said, lambda console: console.print(_sentences(which, said), soft_wrap=True))
+
+
+def _sentences(which: Rotated, said: Mapping[str, Any]) -> str:
+    match which:
+        case Rotated.AUTHORITY:
+            return str(said["said"])
+        case Rotated.SSH:
+            return (
+                f"People's keys for SSH are certified by {said['key']} from now on.\n"
+                f"The one before it is trusted until {moment(said['older_until'])}."
+            )
+        case Rotated.RECORDINGS:
+            return (
+                f"{said['key']} wraps the keys of recordings from now on; "
+                f"{counted(said['count'], 'key was', 'keys were')} wrapped anew."
+            )
+        case Rotated.NONCES:
+            return (
+                f"A fresh secret makes the server's nonces from {moment(said['starts_at'])} on.\n"
+                "Other control planes need keys/nonce.from-*.key by then."
+            )
+        case Rotated.TOKENS:
+            return (
+                f"Tokens are signed with {said['key']} from now on.\n"
+                f"What was signed before is taken until {moment(said['older_until'])}."
+            )
 
 
 async def _rotate_authority(data: Path | None, *, take_over: bool) -> dict[str, Any]:

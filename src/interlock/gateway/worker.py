@@ -8,7 +8,6 @@ closing its listeners, cutting its sessions with a sentence, and sealing what it
 import asyncio
 import contextlib
 import logging
-import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -54,14 +53,7 @@ def run_worker(
 
     ``ready`` is called with the address of each listener once they listen. Raises Failure when it cannot start.
     """
-    allow_many_files()
     uvloop.run(_run_until_told(settings, adapters, connect, ready))
-
-
-def allow_many_files() -> None:
-    """A session is two open files: take as many as this account may have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run_until_told(

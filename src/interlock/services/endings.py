@@ -13,7 +13,7 @@ INVARIANT: what makes or changes a person, a contract, a grant or a login holds 
 ``Desk.ending``, as whoever ends them does: nothing slips in between the list of what ends and its commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -222,3 +222,8 @@ async def with_positions(state: State, after: int, ended: Sequence[tuple[Ended, 
                 if waiting and entry.kind == waiting[0][1].kind and read_body(entry.body).event == waiting[0][1]:
                     placed.append(replace(waiting.pop(0)[0], position=entry.position))
     return tuple(placed) + tuple(item for item, _ in waiting)
+
+
+def upto(ended: Iterable[Ended]) -> int:
+    """The place of the last of them in the ledger; 0 when there are none, or none has its place."""
+    return max((one.position for one in ended), default=0)

@@ -48,7 +48,8 @@ async def test_without_a_session_every_page_leads_to_the_sign_in(premises: Premi
     assert answer.headers["location"] == f"{premises.origin}/sign-in?next=%2Fdecide%2Fr-1%3Fx%3D1"
     assert "localhost" in premises.origin
     # A piece of a page leads back to the page, and to no other server's.
-    for current, back in ((f"{stranger.origin}/decide?a=b", "%2Fdecide%3Fa%3Db"), ("https://evil.example/x", "%2F")):
+    nowhere = ("https://evil.example/x", "https://[", "http://[x]y/", "//", "", "\\\\evil.example", "javascript:x")
+    for current, back in ((f"{stranger.origin}/decide?a=b", "%2Fdecide%3Fa%3Db"), *((one, "%2F") for one in nowhere)):
         answer = await stranger.get("/requests/r-1/prover", hx_request="true", hx_current_url=current)
         assert answer.status_code == 401
         assert answer.headers["hx-redirect"] == f"{premises.origin}/sign-in?next={back}"

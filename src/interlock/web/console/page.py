@@ -117,7 +117,11 @@ def to_sign_in(request: Request) -> Response:
 def _page_of(request: Request) -> URL | None:
     """The page that a piece was asked for by: the piece alone is nothing to come back to."""
     page = URL(request.headers.get("hx-current-url", ""))
-    return page if page.netloc == request.headers["host"] else None
+    try:
+        return page if page.netloc and page.netloc == request.headers.get("host") else None
+    except ValueError:
+        # It is no address.
+        return None
 
 
 def _home_of(request: Request) -> str:

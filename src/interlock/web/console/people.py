@@ -12,6 +12,7 @@ from interlock.domain.people import Contract, Extension
 from interlock.errors import NotFound, Refusal
 from interlock.services.contract_life import ask_extension, confirm_contract, decide_extension, take_contract
 from interlock.services.end_contract import end_contract
+from interlock.services.endings import upto
 from interlock.services.hearing import await_hearing
 from interlock.services.invite import confirm_invited, end_invitation, invite, list_invitations
 from interlock.services.list_people import list_contracts, list_extensions, list_people
@@ -210,7 +211,7 @@ async def person(name: InPath, request: Request, services: ServicesOf, visitor: 
 async def offboard(name: InPath, services: ServicesOf, act: Acting) -> Response:
     visitor, form = act
     done = await offboard_person(services.desk, by=visitor.name, name=name, reason=form.get("reason", ""))
-    await await_hearing(services.desk.state, max(one.position for one in done.ended))
+    await await_hearing(services.desk.state, upto(done.ended))
     return to(f"/people/{name}")
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from interlock.domain.people import Contract, Extension, Person
 from interlock.services.contract_life import ask_extension, confirm_contract, decide_extension, take_contract
 from interlock.services.end_contract import end_contract
+from interlock.services.endings import upto
 from interlock.services.hearing import await_hearing
 from interlock.services.list_people import list_contracts, list_extensions, list_people
 from interlock.services.offboard_person import Offboarding, offboard_person
@@ -44,7 +45,7 @@ async def people(services: ServicesOf, caller: ReadingPerson) -> JSONResponse:
 async def offboard(name: InPath, body: WithReason, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     """Waits a moment for the gateways to hear of it; the report says which have not."""
     done = await offboard_person(services.desk, by=caller.name, name=name, reason=body.reason)
-    await await_hearing(services.desk.state, max(one.position for one in done.ended))
+    await await_hearing(services.desk.state, upto(done.ended))
     return answer(done)
 
 

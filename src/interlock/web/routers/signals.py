@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse, Response
 
 from interlock.errors import NotFound, Refusal
 from interlock.identity.signals import Happened, read_signal
+from interlock.services.endings import upto
 from interlock.services.hearing import await_hearing
 from interlock.services.take_signal import take_signal
 from interlock.web.authentication import ServicesOf
@@ -42,6 +43,5 @@ async def receive(provider: InPath, request: Request, services: ServicesOf) -> R
             subject=f"{signal.issuer} {signal.subject}",
             disabled=signal.happened is Happened.DISABLED,
         )
-        if ended:
-            await await_hearing(services.desk.state, max(one.position for one in ended))
+        await await_hearing(services.desk.state, upto(ended))
     return Response(status_code=202)

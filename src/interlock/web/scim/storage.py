@@ -26,7 +26,7 @@ from interlock.errors import Refusal
 from interlock.policy.configuration import Scim
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import Desk
-from interlock.services.endings import with_positions
+from interlock.services.endings import upto, with_positions
 from interlock.services.provision import DIRECTORY, Provisioning
 
 AnyResource = Resource[Any]
@@ -133,7 +133,7 @@ class StateStorage(AsyncScimStorage):
         """``head`` is the ledger's before what ``provisioning`` wrote, which is committed now."""
         if provisioning.ended:
             placed = await with_positions(self._desk.state, head, provisioning.ended)
-            self.ended_upto = max(self.ended_upto, *(one.position for one in placed))
+            self.ended_upto = max(self.ended_upto, upto(placed))
 
     async def _refuse_taken(self, work: Any, row: Provisioned) -> None:
         """``userName`` is unique, letter case aside (RFC 7643 section 4.1.1)."""
