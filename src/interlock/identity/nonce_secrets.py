@@ -6,18 +6,18 @@ whenever it read them within the notice, and no nonce ends before its time.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from interlock.errors import Failure
 from interlock.identity.keys import load_or_create_nonce_secret, new_nonce_secret, write_private
-from interlock.identity.overlap import rotating
+from interlock.identity.overlap import all_dated, dated, rotating
 
 NOTICE = timedelta(minutes=10)
 """From making a secret to its first nonce: time to copy it to the other control planes."""
 
 _MINUTE = timedelta(minutes=1)
-_NAME = "nonce.from-%Y%m%dT%H%M%SZ.key"
+_STEM = "nonce.from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def rotate_nonce_secret(folder: Path, now: datetime) -> datetime:
     """Make a fresh secret: from when on it makes the nonces. What is over is forgotten. Raises Failure."""
     with rotating(folder):
         starts_at = (now + NOTICE + _MINUTE).replace(second=0, microsecond=0)
-        while (path := folder / starts_at.strftime(_NAME)).exists():
+        while (path := dated(folder, _STEM, "key", starts_at)).exists():
             starts_at += _MINUTE
         write_private(path, new_nonce_secret())
         # The one in force since before the oldest nonce that is taken becomes the first. A crash between two of these
@@ -57,14 +57,7 @@ def rotate_nonce_secret(folder: Path, now: datetime) -> datetime:
 
 def _later(folder: Path) -> list[tuple[Path, datetime]]:
     """Those that have a time from which on they are used, the earliest first."""
-    found = []
-    for path in sorted(folder.glob("nonce.from-*.key")):
-        try:
-            at = datetime.strptime(path.name, _NAME).replace(tzinfo=UTC)
-        except ValueError as error:
-            raise Failure(f"{path} is no secret of ours: its name has no time.", "Move it away.") from error
-        found.append((path, at))
-    return found
+    return all_dated(folder, _STEM, "key")
 
 
 def _read(path: Path) -> bytes:

@@ -35,18 +35,28 @@ def place_until(folder: Path, kind: str, suffix: str, until: datetime) -> tuple[
     Where another one of that very second is, it is good a second longer.
     """
     until = until.replace(microsecond=0)
-    while (path := folder / f"{kind}.until-{until:{_STAMP}}.{suffix}").exists():
+    while (path := dated(folder, f"{kind}.until", suffix, until)).exists():
         until += timedelta(seconds=1)
     return path, until
 
 
 def older(folder: Path, kind: str, suffix: str) -> list[tuple[Path, datetime]]:
     """The keys that were in use before, each with its end, the first to end first. Raises Failure."""
+    return all_dated(folder, f"{kind}.until", suffix)
+
+
+def dated(folder: Path, stem: str, suffix: str, at: datetime) -> Path:
+    """The file of ``stem`` whose time is ``at``, in whole seconds."""
+    return folder / f"{stem}-{at:{_STAMP}}.{suffix}"
+
+
+def all_dated(folder: Path, stem: str, suffix: str) -> list[tuple[Path, datetime]]:
+    """Every file of ``stem`` with its time, the earliest first. Raises Failure for a name without one."""
     found = []
-    for path in sorted(folder.glob(f"{kind}.until-*.{suffix}")):
+    for path in sorted(folder.glob(f"{stem}-*.{suffix}")):
         try:
-            until = datetime.strptime(path.name, f"{kind}.until-{_STAMP}.{suffix}").replace(tzinfo=UTC)
+            at = datetime.strptime(path.name, f"{stem}-{_STAMP}.{suffix}").replace(tzinfo=UTC)
         except ValueError as error:
             raise Failure(f"{path} is no key of ours: its name has no time.", "Move it away.") from error
-        found.append((path, until))
+        found.append((path, at))
     return found
