@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from interlock.errors import Failure
 from interlock.ledger.canonical import canonical
+from interlock.store.failures import DRIVER_ERRORS
 
 APPLICATION_ROLE = "interlock_application"
 """The role whose rights the control plane works with: it owns nothing, and can neither delete nor truncate."""
@@ -103,5 +104,5 @@ def _test(connection: AdaptedConnection, record: ConnectionPoolEntry, _: object)
         return
     try:
         connection.run_async(lambda driver: driver.fetchrow(";"))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         raise InvalidatePoolError from error

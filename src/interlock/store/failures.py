@@ -12,6 +12,9 @@ from interlock.ports.state import Contended
 _START = "See that PostgreSQL is running and reachable; `interlock doctor` says what is wrong."
 NO_ENTRY = "IL001"
 """The SQLSTATE with which the database refuses a change that has no ledger entry."""
+DRIVER_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""All that the driver raises of its own. Of the last kind is what it says of a connection that the server has begun to
+end (the error has come, the end of the stream has not)."""
 
 
 class Unreachable(Failure):
@@ -29,12 +32,13 @@ def as_failures() -> Iterator[None]:
         raise _translate(error.orig or error, lost=error.connection_invalidated) from error
     except asyncpg.PostgresError as error:
         raise _translate(error, lost=False) from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         raise _lost(error) from error
 
 
 def _lost(error: BaseException) -> Failure:
-    why = str(error).strip().splitlines()
+    ending = isinstance(error, asyncpg.InternalClientError) or isinstance(error.__cause__, asyncpg.InternalClientError)
+    why = ["the server was ending the connection"] if ending else str(error).strip().splitlines()
     return Unreachable(f"The state's database cannot be reached{f' ({why[0]})' if why else ''}.", _START)
 
 

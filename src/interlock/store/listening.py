@@ -12,7 +12,7 @@ import asyncpg
 
 from interlock.errors import Failure
 from interlock.store.connecting import connect
-from interlock.store.failures import as_failures
+from interlock.store.failures import DRIVER_ERRORS, as_failures
 
 CHANNEL = "interlock_ledger"
 POLL_S = 1.0
@@ -66,7 +66,7 @@ class Bell:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed():
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=5)
         self._lose()
 
