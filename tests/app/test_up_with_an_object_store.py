@@ -60,6 +60,8 @@ def _ask_once(stack: Stack, dev: Member, question: str) -> str:
     before = {one["id"] for one in stack.ask(dev, "sessions")}
     with psycopg.connect(conninfo_of(stack.variables(dev, "shop"))) as connection:
         assert connection.execute(question).fetchone() is not None
+    # the gateway tells of it a moment later
+    _until(lambda: len(stack.ask(dev, "sessions")) > len(before))
     (session,) = {one["id"] for one in stack.ask(dev, "sessions")} - before
     return str(session)
 

@@ -87,8 +87,13 @@ def _read_once(stack: Stack, dev: Member) -> str:
         sslrootcert=variables["PGSSLROOTCERT"],
     ) as connection:
         assert connection.execute("SELECT 41 + 1").fetchone() == (42,)
-    (session,) = (str(one["id"]) for one in stack.ask(dev, "sessions"))
-    return session
+    until = time.monotonic() + 20
+    while not (known := stack.ask(dev, "sessions")):
+        # the gateway tells of it a moment later
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    (session,) = known
+    return str(session["id"])
 
 
 def _replayed(stack: Stack, auditor: Member, session: str) -> str:

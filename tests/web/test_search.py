@@ -1,6 +1,7 @@
 """Statements searched in recordings: found where they are, shown to who may read them, and nowhere else at rest."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -30,6 +31,7 @@ from interlock.web.recordings import read_segment
 from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, LEAD, MATE, OPS, RIVAL, company, refused, with_auditor
 from tests.web.house import House, contracts_of_now, open_house
 
+_HASH = re.compile(r"[0-9a-f]{32,}")
 ONE, TWO = "s-0000000000001", "s-0000000000002"
 TEXTS = {
     ONE: ("SELECT * FROM orders WHERE customer = $1", "DELETE FROM orders WHERE id = 4711"),
@@ -185,8 +187,10 @@ async def test_nothing_of_a_statement_is_in_the_database(house: House, state_dat
         for table in tables:
             for row in await connection.fetch(f'SELECT t::text FROM interlock."{table["relname"]}" t'):
                 said = row[0].lower()
+                # four digits stand in a hash by chance
+                read = _HASH.sub("", said)
                 for word in ("zanzibar", "quillfeather", "customer", "4711"):
-                    assert word not in said, (table["relname"], word)
+                    assert word not in read, (table["relname"], word)
                     assert word.encode().hex() not in said, (table["relname"], word)
     finally:
         await connection.close()
