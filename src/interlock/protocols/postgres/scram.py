@@ -10,6 +10,7 @@ import hmac
 import secrets
 import stringprep
 import unicodedata
+from collections import OrderedDict
 
 from interlock.errors import PeerError
 
@@ -39,14 +40,12 @@ class ScramClient:
     def final(self, server_first: bytes) -> bytes:
         """The client-final-message, in answer to the server-first-message. Raises PeerError if that is not one."""
         nonce, salt, iterations = self._read_server_first(server_first)
-        salted = hashlib.pbkdf2_hmac("sha256", self._secret, salt, iterations)
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        client_key, server_key = _derived.keys(self._secret, salt, iterations)
         stored_key = hashlib.sha256(client_key).digest()
         without_proof = f"c=biws,r={nonce}"
         signed = b",".join((self._first_bare.encode(), server_first, without_proof.encode()))
         client_signature = hmac.digest(stored_key, signed, "sha256")
         proof = bytes(a ^ b for a, b in zip(client_key, client_signature, strict=True))
-        server_key = hmac.digest(salted, b"Server Key", "sha256")
         self._server_signature = hmac.digest(server_key, signed, "sha256")
         return f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
 
@@ -72,6 +71,37 @@ class ScramClient:
                 " Set the password again with a smaller scram_iterations."
             )
         return nonce, salt, int(iterations)
+
+
+class DerivedKeys:
+    """ClientKey and ServerKey by password, salt and rounds, kept as RFC 5802 section 3 lets a client keep them.
+
+    Deriving them takes 0.8 ms at PostgreSQL's 4,096 rounds and 230 ms at the most that are done here, in which no other
+    session goes on. At most ``most`` are kept, the one that was asked for longest ago goes first. No password is kept:
+    they are found by a digest under a key of this process alone.
+    """
+
+    def __init__(self, most: int = 1024) -> None:
+        self._most = most
+        self._own_key = secrets.token_bytes(32)
+        self._kept: OrderedDict[bytes, tuple[bytes, bytes]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keys(self, secret: bytes, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
+        place = hmac.digest(self._own_key, b"%d,%d," % (iterations, len(salt)) + salt + secret, "sha256")
+        kept = self._kept.pop(place, None)
+        if kept is None:
+            salted = hashlib.pbkdf2_hmac("sha256", secret, salt, iterations)
+            kept = (hmac.digest(salted, b"Client Key", "sha256"), hmac.digest(salted, b"Server Key", "sha256"))
+            if len(self._kept) >= self._most:
+                self._kept.popitem(last=False)
+        self._kept[place] = kept
+        return kept
+
+
+_derived = DerivedKeys()
 
 
 def md5_answer(user: str, secret: str, salt: bytes) -> bytes:
