@@ -183,6 +183,8 @@ class _Desk:
     ) -> Sequence[RecordingStanding]:
         return ()
 
+    async def leave(self) -> None: ...
+
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         raise Refusal("Nothing is held here.", "none")
 

@@ -160,3 +160,28 @@ async def test_each_beat_makes_it_known_again_first(world: World) -> None:
             if message["type"] == "beat":
                 assert len(world.lasting) > known
                 break
+
+
+async def test_a_worker_that_leaves_in_order_is_waited_for_no_more(
+    world: World, followings: PostgresFollowings
+) -> None:
+    for gateway, worker in (("gw1", "worker-0"), ("gw1", "worker-1"), ("gw2", "worker-0")):
+        await followings.lasts(gateway, worker, LONG)
+    await _offboard(world)
+    await followings.leaves("gw1", "worker-0")
+    # Nobody leaves for another gateway, nor for a worker that is not there.
+    await followings.leaves("gw3", "worker-1")
+    await followings.leaves("gw2", "worker-1")
+    assert [(one.gateway, one.worker) for one in (await _report(world)).gateways] == [
+        ("gw1", "worker-1"),
+        ("gw2", "worker-0"),
+    ]
+
+
+async def test_who_left_and_is_told_again_is_waited_for_again(world: World, followings: PostgresFollowings) -> None:
+    """A goodbye that was a lie, or came while a feed was still read: whoever is told something may go on by it."""
+    await followings.lasts("gw1", "worker-0", LONG)
+    await followings.leaves("gw1", "worker-0")
+    await followings.lasts("gw1", "worker-0", LONG)
+    await _offboard(world)
+    assert not (await _report(world)).done

@@ -8,6 +8,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,8 @@ class ControlDesk:
         self.taking_reports = True
         self.applied: list[int] = []
         """Up to where workers said that they have applied what they were told."""
+        self.left: list[AbstractSet[str]] = []
+        """For each worker that said that it leaves, which sessions had not ended for all that was known here."""
         self.holds: dict[str, HoldOpening] = {}
         self.taken: list[str] = []
         self.withdrawn: dict[str, str] = {}
@@ -255,6 +258,8 @@ class ControlDesk:
                     )
                     if given[4] is not None:
                         self.applied.append(given[4])
+                case "leave":
+                    self.left.append(self.starts.keys() - self.ends.keys())
                 case "open_hold":
                     answer = await self.open_hold(from_plain(HoldOpening, given[0]))
                 case "take_hold":
@@ -308,6 +313,9 @@ class DeskLink:
     ) -> Sequence[RecordingStanding]:
         answer = await self._call("report", list(starts), list(ends), list(counts), list(kept), applied)
         return from_plain(tuple[RecordingStanding, ...], answer)
+
+    async def leave(self) -> None:
+        await self._call("leave")
 
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         return from_plain(HoldOpened, await self._call("open_hold", opening))

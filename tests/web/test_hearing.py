@@ -15,7 +15,7 @@ from interlock.identity.api_client import AsyncApiClient
 from interlock.ports.control import SessionEnd
 from interlock.store.home import StateAddress
 from interlock.store.state import PostgresState
-from tests.services.world import ADMIN, DEV, company
+from tests.services.world import ADMIN, DEV, LEAD, company
 from tests.web.house import House, contracts_of_now, open_house, trust
 from tests.web.test_gateways import connected, next_of
 from tests.web.test_scim import SCIM, SECRET, Directory
@@ -167,3 +167,21 @@ async def test_the_directory_does_not_wait_for_a_gateway_that_is_deaf(house: Hou
         assert await _remains(admin) == [NAMED]
         # ends nothing, so it waits for nobody
         assert (await directory.patch(user["id"], displayName="Gone")).status_code == 204
+
+
+async def test_a_worker_that_leaves_is_named_no_more_and_nobody_leaves_for_it(house: House) -> None:
+    gateway, other, admin = await house.gateway("gw1"), await house.gateway("gw2"), await house.signed_in(ADMIN)
+    async with _following(gateway, worker=WORKER):
+        pass
+    await admin.post(f"/v1/people/{DEV}/offboard", {"reason": "left"})
+    await other.post("/v1/gateway/leave", {"worker": WORKER})
+    for person in (admin, await house.signed_in(LEAD)):
+        with pytest.raises(Refusal):
+            await person.post("/v1/gateway/leave", {"worker": WORKER})
+    for wrong in ({}, {"worker": ""}, {"worker": ["0-feedfeed"]}, {"worker": "0-feedfeed\0"}):
+        with pytest.raises(Refusal):
+            await gateway.post("/v1/gateway/leave", wrong)
+    await gateway.post("/v1/gateway/leave", {"worker": "1-feedfeed"})
+    assert await _remains(admin) == [NAMED]
+    await gateway.post("/v1/gateway/leave", {"worker": WORKER})
+    assert await _remains(admin) == []

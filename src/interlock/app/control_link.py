@@ -94,6 +94,9 @@ class ControlLink:
         answer = await self._post("/v1/gateway/sessions", body)
         return from_plain(tuple[RecordingStanding, ...], answer)
 
+    async def leave(self) -> None:
+        await self._post("/v1/gateway/leave", {"worker": self._worker})
+
     async def open_hold(self, opening: HoldOpening) -> HoldOpened:
         return from_plain(HoldOpened, await self._post("/v1/gateway/holds", to_plain(opening)))
 

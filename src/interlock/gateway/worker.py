@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvloop
 
-from interlock.errors import Failure
+from interlock.errors import Failure, InterlockError
 from interlock.gateway.archive import Archive
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.connection import as_asyncio
@@ -40,6 +40,7 @@ from interlock.ports.protocol import ProtocolAdapter
 _LOG = logging.getLogger("interlock.gateway")
 _FIRST_WORD_S = 10.0
 _STOP_S = 5.0
+_GOODBYE_S = 2.0
 _BACKLOG = 1024
 
 Connect = Callable[[], AbstractAsyncContextManager[ControlPlane]]
@@ -178,6 +179,15 @@ async def working(
         await shared.journal.close()
         if not shared.archive.busy and not shared.archive.given_up and not len(shared.reporter):
             remove_journal(shared.journal.folder)
+        if not len(shared.sessions) and not len(shared.reporter):
+            await _say_goodbye(control)
+
+
+async def _say_goodbye(control: ControlPlane) -> None:
+    """So that nobody waits for this worker's lease to be over before an end is certain. Unheard, it is waited for."""
+    with contextlib.suppress(InterlockError, TimeoutError):
+        async with asyncio.timeout(_GOODBYE_S):
+            await control.leave()
 
 
 def open_listener(protocol: str, where: Listen) -> socket.socket:

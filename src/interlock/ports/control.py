@@ -194,6 +194,10 @@ class ControlPlane(Protocol):
         Idempotent: a start, an end, a count or a segment that is known already changes nothing.
         """
 
+    async def leave(self) -> None:
+        """This worker goes on by nothing that it was told, from now on and for good. INVARIANT: said after its sessions
+        were cut, the end of each was reported, and its feed was closed."""
+
     async def open_hold(self, opening: HoldOpening) -> HoldOpened: ...
 
     async def take_hold(self, request: str, digest: str) -> None:

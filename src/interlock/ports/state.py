@@ -320,6 +320,9 @@ class Followings(Protocol):
         """The worker says that it has applied everything up to ``version``. What was not there yet is not believed, nor
         is a worker that does not follow."""
 
+    async def leaves(self, gateway: str, worker: str) -> None:
+        """The worker says that it goes on by nothing any more: whatever it was promised is over."""
+
 
 class WatchMemory(Protocol):
     """Where the watch keeps how far it has read the ledger and what it makes of it; shared by all control planes.

@@ -7,7 +7,7 @@ whose clocks differ agree on who may still be there.
 
 from datetime import timedelta
 
-from sqlalchemy import Interval, cast, delete, func, literal, select, update
+from sqlalchemy import Interval, Update, cast, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from interlock.store.connecting import open_engine
@@ -50,6 +50,14 @@ class PostgresFollowings:
         head = select(func.max(ledger.c.position)).scalar_subquery()
         mine = (followings.c.gateway == gateway, followings.c.worker == worker)
         said = update(followings).where(*mine, followings.c.applied < version, head >= version).values(applied=version)
+        await self._say(said)
+
+    async def leaves(self, gateway: str, worker: str) -> None:
+        mine = (followings.c.gateway == gateway, followings.c.worker == worker)
+        over = func.least(followings.c.until, func.clock_timestamp())
+        await self._say(update(followings).where(*mine).values(until=over))
+
+    async def _say(self, said: Update) -> None:
         with as_failures():
             async with self._engine.begin() as connection:
                 await connection.execute(said)

@@ -119,6 +119,13 @@ async def sessions(request: Request, services: ServicesOf, gateway: SignedInGate
     return answer(told)
 
 
+@router.post("/leave", responses=told(answered.NOTHING))
+async def leave(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
+    """A worker stops in order: it has cut its sessions, reported them, and follows no more."""
+    await services.followings.leaves(gateway.name, _worker(await _object(request), "worker"))
+    return answer({})
+
+
 @router.post("/holds", responses=told(HoldOpened))
 async def hold(request: Request, services: ServicesOf, gateway: SignedInGateway) -> JSONResponse:
     body = await _object(request)
@@ -224,12 +231,19 @@ def _applied(body: Mapping[str, Any]) -> tuple[str, int] | None:
     said = body.get("applied")
     if said is None:
         return None
-    worker, version = (said.get("worker"), said.get("version")) if isinstance(said, dict) else (None, None)
-    if not isinstance(worker, str) or not _NAME.fullmatch(worker):
+    if not isinstance(said, dict):
         raise BadInputError("applied.worker")
+    worker, version = _worker(said, "applied.worker"), said.get("version")
     if type(version) is not int or not 0 <= version < 2**63:
         raise BadInputError("applied.version")
     return worker, version
+
+
+def _worker(body: Mapping[str, Any], field: str) -> str:
+    worker = body.get("worker")
+    if not isinstance(worker, str) or not _NAME.fullmatch(worker):
+        raise BadInputError(field)
+    return worker
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:
