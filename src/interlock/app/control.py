@@ -51,6 +51,7 @@ from interlock.ports.state import ReplayCache, WaitingRoom
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
 from interlock.services.expire import expire
+from interlock.services.forget_connections import forget_connections
 from interlock.services.join_gateway import join_gateway
 from interlock.services.outflow import Outflow
 from interlock.services.provision import DIRECTORY
@@ -74,6 +75,7 @@ WS_LIMIT = 64 * 1024
 
 _SWEEP_S = 2.0
 _RENEW_S = 3600.0
+_FORGET_S = 3600.0
 _GRACE_S = 5
 _log = logging.getLogger("interlock.control")
 
@@ -271,6 +273,7 @@ async def _serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     background = [
         asyncio.create_task(_sweep(services, plan)),
+        asyncio.create_task(_forget(services.desk)),
         asyncio.create_task(_follow_authority(config, plan, authority, ssh, services.desk.clock)),
         asyncio.create_task(_renew(config, plan, authority, ssh, services.desk.clock)),
     ]
@@ -308,6 +311,15 @@ async def _sweep(services: Services, plan: Plan) -> None:
         except InterlockError as error:
             _log.warning("What is over could not be written down yet: %s", error)
         await asyncio.sleep(_SWEEP_S)
+
+
+async def _forget(desk: Desk) -> None:
+    while True:
+        try:
+            await forget_connections(desk)
+        except InterlockError as error:
+            _log.warning("What connections were let in by could not be forgotten yet: %s", error)
+        await asyncio.sleep(_FORGET_S)
 
 
 async def _follow_authority(

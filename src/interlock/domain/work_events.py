@@ -75,6 +75,15 @@ class PassUsed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionsForgotten(Event):
+    """So many proofs of presence and passwords for connections, over for a day, were deleted from the state."""
+
+    kind: ClassVar[str] = "connections.forgotten"
+    passes: int
+    passwords: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTried(Event):
     """A person had the control plane connect to a resource with its credential, to see whether it ``works``."""
 

@@ -267,6 +267,9 @@ class UnitOfWork(Reading, Protocol):
     async def save(self, entity: Entity) -> None:
         """Insert or replace, by the entity's key."""
 
+    async def forget_connections(self, most: int) -> tuple[int, int]:
+        """Delete passes and passwords for connections that were over a day ago, ``most`` of each: how many of each."""
+
     def record(self, event: Event) -> None:
         """The event that this unit of work writes with its changes. At least one is needed for each commit."""
 

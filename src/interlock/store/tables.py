@@ -249,6 +249,7 @@ connection_passwords = Table(
     _number("connections"),
     _number("used"),
     _maybe_text("address"),
+    Index(None, "expires_at"),
 )
 
 connection_passes = Table(
@@ -270,6 +271,7 @@ connection_passes = Table(
     _maybe_text("address"),
     _text("password"),
     Index(None, "login", "expires_at"),
+    Index(None, "expires_at"),
 )
 
 gateways = Table(

@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -98,6 +99,13 @@ class PostgresUnitOfWork(PostgresReading):
         key = form.key_of(entity)
         self._touched.add((form.table.name, key))
         self._unwritten.setdefault(type(entity), {})[key] = row
+
+    async def forget_connections(self, most: int) -> tuple[int, int]:
+        self._check_open()
+        (row,) = await self._rows(
+            select(text("passes"), text("passwords")).select_from(func.interlock.forget_connections(most))
+        )
+        return int(row[0]), int(row[1])
 
     async def _write(self) -> None:
         """Insert or replace what was saved. References between tables are looked at when all is written."""
