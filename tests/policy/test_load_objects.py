@@ -13,6 +13,8 @@ def test_what_is_written_is_read() -> None:
     )
     read = load_configuration(f"objects: {written}\n", "i.yaml")
     assert read.objects == Objects("s3://b/ledger", "gs://c", "https://s3", "r", "/k")
+    azure = "{ledger: 'az://box/ledger', recordings: 'az://box/recordings', endpoint: 'https://a.blob.example'}"
+    assert load_configuration(f"objects: {azure}\n", "i.yaml").objects.endpoint == "https://a.blob.example"
     assert load_configuration("vendors: {}\n", "i.yaml").objects == Objects()
 
 
@@ -28,7 +30,9 @@ def test_what_is_written_is_read() -> None:
         ("{ledger: 's3://b/x', recordings: 's3://b/x/'}", "one place"),
         ("{ledger: 's3://b', endpoint: 'http://store.example:9000'}", "clear text"),
         ("{ledger: 's3://b', endpoint: 'https://u:hidden4711@s'}", "no address of a server"),
-        ("{ledger: 'gs://b', endpoint: 'https://s'}", "endpoint is of s3:// alone"),
+        ("{ledger: 'gs://b', endpoint: 'https://s'}", "endpoint is of s3:// and az://"),
+        ("{ledger: 's3://b', recordings: 'az://c', endpoint: 'https://s'}", "that of two clouds"),
+        ("{ledger: 'az://hidden4711@account.blob.core.windows.net/log'}", "carries more than a place"),
         ("{ledger: 's3://b', credentials: hidden4711}", "where they are kept"),
         ("{ledger: 's3://b', secret: x}", "secret"),
     ],

@@ -1,6 +1,9 @@
-"""The ledger in an object store, on real servers that speak S3: nobody forks it, and what is forged there is named."""
+"""The ledger in an object store, on real servers that speak S3 and Azure's protocol: nobody forks it, and what is
+forged there is named."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,21 +21,22 @@ from interlock.store.tiles import ObjectTiles
 from interlock.wire.objects import NoConditionsError, Place, check_conditions, open_objects, told_of
 from interlock.wire.segments import Header, seal_segment, segment_path
 from tests.store.test_sequencer import append, published, sequencing, until, until_size, verdict
-from tests.support.objects import BUCKET, ENVIRONMENT, KEY, SECRET, Valve, running_moto, running_pys3local
+from tests.support.azure import ACCOUNT, azure_shelf, shared_access
+from tests.support.objects import BUCKET, ENVIRONMENT, Shelf, running_pys3local, s3_shelf
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[Valve]:
-    with running_moto() as valve:
-        yield valve
+@pytest.fixture(scope="module", params=[s3_shelf, azure_shelf], ids=["s3", "az"])
+def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    with request.param() as running:
+        yield running
 
 
 @pytest.fixture
-def place(moto: Valve, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    for name, value in ENVIRONMENT.items():
+def place(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    for name, value in shelf.writer.items():
         monkeypatch.setenv(name, value)
-    yield Place(f"s3://{BUCKET}/{uuid4().hex}", endpoint=moto.address)
-    moto.open()
+    yield Place(f"{shelf.where}/{uuid4().hex}", endpoint=shelf.endpoint)
+    shelf.valve.open()
 
 
 async def test_a_ledger_grows_in_a_bucket_and_holds_and_what_is_forged_there_is_named(
@@ -93,17 +97,17 @@ async def test_another_database_on_the_same_bucket_forks_nothing(
 
 
 async def test_a_store_that_is_away_stops_publishing_and_is_caught_up_with(
-    state: PostgresState, state_database: StateAddress, place: Place, moto: Valve
+    state: PostgresState, state_database: StateAddress, place: Place, shelf: Shelf
 ) -> None:
     tiles = ObjectTiles(place)
     async with sequencing(state_database.url, tiles):
         await append(state, 5)
         before = await until_size(tiles, 5)
-        moto.close()
+        shelf.valve.close()
         await append(state, 20, "meanwhile")
         with pytest.raises(Failure, match="does not answer, or refuses"):
             await tiles.check()
-        moto.open()
+        shelf.valve.open()
         await until_size(tiles, 25)
     assert isinstance(await verdict(tiles, before), Sound)
 
@@ -139,30 +143,68 @@ def test_a_segment_is_stored_once_under_its_name(place: Place) -> None:
 
 
 def test_credentials_come_from_a_file_and_no_secret_is_told(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ENVIRONMENT:
+    for name in shelf.writer:
         monkeypatch.delenv(name)
-    file = tmp_path / "s3"
-    file.write_text(f"# ours\nAWS_ACCESS_KEY_ID={KEY}\nAWS_SECRET_ACCESS_KEY={SECRET}\n")
+    file = tmp_path / "store"
+    file.write_text("# ours\n" + "".join(f"{name}={value}\n" for name, value in shelf.writer.items()))
     kept = Place(place.where, place.endpoint, "us-east-1", str(file))
     check_conditions(open_objects(kept, "The store"), "The store")
     assert told_of(kept) == f"from {file}"
     # what the configuration says as well goes before it
-    file.write_text(f"{file.read_text()}AWS_REGION=elsewhere\nAWS_ENDPOINT_URL=http://127.0.0.1:9\n")
+    elsewhere = {
+        "s3": "AWS_REGION=elsewhere\nAWS_ENDPOINT_URL=http://127.0.0.1:9\n",
+        "az": "AZURE_STORAGE_ENDPOINT=http://127.0.0.1:9\n",
+    }
+    file.write_text(f"{file.read_text()}{elsewhere[place.where[:2]]}")
     check_conditions(open_objects(kept, "The store"), "The store")
-    file.write_text(f"{SECRET}\n")
+    file.write_text(f"{shelf.secret}\n".replace("=", ""))
     with pytest.raises(Failure) as caught:
         open_objects(kept, "The store")
-    assert SECRET not in str(caught.value)
+    assert shelf.secret.rstrip("=") not in str(caught.value)
     file.unlink()
     with pytest.raises(Failure, match="cannot be read"):
         open_objects(kept, "The store")
 
 
+async def test_a_signature_that_lets_read_lets_nobody_write_and_is_told_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A shared access signature opens the store to whoever has it, and stands in the address of each request."""
+    with azure_shelf() as shelf:
+        place = Place(f"{shelf.where}/log")
+        monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", shelf.endpoint)
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+        monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", shared_access("rwdlac"))
+        await ObjectTiles(place).check()
+        await ObjectTiles(place).write("tile/0/000.p/1", b"a" * 32)
+        for permissions, lasts in (("rl", timedelta(hours=1)), ("rwdlac", timedelta(hours=-1))):
+            signature = shared_access(permissions, lasts=lasts)
+            monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", signature)
+            tiles, said = ObjectTiles(place), []
+            for attempt in (tiles.check(), tiles.write("tile/0/000.p/2", b"a" * 64)):
+                with pytest.raises(Failure) as caught:
+                    await attempt
+                said.append(f"{caught.value!r} {caught.value} {caught.value.remedy}")
+            if permissions == "rl":
+                assert await tiles.read("tile/0/000.p/1") == b"a" * 32
+            shelf.valve.close()
+            with pytest.raises(Failure) as caught:
+                await tiles.read("tile/0/000.p/1")
+            shelf.valve.open()
+            said += [str(caught.value), told_of(place), caplog.text]
+            assert not any(re.search(r"sig=|[?&]se=", one) for one in said), said
+        assert ObjectTiles(place).where == f"{shelf.where}/log"
+
+
 @pytest.mark.parametrize(
     ("where", "endpoint"),
-    [("http://tiles.example/log", ""), ("s3://bucket/log", "http://store.example:9000")],
+    [
+        ("http://tiles.example/log", ""),
+        ("s3://bucket/log", "http://store.example:9000"),
+        ("az://box/log", "http://store.example:10000/account"),
+    ],
 )
 def test_clear_text_goes_to_this_machine_alone(where: str, endpoint: str) -> None:
     with pytest.raises(Failure, match="clear text"):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,21 +75,50 @@ def _carry(source: socket.socket, target: socket.socket, arrives: Callable[[], b
     source.close()
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """A bucket, or a container, on a running server: ``where`` it is, and what opens it for who writes and who reads.
+
+    The names are those of variables of the environment. ``secret`` is what nobody may be told.
+    """
+
+    where: str
+    valve: Valve
+    endpoint: str
+    writer: Mapping[str, str]
+    reader: Mapping[str, str]
+    secret: str
+
+
+@contextmanager
+def s3_shelf() -> Iterator[Shelf]:
+    with running_moto() as valve:
+        reader = {**ENVIRONMENT, "AWS_ENDPOINT_URL": valve.address}
+        yield Shelf(f"s3://{BUCKET}", valve, valve.address, ENVIRONMENT, reader, SECRET)
+
+
 @contextmanager
 def running_moto() -> Iterator[Valve]:
     """moto's server, which honours conditional writes, with a bucket; what it has is in its memory."""
-    with _running([str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", "{port}"]) as port:
+    program = str(Path(sys.executable).parent / "moto_server")
+    with running_server([program, "-H", "127.0.0.1", "-p", "{port}"], {**os.environ, **ENVIRONMENT}) as port:
         httpx2.put(f"http://127.0.0.1:{port}/{BUCKET}", trust_env=False).raise_for_status()
-        valve = Valve(port)
-        thread = threading.Thread(target=valve.run, daemon=True)
-        thread.start()
-        try:
+        with valve_to(port) as valve:
             yield valve
-        finally:
-            valve.close()
-            valve.listener.shutdown(socket.SHUT_RDWR)
-            valve.listener.close()
-            thread.join(5)
+
+
+@contextmanager
+def valve_to(port: int) -> Iterator[Valve]:
+    valve = Valve(port)
+    thread = threading.Thread(target=valve.run, daemon=True)
+    thread.start()
+    try:
+        yield valve
+    finally:
+        valve.close()
+        valve.listener.shutdown(socket.SHUT_RDWR)
+        valve.listener.close()
+        thread.join(5)
 
 
 @contextmanager
@@ -106,19 +135,19 @@ def running_pys3local(folder: Path) -> Iterator[str]:
         SECRET,
         "--allow-bucket-creation",
     ]
-    with _running([program, "serve", "--path", str(folder), *words]) as port:
+    with running_server([program, "serve", "--path", str(folder), *words], {**os.environ, **ENVIRONMENT}) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def _running(command: Sequence[str]) -> Iterator[int]:
+def running_server(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[int]:
+    """The port of a server of HTTP, once it answers there. ``{port}`` in ``command`` is the one to take."""
     if shutil.which(command[0]) is None:
         raise RuntimeError(f"{command[0]} is not installed")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [word.replace("{port}", str(port)) for word in command]
-    environment = {**os.environ, **ENVIRONMENT}
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(environment))
     try:
         until = time.monotonic() + 60
         while True:

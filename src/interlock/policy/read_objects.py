@@ -1,5 +1,6 @@
 """The section ``objects``: object stores in which the ledger and the recordings are kept, by URL."""
 
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from interlock.policy.configuration import Objects
@@ -31,9 +32,19 @@ def read_objects(draft: Draft) -> Objects:
         draft.add(("objects",), "objects keeps nothing", "say where with ledger, with recordings, or both")
     if found.get("ledger") and found.get("ledger", "").rstrip("/") == found.get("recordings", "").rstrip("/"):
         draft.add(section.at("recordings"), "ledger and recordings are one place", "give each a prefix of its own")
-    if "endpoint" in found and not any(text.startswith("s3://") for text in stores):
-        draft.add(section.at("endpoint"), "endpoint is of s3:// alone, and nothing is kept there", "leave it out")
+    _look_at_endpoint(draft, section, found, {urlsplit(text).scheme for text in stores})
     return Objects(**found)
+
+
+def _look_at_endpoint(draft: Draft, section: Section, found: Mapping[str, str], schemes: Collection[str]) -> None:
+    if "endpoint" in found and not {"s3", "az"} & set(schemes):
+        draft.add(section.at("endpoint"), "endpoint is of s3:// and az://, and nothing is kept there", "leave it out")
+    if "endpoint" in found and {"s3", "az"} <= set(schemes):
+        draft.add(
+            section.at("endpoint"),
+            "endpoint would be that of two clouds",
+            "keep ledger and recordings in one, or name the endpoint of one in the environment instead",
+        )
 
 
 def _look_at(key: str, text: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 A place is a folder's path, ``file:///FOLDER``, or the URL of a bucket (``s3://``, ``gs://``, ``az://``), with a prefix
 or without. Its credentials come from the environment, under the names that the clouds' own tools have
-(``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS`` …), or from a file of such lines.
+(``AWS_ACCESS_KEY_ID``, ``AZURE_STORAGE_ACCOUNT_KEY``, ``GOOGLE_APPLICATION_CREDENTIALS`` …), or from a file of such
+lines.
 """
 
 import os
@@ -25,17 +26,25 @@ if TYPE_CHECKING:
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _TIMEOUT = "20s"
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+"""Of stores that are elsewhere than at Amazon's and Microsoft's own addresses."""
 _NAMES = {
-    "endpoint": {"endpoint", "endpoint_url", "aws_endpoint", "aws_endpoint_url", "aws_endpoint_url_s3"},
+    "endpoint": {
+        *("endpoint", "endpoint_url", "aws_endpoint", "aws_endpoint_url", "aws_endpoint_url_s3"),
+        *("azure_endpoint", "azure_storage_endpoint"),
+    },
     "region": {"region", "aws_region"},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where objects are kept. ``endpoint`` is that of a store which is not Amazon's; ``credentials`` names a file of
+    """Where objects are kept. ``endpoint`` is that of a store which is not at Amazon's or Microsoft's own address (for
+    ``az://`` with the account in it where the store wants that); ``region`` is of S3; ``credentials`` names a file of
     ``NAME=VALUE`` lines, and is empty where the environment has them. No secret is in it."""
 
     where: str
@@ -70,13 +79,17 @@ def open_objects(place: Place, what: str, *, create: bool = False) -> ObjectStor
         if folder is not None:
             return LocalStore(folder, mkdir=create)
         options = _read_credentials(place.credentials)
-        endpoint = place.endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
-        if place.where.startswith("s3://"):
-            for name, value in (("endpoint", endpoint), ("region", place.region)):
+        scheme = urlsplit(place.where).scheme
+        endpoint = ""
+        if scheme in _ENDPOINTS:
+            endpoint = place.endpoint or next(
+                (os.environ[name] for name in _ENDPOINTS[scheme] if name in os.environ), ""
+            )
+            for name, value in (("endpoint", endpoint), ("region", place.region if scheme == "s3" else "")):
                 if value:
                     # what the configuration says goes before the file's, under whichever of its names
                     options = {key: kept for key, kept in options.items() if key not in _NAMES[name]} | {name: value}
-        clear = _in_clear_text(endpoint if place.where.startswith("s3://") else place.where, place.where)
+        clear = _in_clear_text(endpoint or place.where, place.where)
         client: ClientConfig = {"timeout": _TIMEOUT, "connect_timeout": "5s", "allow_http": clear}
         # Which names there are depends on the URL, and those of another cloud are refused.
         return from_url(place.where, config=cast("S3Config", options), client_options=client, retry_config=_RETRIES)
