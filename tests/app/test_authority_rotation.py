@@ -3,6 +3,8 @@
 import os
 import signal
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from cryptography import x509
 from interlock.identity.authority import fingerprint_of, pem_of, self_signed
 from interlock.identity.authority_rotation import NOTICE, write_trusted
 from interlock.identity.dpop import Nonces
-from interlock.identity.keys import load_or_create_key, write_private
+from interlock.identity.keys import load_or_create_key, thumbprint, write_private
 from interlock.identity.nonce_secrets import NonceSecrets, read_nonce_secrets
 from interlock.ports.clock import SystemClock
 from tests.protocols.postgres.servers import binaries, running_server
@@ -123,8 +125,39 @@ def _nonces_change_and_nobody_is_turned_away(stack: Stack, member: Member) -> No
     _until(lambda: fresh.takes(_nonce_of(stack)))
     assert not last.takes(_nonce_of(stack))
     stack.run(member, "whoami")
-    (entry,) = stack.ask(stack.member("admin@example.com"), "ledger", "search", "nonce_secret.rotated")
-    assert entry
+    admin = stack.member("admin@example.com")
+    assert stack.ask(admin, "ledger", "search", "nonce_secret.rotated")
+    _a_command_that_is_killed_is_told_of_by_the_control_plane(stack, admin)
+
+
+_KILLED = """
+import os, signal, sys
+renamed = False
+def watch(event, arguments):
+    global renamed
+    if event == "os.rename" and str(arguments[1]).endswith("/token.key"):
+        renamed = True
+    elif renamed:
+        renamed = False
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+from interlock.cli.main import outcome
+outcome(sys.argv[1:])
+"""
+
+
+def _a_command_that_is_killed_is_told_of_by_the_control_plane(stack: Stack, admin: Member) -> None:
+    before = (stack.data / "keys" / "token.key").read_bytes()
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, "keys", "rotate", "--data", str(stack.data)], check=False, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
+    token = stack.data / "keys" / "token.key"
+    assert token.read_bytes() != before
+    fresh = thumbprint(load_or_create_key(token))
+    _until(lambda: len(stack.ask(admin, "ledger", "search", fresh)) == 1)
+    (entry,) = stack.ask(admin, "ledger", "search", fresh)
+    assert (entry["kind"], entry["actor"], entry["event"]["key"]) == ("key.rotated", "operator", fresh)
 
 
 def _nonce_of(stack: Stack) -> str:

@@ -27,6 +27,7 @@ from interlock.app.open_files import allow_many_files
 from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.app.publishing import open_stores, publishing
+from interlock.app.rotations import finish_where_nobody_does, tell_where_nobody_does
 from interlock.app.signalling import Telling, telling_receivers
 from interlock.app.sinking import Feeding, feeding_sinks
 from interlock.app.watching import watching
@@ -76,6 +77,7 @@ WS_LIMIT = 64 * 1024
 _SWEEP_S = 2.0
 _RENEW_S = 3600.0
 _FORGET_S = 3600.0
+_TELL_S = 5.0
 _GRACE_S = 5
 _log = logging.getLogger("interlock.control")
 
@@ -274,6 +276,7 @@ async def _serve(
     background = [
         asyncio.create_task(_sweep(services, plan)),
         asyncio.create_task(_forget(services.desk)),
+        asyncio.create_task(_tell_rotations(services, plan)),
         asyncio.create_task(_follow_authority(config, plan, authority, ssh, services.desk.clock)),
         asyncio.create_task(_renew(config, plan, authority, ssh, services.desk.clock)),
     ]
@@ -320,6 +323,19 @@ async def _forget(desk: Desk) -> None:
         except InterlockError as error:
             _log.warning("What connections were let in by could not be forgotten yet: %s", error)
         await asyncio.sleep(_FORGET_S)
+
+
+async def _tell_rotations(services: Services, plan: Plan) -> None:
+    """What a command that was killed did to the keys and did not write down."""
+    state, finished = services.desk.state, False
+    while True:
+        try:
+            for event in await tell_where_nobody_does(state, plan.folder.keys):
+                _log.warning("A rotation of keys had not been written down: %s.", event.kind)
+            finished = finished or await finish_where_nobody_does(state, services.master_key, plan.folder.keys)
+        except (InterlockError, OSError) as error:
+            _log.warning("Rotations of keys could not be written down yet: %s", error)
+        await asyncio.sleep(_TELL_S)
 
 
 async def _follow_authority(

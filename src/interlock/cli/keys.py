@@ -10,26 +10,19 @@ from typing import Annotated, Any
 
 import typer
 
-from interlock.app.installation import Adapters, running_state
+from interlock.app.installation import Adapters
 from interlock.app.key_service import open_master_key, open_transit
 from interlock.app.plan import kept_plan
+from interlock.app.rotations import OPERATOR, rotating_state
 from interlock.cli.output import JsonOption, emit, moment
 from interlock.cli.shown import counted
-from interlock.domain.event import Event
-from interlock.domain.identity_events import (
-    AuthorityAnnounced,
-    AuthorityReplaced,
-    KeyRotated,
-    NonceSecretRotated,
-    SshAuthorityRotated,
-)
 from interlock.identity.authority_rotation import announce as announce_authority
 from interlock.identity.authority_rotation import take_over as authority_takes_over
 from interlock.identity.key_ring import rotate
 from interlock.identity.nonce_secrets import rotate_nonce_secret
 from interlock.identity.ssh_authority import rotate as rotate_ssh_authority
 from interlock.services.credentials import Credentials
-from interlock.services.recording_keys import rotate_recording_keys
+from interlock.services.recording_keys import finish_rotation, rotate_recording_keys
 
 keys_app = typer.Typer(
     help="The keys of the installation: take fresh ones.", no_args_is_help=True, rich_markup_mode=None
@@ -114,56 +107,47 @@ def _sentences(which: Rotated, said: Mapping[str, Any]) -> str:
 
 
 async def _rotate_authority(data: Path | None, *, take_over: bool) -> dict[str, Any]:
-    async with running_state(data) as (folder, state):
+    async with rotating_state(data) as (folder, _):
         now = datetime.now(UTC)
         if take_over:
             key, until = authority_takes_over(folder.keys, now)
-            event: Event = AuthorityReplaced(key=key, older_until=until)
             said = f"{key} certifies from now on. The one before it is trusted until {moment(until.isoformat())}."
         else:
             key = announce_authority(folder.keys, now)
-            event = AuthorityAnnounced(key=key)
             said = (
                 f"{key} is trusted from now on, by people from their next sign-in on.\n"
                 "When all have signed in, a day later at least: interlock keys rotate authority --take-over"
             )
-        async with state.changing("operator") as work:
-            work.record(event)
     return {"key": key, "taken_over": take_over, "said": said}
 
 
 async def _rotate(data: Path | None) -> dict[str, Any]:
-    async with running_state(data) as (folder, state):
+    async with rotating_state(data) as (folder, _):
         key, until = rotate(folder.keys, datetime.now(UTC))
-        async with state.changing("operator") as work:
-            work.record(KeyRotated(key=key, older_until=until))
     return {"key": key, "older_until": until.isoformat()}
 
 
 async def _rotate_nonces(data: Path | None) -> dict[str, Any]:
-    async with running_state(data) as (folder, state):
+    async with rotating_state(data) as (folder, _):
         starts_at = rotate_nonce_secret(folder.keys, datetime.now(UTC))
-        async with state.changing("operator") as work:
-            work.record(NonceSecretRotated(starts_at=starts_at))
     return {"starts_at": starts_at.isoformat()}
 
 
 async def _rotate_ssh(data: Path | None) -> dict[str, Any]:
-    async with running_state(data) as (folder, state):
+    async with rotating_state(data) as (folder, _):
         key, until = rotate_ssh_authority(folder.keys, datetime.now(UTC))
-        async with state.changing("operator") as work:
-            work.record(SshAuthorityRotated(key=key, older_until=until))
     return {"key": key, "older_until": until.isoformat()}
 
 
 async def _rotate_master(data: Path | None) -> dict[str, Any]:
-    async with running_state(data) as (folder, state):
+    async with rotating_state(data) as (folder, state):
         adapters = Adapters()
         configuration = kept_plan(folder, adapters).configuration
         transit = open_transit(configuration.openbao, Credentials(configuration.resources, adapters.vaults))
         try:
             master = open_master_key(folder, configuration.openbao, transit)
-            key, count = await rotate_recording_keys(state, master, by="operator")
+            await finish_rotation(state, master, by=OPERATOR)
+            key, count = await rotate_recording_keys(state, master, by=OPERATOR)
         finally:
             if transit is not None:
                 await transit.close()

@@ -16,7 +16,14 @@ from cryptography import x509
 
 from interlock.errors import Failure, Refusal
 from interlock.identity.authority import Authority, fingerprint_of, pem_of, self_signed
-from interlock.identity.keys import new_key, private_pem, write_private
+from interlock.identity.keys import (
+    load_or_create_key,
+    new_key,
+    private_pem,
+    thumbprint,
+    usable_public_key,
+    write_private,
+)
 from interlock.identity.overlap import older, place_until, rotating
 
 NOTICE = timedelta(days=1)
@@ -30,12 +37,30 @@ def announce(folder: Path, now: datetime) -> str:
         return _announce(folder, now)
 
 
+def announced(folder: Path) -> str | None:
+    """The fingerprint of the next authority, when there is one that certifies nothing yet. Raises Failure."""
+    if not (folder / _NEXT).exists():
+        return None
+    certificate = read_certificate(folder / _NEXT)
+    certifying = thumbprint(load_or_create_key(folder / "authority.key"))
+    certifies = thumbprint(usable_public_key(certificate.public_key())) == certifying
+    return None if certifies else fingerprint_of(certificate)
+
+
+def _finish(folder: Path) -> None:
+    """What a take-over leaves that was killed when the next authority certified already."""
+    if (folder / _NEXT).exists() and announced(folder) is None:
+        (folder / _NEXT).unlink()
+        (folder / _NEXT_KEY).unlink(missing_ok=True)
+
+
 def _announce(folder: Path, now: datetime) -> str:
     Authority.open(folder, now)
+    _finish(folder)
     if (folder / _NEXT).exists():
         raise Refusal(
             "announced",
-            f"The next authority was announced already ({fingerprint_of(_read(folder / _NEXT))}).",
+            f"The next authority was announced already ({fingerprint_of(read_certificate(folder / _NEXT))}).",
             "When everybody has signed in since: interlock keys rotate authority --take-over",
         )
     key = new_key()
@@ -60,7 +85,12 @@ def _take_over(folder: Path, now: datetime) -> tuple[str, datetime]:
         raise Refusal(
             "not-announced", "No next authority was announced.", "Announce one first: interlock keys rotate authority"
         )
-    fresh = _read(folder / _NEXT)
+    fresh = read_certificate(folder / _NEXT)
+    if announced(folder) is None:
+        # It took over already and was killed then.
+        _finish(folder)
+        write_trusted(folder, now)
+        return fingerprint_of(fresh), max((end for _, end in older(folder, "authority", "pem")), default=now + OVERLAP)
     may = fresh.not_valid_before_utc + NOTICE
     if now < may:
         raise Refusal(
@@ -73,8 +103,7 @@ def _take_over(folder: Path, now: datetime) -> tuple[str, datetime]:
     write_private(place, pem_of(last.certificate))
     # From this write on it is the fresh one: both are in authority.pem already.
     write_private(folder / "authority.key", (folder / _NEXT_KEY).read_bytes())
-    (folder / _NEXT).unlink()
-    (folder / _NEXT_KEY).unlink()
+    _finish(folder)
     write_trusted(folder, now)
     return fingerprint_of(fresh), until
 
@@ -84,10 +113,10 @@ def write_trusted(folder: Path, now: datetime) -> None:
     signing = Authority.open(folder, now).certificate
     trusted = [pem_of(signing)]
     if (folder / _NEXT).exists():
-        trusted.append(pem_of(_read(folder / _NEXT)))
+        trusted.append(pem_of(read_certificate(folder / _NEXT)))
     for path, until in older(folder, "authority", "pem"):
         if now < until:
-            trusted.append(pem_of(_read(path)))
+            trusted.append(pem_of(read_certificate(path)))
         else:
             path.unlink(missing_ok=True)
     content = b"".join(dict.fromkeys(trusted))
@@ -95,7 +124,8 @@ def write_trusted(folder: Path, now: datetime) -> None:
         write_private(folder / "authority.pem", content)
 
 
-def _read(path: Path) -> x509.Certificate:
+def read_certificate(path: Path) -> x509.Certificate:
+    """Raises Failure."""
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -58,6 +58,10 @@ class FileMasterKey:
     async def current(self) -> str:
         return list(await asyncio.to_thread(self._read))[-1]
 
+    async def rotated(self) -> str | None:
+        names = list(await asyncio.to_thread(self._read))
+        return names[-1] if len(names) > 1 else None
+
     async def rotate(self) -> str:
         return await asyncio.to_thread(self._rotate)
 

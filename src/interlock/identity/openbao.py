@@ -119,6 +119,10 @@ class TransitMasterKey:
     async def current(self) -> str:
         return self._version(await self._latest())
 
+    async def rotated(self) -> str | None:
+        latest = await self._latest()
+        return self._version(latest) if latest > 1 else None
+
     async def rotate(self) -> str:
         await self._transit.rotate(self._name)
         return await self.current()

@@ -15,6 +15,7 @@ from interlock.errors import Failure
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 _LOCK = "rotating.lock"
+_TELLING = "rotations.lock"
 
 
 @contextmanager
@@ -23,6 +24,18 @@ def rotating(folder: Path) -> Iterator[None]:
     with open(folder / _LOCK, "ab", opener=_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def rotation_told(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Alone with ``folder`` from before a rotation until it was written down. False: somebody else is."""
+    with open(folder / _TELLING, "ab", opener=_private) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _private(path: str, flags: int) -> int:

@@ -25,6 +25,9 @@ class MasterKey(Protocol):
     async def current(self) -> str:
         """The version that wraps now."""
 
+    async def rotated(self) -> str | None:
+        """The same, when it took the place of one before it."""
+
     async def rotate(self) -> str:
         """A fresh version wraps from here on; what older ones wrapped still opens. Returns the fresh one's name."""
 

@@ -4,12 +4,15 @@ Holds to:
 
 * a key is in the state only as the master key wrapped it, for its own session and no other
 * a rotation changes no recording and no hash: it wraps the keys anew, each in the unit of work that says so
+* one that was killed is finished by the next one, or by the next start of a control plane: no version of the master key
+  wraps without its entry for longer
 """
 
 from dataclasses import replace
 
 from interlock.domain.work_events import RecordingKeysRotated
 from interlock.errors import Failure
+from interlock.ledger.entries import read_body
 from interlock.ports.master_key import MasterKey, Wrapped
 from interlock.ports.state import State
 from interlock.services.desk import Desk
@@ -35,6 +38,22 @@ async def rotate_recording_keys(state: State, master: MasterKey, *, by: str) -> 
     """A fresh version of the master key wraps every key anew: its name, and how many keys. Raises Failure."""
     fresh = await master.rotate()
     return fresh, await _wrap_anew(state, master, fresh, by)
+
+
+async def finish_rotation(state: State, master: MasterKey, *, by: str) -> int:
+    """What a rotation that was killed left undone: its entry, or keys that it did not wrap anew. How many it wraps.
+
+    Raises Failure.
+    """
+    fresh = await master.rotated()
+    if fresh is None:
+        return 0
+    async with state.reading() as reading:
+        left = await reading.recording_keys(wrapped_by_other_than=fresh, limit=1)
+        entries = await reading.ledger_search(fresh, kind=RecordingKeysRotated.kind, limit=_AT_ONCE)
+    events = (read_body(entry.body).event for entry in entries)
+    told = any(isinstance(event, RecordingKeysRotated) and event.key == fresh for event in events)
+    return await _wrap_anew(state, master, fresh, by) if left or not told else 0
 
 
 async def _wrap_anew(state: State, master: MasterKey, fresh: str, by: str) -> int:
