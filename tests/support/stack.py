@@ -204,6 +204,10 @@ class Stack:
         """A password for one connection within 60 s."""
         return str(self.ask(member, "connect", resource, "--print")["password"])
 
+    def seated(self, member: Member) -> dict[str, str]:
+        """For a program that ``member`` starts in their home."""
+        return self._environment({"INTERLOCK_HOME": str(member.home)})
+
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "INTERLOCK"))}
         return kept | {"HOME": str(self.folder), "NO_COLOR": "1"} | dict(self.environment) | dict(more)

@@ -7,6 +7,8 @@ Holds to:
   with, how many connections and how long; the server makes its digest of all that, and that is what a passkey signs
 * what is asked for gives nothing. It waits for the person for minutes, and is then forgotten (``give_pass``)
 * whoever asks learns nothing of others' passes: to them there are none
+* who gives up waiting withdraws it, so that a touch that comes later gives nothing; and it is over with what the
+  connection was to rest on
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,18 +96,51 @@ async def ask_pass(desk: Desk, waiting: WaitingRoom, wish: PassWish) -> PassView
 
 
 async def show_pass(desk: Desk, waiting: WaitingRoom, *, person: str, pass_id: str) -> PassView:
-    """Raises NotFound for one that is over, was never asked for, or is another person's."""
+    """Raises NotFound for one that is over, was never asked for, or is another person's; Refusal (``over``,
+    ``login-ended``, ``person-ended``) where what the connection was to rest on has ended meanwhile."""
     kept = await waiting.look(_name(pass_id))
     async with desk.state.reading() as reading:
         given = await reading.connection_pass(pass_id)
         by_passkey = bool(await reading.passkeys(person))
-    if given is not None and given.person == person:
-        return PassView(pass_id, kept or {}, given.digest, by_passkey, given)
-    if kept is None or kept["person"] != person:
-        raise NotFound(
-            f"No connection of yours waits for {pass_id}, or no longer.", "Type `interlock connect RESOURCE` again."
-        )
+        if given is not None and given.person == person:
+            return PassView(pass_id, kept or {}, given.digest, by_passkey, given)
+        if kept is None or kept["person"] != person:
+            raise _waits_no_longer(pass_id)
+        await _refuse_over(desk, reading, kept)
     return PassView(pass_id, kept, digest_of(kept), by_passkey)
+
+
+async def withdraw_pass(waiting: WaitingRoom, *, person: str, pass_id: str) -> None:
+    """Whoever waited for it waits no longer: it cannot be given any more. Raises NotFound."""
+    kept = await waiting.look(_name(pass_id))
+    if kept is None or kept["person"] != person:
+        raise _waits_no_longer(pass_id)
+    await waiting.take(_name(pass_id))
+
+
+def _waits_no_longer(pass_id: str) -> NotFound:
+    return NotFound(
+        f"No connection of yours waits for {pass_id}, or no longer.", "Type `interlock connect RESOURCE` again."
+    )
+
+
+async def _refuse_over(desk: Desk, reading: Reading, content: Mapping[str, Any]) -> None:
+    """Raises Refusal (``over``, ``login-ended``, ``person-ended``)."""
+    now = desk.clock.now()
+    login = await active_login(reading, str(content["login"]), now)
+    person = await acting_person(reading, login.person)
+    resource = desk.configuration.resources.get(str(content["resource"]))
+    usable = [] if resource is None else await usable_grants(desk, reading, login, person, resource, now)
+    if not {str(one["grant"]) for one in content["grants"]} <= {grant.id for grant in usable}:
+        raise refuse_over(content)
+
+
+def refuse_over(content: Mapping[str, Any]) -> Refusal:
+    return Refusal(
+        "over",
+        "What this connection was to rest on has ended.",
+        f"Type `interlock connect {content['resource']}` again.",
+    )
 
 
 def lifetime_of(desk: Desk, connections: int) -> timedelta:

@@ -19,7 +19,7 @@ from interlock.domain.signin import UNBOUND, ConnectionPass
 from interlock.domain.work_events import PassGiven
 from interlock.errors import Refusal
 from interlock.ports.state import UnitOfWork
-from interlock.services.ask_pass import PassView, lifetime_of, show_pass
+from interlock.services.ask_pass import PassView, lifetime_of, refuse_over, show_pass
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.logins import active_login
@@ -105,11 +105,7 @@ async def _give(desk: Desk, work: UnitOfWork, view: PassView, giver: Login, how:
     same = (login.person, login.key, login.workload) == (giver.person, content["key"], "")
     bound = (content["resource"], login.key)
     if not same or len(kept) != len(names) or any((grant.resource, grant.key) != bound for grant in kept):
-        raise Refusal(
-            "over",
-            "What this connection was to rest on has ended.",
-            f"Type `interlock connect {content['resource']}` again.",
-        )
+        raise refuse_over(content)
     connections = from_plain(int, content["connections"])
     given = ConnectionPass(
         id=view.id,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field, StringConstraints
 
-from interlock.services.ask_pass import PassView, PassWish, ask_pass, show_pass
+from interlock.services.ask_pass import PassView, PassWish, ask_pass, show_pass, withdraw_pass
 from interlock.services.give_pass import begin_touch, give_by_code, give_by_touch
 from interlock.services.passkeys import Ceremony
 from interlock.web import answered
@@ -44,6 +44,13 @@ async def ask(request: Request, body: PassBody, services: ServicesOf, caller: Si
 async def show(pass_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
     found = await show_pass(services.desk, services.oauth.waiting, person=caller.name, pass_id=pass_id)
     return answer(_shown(services, found))
+
+
+@router.post("/{pass_id}/withdraw", responses=told(answered.NOTHING))
+async def withdraw(pass_id: InPath, services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
+    """Whoever asked for it waits no longer."""
+    await withdraw_pass(services.oauth.waiting, person=caller.name, pass_id=pass_id)
+    return answer({})
 
 
 @router.post("/{pass_id}/code", responses=told(answered.PASS_GIVEN))
