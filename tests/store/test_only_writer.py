@@ -23,6 +23,7 @@ EXEMPT = {
     "store/segment_words.py": "made anew from the recordings, and is no state; test_the_words_name_no_other_table",
     "store/outbox.py": "letters on their way, which are no state; test_the_outbox_names_no_other_table",
     "store/followings.py": "who may go on until when, which is no state; test_the_followings_name_no_other_table",
+    "store/tellings.py": "who tells a sink, which is no state; test_the_tellings_name_no_other_table",
     "store/migrate.py": "makes the schema, as its owner, at start",
     "store/migrations/__init__.py": "the same",
     "store/migrations/env.py": "the same",
@@ -113,6 +114,13 @@ def test_the_followings_name_no_other_table() -> None:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     written = {ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) in WRITERS}
     assert written == {"followings"}
+    assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables
+
+
+def test_the_tellings_name_no_other_table() -> None:
+    tables = {table.name for table in metadata.tables.values()}
+    (tree,) = (tree for name, tree in _files() if name == "store/tellings.py")
+    assert {imported for module, imported in _imports(tree) if module == "interlock.store.tables"} == {"tellings"}
     assert not {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & tables
 
 

@@ -9,7 +9,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import uvicorn
@@ -28,8 +28,9 @@ from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
 from interlock.app.publishing import open_stores, publishing
 from interlock.app.rotations import finish_where_nobody_does, tell_where_nobody_does
+from interlock.app.sharing import feeding_sinks
 from interlock.app.signalling import Telling, telling_receivers
-from interlock.app.sinking import Feeding, feeding_sinks
+from interlock.app.sinking import Feeding
 from interlock.app.watching import watching
 from interlock.app.witnesses import ActiveWitnesses
 from interlock.domain.resources import CredentialSource
@@ -64,6 +65,7 @@ from interlock.store.outbox import PostgresOutbox
 from interlock.store.replay import PostgresReplayCache
 from interlock.store.segment_words import PostgresSegmentWords
 from interlock.store.state import PostgresState
+from interlock.store.tellings import PostgresTellings
 from interlock.store.waiting import PostgresWaitingRoom
 from interlock.web.api import build_api
 from interlock.web.first_words import Crowd, bounded_by
@@ -88,8 +90,8 @@ async def run_control(
     """Serve until ``asked`` is set; ``ready`` is called when the API answers. Raises Failure when it cannot start."""
     clock, places = SystemClock(), places_of(plan.folder, plan.configuration)
     await migrate(address.owner_url)
-    async with _state(address) as (state, replays, waiting, words, outbox, followings):
-        desk = Desk(state, clock, plan.configuration, adapters.read_policy)
+    async with _stores(address.url) as stores:
+        desk = Desk(stores.state, clock, plan.configuration, adapters.read_policy)
         await _make_current(desk, plan)
         # Where to listen and where the state is belongs to this machine; everything else to the active policy.
         plan = replace(plan, configuration=desk.configuration)
@@ -115,16 +117,16 @@ async def run_control(
         services = open_services(
             front=front,
             tokens=tokens,
-            proofs=ProofChecker(nonces, replays, clock),
-            oauth=_oauth(plan, waiting, replays, clock),
+            proofs=ProofChecker(nonces, stores.replays, clock),
+            oauth=_oauth(plan, stores.waiting, stores.replays, clock),
             credentials=credentials,
             scim_secret=await _scim_secret(plan, credentials),
             providers=await _providers(plan, credentials),
             recordings=recordings,
             master_key=open_master_key(plan.folder, plan.configuration.openbao, transit),
-            segment_words=words,
-            outbox=outbox,
-            followings=followings,
+            segment_words=stores.words,
+            outbox=stores.outbox,
+            followings=stores.followings,
             published=published,
             ledger_key=str(log_key.verifier),
             outflow=outflow,
@@ -140,9 +142,11 @@ async def run_control(
             async with (
                 publishing(address.url, published, log_key, witnesses),
                 watching(desk, address.url),
-                keeping(Keeper(desk, services.master_key, services.recordings, words), address.url),
-                feeding_sinks(desk, Feeding(adapters.sinks, services.credentials, plan.folder, outflow)),
-                notifying(desk, outbox, channels, address.url),
+                keeping(Keeper(desk, services.master_key, services.recordings, stores.words), address.url),
+                feeding_sinks(
+                    desk, Feeding(adapters.sinks, services.credentials, plan.folder, outflow, stores.tellings)
+                ),
+                notifying(desk, stores.outbox, channels, address.url),
                 telling_receivers(desk, Telling(issuer_of(plan), tokens, credentials, plan.folder)),
                 keeping_accounts(desk, credentials, keepers_of(adapters.protocols)),
             ):
@@ -193,33 +197,34 @@ def issuer_of(plan: Plan) -> str:
     return f"https://{Address(host, console.port)}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """All that is kept in the state's database, the state first."""
+
+    state: PostgresState
+    replays: PostgresReplayCache
+    waiting: PostgresWaitingRoom
+    words: PostgresSegmentWords
+    outbox: PostgresOutbox
+    followings: PostgresFollowings
+    tellings: PostgresTellings
+
+
 @asynccontextmanager
-async def _state(
-    address: StateAddress,
-) -> AsyncIterator[
-    tuple[
-        PostgresState,
-        PostgresReplayCache,
-        PostgresWaitingRoom,
-        PostgresSegmentWords,
-        PostgresOutbox,
-        PostgresFollowings,
-    ]
-]:
+async def _stores(url: str) -> AsyncIterator[_Stores]:
+    stores = _Stores(
+        PostgresState(url),
+        PostgresReplayCache(url),
+        PostgresWaitingRoom(url),
+        PostgresSegmentWords(url),
+        PostgresOutbox(url),
+        PostgresFollowings(url),
+        PostgresTellings(url),
+    )
     async with AsyncExitStack() as held:
-        state = PostgresState(address.url)
-        held.push_async_callback(state.close)
-        replays = PostgresReplayCache(address.url)
-        held.push_async_callback(replays.close)
-        waiting = PostgresWaitingRoom(address.url)
-        held.push_async_callback(waiting.close)
-        words = PostgresSegmentWords(address.url)
-        held.push_async_callback(words.close)
-        outbox = PostgresOutbox(address.url)
-        held.push_async_callback(outbox.close)
-        followings = PostgresFollowings(address.url)
-        held.push_async_callback(followings.close)
-        yield state, replays, waiting, words, outbox, followings
+        for one in fields(stores):
+            held.push_async_callback(getattr(stores, one.name).close)
+        yield stores
 
 
 async def _make_current(desk: Desk, plan: Plan) -> None:

@@ -80,6 +80,8 @@ def find_sinks() -> Mapping[str, SinkAdapter]:
         sink = _export(module, "SINK")
         origin = _origin(module)
         name = _name(sink, "name", origin)
+        if not isinstance(getattr(sink, "here", None), bool):
+            raise Failure(f"The SINK in {origin} does not say whose it is.", "See interlock/ports/sink.py.")
         _check_methods(sink, ("open",), origin, "SINK")
         _refuse_second("sink", name, origins, origin)
         found[name] = sink

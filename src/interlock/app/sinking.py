@@ -1,15 +1,21 @@
-"""Sends the ledger's entries to the sinks: each with its own cursor, each at least once, none in the way of another."""
+"""Sends the ledger's entries to the sinks: each with its own cursor, each at least once, none in the way of another.
+
+A file is of its machine: each control plane writes its own. Any other sink is told by one control plane at a time
+(:mod:`interlock.app.sharing`).
+"""
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from interlock.app.background import beside, follow, for_good
 from interlock.app.data_folder import DataFolder
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
@@ -20,12 +26,12 @@ from interlock.policy.configuration import SinkSource
 from interlock.ports.sink import OpenSink, SinkAdapter
 from interlock.ports.state import State
 from interlock.services.credentials import Credentials
-from interlock.services.desk import Desk
 from interlock.services.outflow import Outflow
+from interlock.store.tellings import PostgresTellings
 
 _AT_ONCE = 500
-_LONGEST_PAUSE_S = 30.0
-_ENFORCED_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 30.0
+ENFORCED_PAUSE_S = 2.0
 _log = logging.getLogger("interlock.sinks")
 
 
@@ -53,9 +59,26 @@ class Cursor:
     def write(self, position: int) -> None:
         write_private(self._path, json.dumps({"position": position}).encode())
 
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    async def reached(self) -> int:
+        return await asyncio.to_thread(self.read)
+
+    async def reach(self, position: int) -> None:
+        await asyncio.to_thread(self.write, position)
+
+
+class Progress(Protocol):
+    """How far a sink has been told, wherever it is kept. Both raise Failure."""
+
+    async def reached(self) -> int: ...
+
+    async def reach(self, position: int) -> None: ...
+
 
 async def feed_sink(
-    state: State, source: SinkSource, sink: OpenSink, cursor: Cursor, outflow: Outflow | None = None
+    state: State, source: SinkSource, sink: OpenSink, cursor: Progress, outflow: Outflow | None = None
 ) -> None:
     """Send what comes, until cancelled. A sink that is down is tried again, and gets all that it missed.
 
@@ -65,23 +88,32 @@ async def feed_sink(
     pause_s = 0.0
     while True:
         try:
-            position = await asyncio.to_thread(cursor.read)
-            async for _ in state.changes(position):
-                outflow.sending(source.name)
-                position = await _send_all(state, source, sink, cursor, position)
-                outflow.told(source.name)
+            async for _ in tell_all(state, source, sink, cursor, outflow):
                 pause_s = 0.0
         except InterlockError as error:
             outflow.failed(source.name)
             if not pause_s:
                 _log.warning("The sink %s is behind and will be told later: %s", source.name, error)
             # everybody waits for one that must be told
-            longest_s = _ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S
+            longest_s = ENFORCED_PAUSE_S if source.enforced else LONGEST_PAUSE_S
             pause_s = min(longest_s, max(1.0, pause_s * 2))
             await asyncio.sleep(pause_s)
 
 
-async def _send_all(state: State, source: SinkSource, sink: OpenSink, cursor: Cursor, position: int) -> int:
+async def tell_all(
+    state: State, source: SinkSource, sink: OpenSink, cursor: Progress, outflow: Outflow
+) -> AsyncGenerator[int, None]:
+    """Each position up to which all is told. Ends with the first failure, which it raises."""
+    position = await cursor.reached()
+    async with aclosing(state.changes(position)) as changes:
+        async for _ in changes:
+            outflow.sending(source.name)
+            position = await _send_all(state, source, sink, cursor, position)
+            outflow.told(source.name)
+            yield position
+
+
+async def _send_all(state: State, source: SinkSource, sink: OpenSink, cursor: Progress, position: int) -> int:
     while True:
         async with state.reading() as reading:
             entries = await reading.ledger(after=position, limit=_AT_ONCE)
@@ -95,72 +127,37 @@ async def _send_all(state: State, source: SinkSource, sink: OpenSink, cursor: Cu
             ) from error
         position = entries[-1].position
         # INVARIANT: the cursor follows what was sent, never the other way round: an event may come twice, never not
-        await asyncio.to_thread(cursor.write, position)
+        await cursor.reach(position)
 
 
 @dataclass(frozen=True, slots=True)
 class Feeding:
-    """What feeding needs besides the desk. ``folder`` holds the cursors."""
+    """What feeding needs besides the desk. ``folder`` holds the cursors of sinks on this machine, ``tellings`` those of
+    all others; ``teller`` is how this control plane is called there."""
 
     adapters: Mapping[str, SinkAdapter]
     credentials: Credentials
     folder: DataFolder
     outflow: Outflow
+    tellings: PostgresTellings
+    teller: str = field(default_factory=lambda: f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}")
 
+    def cursor_of(self, source: SinkSource) -> Cursor:
+        return Cursor(self.folder.sinks / f"{source.name}.json")
 
-@asynccontextmanager
-async def feeding_sinks(desk: Desk, feeding: Feeding) -> AsyncIterator[None]:
-    """Every sink of the active policy is fed while the block runs.
+    async def open(self, source: SinkSource) -> OpenSink:
+        """Raises Failure for a sink that cannot be what it says."""
+        adapter = self.adapter_of(source)
+        secret = None
+        if source.secret is not None:
+            secret = (await self.credentials.fetch(CredentialSource(source.name, source.secret))).secret
+        return adapter.open(source.to, secret)
 
-    Raises Failure for one that cannot be what it says. One that comes with a later policy and cannot is a sink that is
-    down: it is said, tried again, and stops the gateways when it is enforced.
-    """
-    for source in desk.configuration.sinks.values():
-        await (await _open(source, feeding)).close()
-    async with beside(follow_sinks(desk, feeding)):
-        yield
-
-
-async def follow_sinks(desk: Desk, feeding: Feeding) -> None:
-    """Feed the sinks that the active policy names, until cancelled; within a second of a change those of the new one.
-
-    A sink of the same name goes on from where the one before it was told.
-    """
-
-    def wanted() -> list[SinkSource]:
-        sources = list(desk.configuration.sinks.values())
-        feeding.outflow.follow(source.name for source in sources if source.enforced)
-        return sources
-
-    async def feed(source: SinkSource) -> None:
-        await for_good(
-            partial(_feed_one, desk.state, source, feeding),
-            f"The sink {source.name} is not told",
-            _log,
-            pause_s=_ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S,
-        )
-
-    await follow(wanted, feed)
-
-
-async def _feed_one(state: State, source: SinkSource, feeding: Feeding) -> None:
-    # until it has taken what waits for it, it is one that is not told
-    feeding.outflow.failed(source.name)
-    sink = await _open(source, feeding)
-    try:
-        await feed_sink(state, source, sink, Cursor(feeding.folder.sinks / f"{source.name}.json"), feeding.outflow)
-    finally:
-        await sink.close()
-
-
-async def _open(source: SinkSource, feeding: Feeding) -> OpenSink:
-    adapter = feeding.adapters.get(source.kind)
-    if adapter is None:
-        raise Failure(
-            f"The sink {source.name} is of the kind {source.kind}, which is not known here.",
-            f"Known are: {', '.join(sorted(feeding.adapters))}.",
-        )
-    secret = None
-    if source.secret is not None:
-        secret = (await feeding.credentials.fetch(CredentialSource(source.name, source.secret))).secret
-    return adapter.open(source.to, secret)
+    def adapter_of(self, source: SinkSource) -> SinkAdapter:
+        adapter = self.adapters.get(source.kind)
+        if adapter is None:
+            raise Failure(
+                f"The sink {source.name} is of the kind {source.kind}, which is not known here.",
+                f"Known are: {', '.join(sorted(self.adapters))}.",
+            )
+        return adapter

@@ -15,10 +15,14 @@ class OpenSink(Protocol):
 
 
 class SinkAdapter(Protocol):
-    """A kind of sink. ``name`` is the ``kind`` in the configuration."""
+    """A kind of sink. ``name`` is the ``kind`` in the configuration. ``here`` when what it tells stays on this machine:
+    then every control plane tells its own."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def here(self) -> bool: ...
 
     def open(self, to: str, secret: str | None) -> OpenSink:
         """``to`` is where events go. Raises Failure when that is no place of this kind."""

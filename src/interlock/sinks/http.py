@@ -61,6 +61,7 @@ def check_address(to: str, what: str, right: str) -> None:
 
 class Http:
     name = "http"
+    here = False
 
     def open(self, to: str, secret: str | None) -> EventCollector:
         check_address(to, "an event collector", "https://HOST/services/collector")

@@ -38,6 +38,7 @@ class JsonLinesFile:
 
 class JsonLines:
     name = "jsonl"
+    here = True
 
     def open(self, to: str, secret: str | None) -> JsonLinesFile:
         path = Path(to)

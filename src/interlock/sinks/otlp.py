@@ -92,6 +92,7 @@ def _rejected(answer: bytes) -> str:
 
 class Otlp:
     name = "otlp"
+    here = False
 
     def open(self, to: str, secret: str | None) -> OtlpReceiver:
         check_address(to, "an OpenTelemetry receiver", "https://HOST:4318/v1/logs")

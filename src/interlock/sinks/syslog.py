@@ -115,6 +115,7 @@ def _unacknowledged(connected: socket.socket) -> int:
 
 class Syslog:
     name = "syslog"
+    here = False
 
     def open(self, to: str, secret: str | None) -> SyslogConnection:
         parts = urlsplit(to)

@@ -622,6 +622,17 @@ followings = Table(
 """Which gateway workers may still go on with what they were told, until when, and up to where they have applied it.
 Not state: each says it anew as it follows."""
 
+tellings = Table(
+    "tellings",
+    metadata,
+    _key("sink"),
+    _number("position"),
+    _text("teller"),
+    _time("until"),
+    _text("fault"),
+)
+"""How far each sink was told, and which control plane tells it. Not state: without it everything is told again."""
+
 watch_memory = Table("watch_memory", metadata, _key("name"), Column("content", JSON, nullable=False))
 """How far the watch has read, and what it makes of it. Not state: it follows from the ledger."""
 

@@ -35,5 +35,5 @@ BEGIN
     -- Nor by this: it deletes what is long over, and nothing else.
     GRANT EXECUTE ON FUNCTION interlock.forget_connections(bigint) TO interlock_application;
     GRANT INSERT ON interlock.ledger, interlock.changes TO interlock_application;
-    GRANT INSERT, UPDATE, DELETE ON interlock.seen_proofs, interlock.waiting, interlock.followings, interlock.segment_words, interlock.segment_words_upto, interlock.watch_memory, interlock.letters, interlock.letters_upto TO interlock_application;
+    GRANT INSERT, UPDATE, DELETE ON interlock.seen_proofs, interlock.waiting, interlock.followings, interlock.segment_words, interlock.segment_words_upto, interlock.watch_memory, interlock.letters, interlock.letters_upto, interlock.tellings TO interlock_application;
 END $$;
