@@ -143,6 +143,27 @@ async def test_a_job_is_lent_it_with_its_own_key_as_soon_as_the_gate_is_open(qui
         await find_lent(quick.delivery, request_id=lent.request.id, person=OPS, key="another")
 
 
+@pytest.mark.parametrize("lent", [HALF_AN_HOUR, None])
+async def test_a_job_is_lent_no_role_that_asks_for_somebody_who_is_there(
+    world: World, tmp_path: Path, forge: ForgeDouble, lent: timedelta | None
+) -> None:
+    opened = await Shop.open(world, tmp_path, forge, lend=lent, workloads=JOBS)
+    sha = await opened.change()
+    reader = world.configuration.roles["reader"]
+    roles = {**world.configuration.roles, "reader": replace(reader, lending=replace(reader.lending, mfa=True))}
+    await world.apply(replace(world.configuration, roles=roles))
+    delivery = replace(opened.delivery, desk=world.desk)
+    wish = Deployment(Acting(workload=JOB.name), "k", "release", f"git:shop@{sha}", "production", HALF_AN_HOUR)
+    with refused("job"):
+        await lend_for_deployment(delivery, wish)
+    async with world.state.reading() as reading:
+        assert not [one for one in await reading.logins() if one.workload]
+    # Its owner, who can be there, is lent the same.
+    owner = await world.sign_in(OPS)
+    assert (await lend_for_deployment(delivery, replace(wish, acting=Acting(login=owner.id), key=""))).request
+    await opened.close()
+
+
 async def test_the_gate_lends_by_itself_no_longer_than_it_says_and_to_nobody_it_is_shut_to(quick: Shop) -> None:
     sha = await quick.change()
     with refused("separated"):

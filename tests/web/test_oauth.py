@@ -62,6 +62,7 @@ async def test_a_client_reads_for_a_person_and_does_nothing_else(house: House, t
         with pytest.raises(Refusal) as caught:
             await api.post(path, sent)
         assert caught.value.code == "wrong-scope", path
+        assert "interlock connect RESOURCE" in caught.value.remedy
     with pytest.raises(Refusal) as caught:
         await api.get("/v1/ledger")
     assert caught.value.code == "wrong-scope"

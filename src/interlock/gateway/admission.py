@@ -223,7 +223,8 @@ def _open_rights(
     if wants_pass and login.workload:
         return Refused(
             f"{' and '.join(sorted(roles))} on {resource.name} asks for a person who is there at each connection, and "
-            f"{login.workload} is a job. Lend jobs a role without mfa.",
+            f"{login.workload} is a job. Lend jobs a role without mfa, or have its owner connect: "
+            f"interlock connect {resource.name}",
             "job",
         )
     if presence is not None and not {grant.id for grant in grants} <= set(presence.grants):

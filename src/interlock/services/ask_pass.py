@@ -11,7 +11,7 @@ Holds to:
   connection was to rest on
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -165,9 +165,13 @@ async def usable_grants(
 
 def needs_pass(desk: Desk, person: Person, resource: Resource, grants: Iterable[Grant], now: datetime) -> bool:
     """Whether a connection under ``grants`` is asked for a proof of presence of its own."""
-    roles = sorted({grant.role for grant in grants})
+    return asks_for_presence(desk, person, resource, {grant.role for grant in grants}, now)
+
+
+def asks_for_presence(desk: Desk, person: Person, resource: Resource, roles: Collection[str], now: datetime) -> bool:
+    """Whether a connection under ``roles`` would be."""
     # Where each grant has an account of its own a connection rests on one of them.
-    sets = [frozenset({role}) for role in roles] if resource.personal else [frozenset(roles)] * bool(roles)
+    sets = [frozenset({role}) for role in sorted(roles)] if resource.personal else [frozenset(roles)] * bool(roles)
     asked = (Question(person, resource, one, (Need(Action.CONNECT),), now, now) for one in sets)
     return any(desk.decider.decide(question).mfa is not None for question in asked)
 
@@ -175,11 +179,15 @@ def needs_pass(desk: Desk, person: Person, resource: Resource, grants: Iterable[
 def refuse_job(login: Login) -> None:
     """Raises Refusal (``job``)."""
     if login.workload:
-        raise Refusal(
-            "job",
-            f"The role asks for a person who is there, and {login.workload} is a job.",
-            "Lend jobs a role without mfa.",
-        )
+        raise refused_job(login.workload)
+
+
+def refused_job(workload: str) -> Refusal:
+    return Refusal(
+        "job",
+        f"The role asks for a person who is there, and {workload} is a job.",
+        "Lend jobs a role without mfa, or have its owner connect: interlock connect RESOURCE",
+    )
 
 
 def _content(desk: Desk, wish: PassWish, login: Login, grants: Sequence[Grant], now: datetime) -> dict[str, Any]:

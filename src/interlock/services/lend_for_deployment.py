@@ -6,6 +6,7 @@ Holds to:
   round the pipeline gains nothing, because there is nothing to go round with
 * a CI job is lent it with its own key, in a login of the workload; the job's token alone, in whoever's hands, is lent
   nothing: each call is proved with that key
+* a role that asks for a person who is there is not lent to a job, which could not connect under it
 * where the environment says ``lend``, the open gate is all: the grant begins at once, for so long at most. Elsewhere
   the role's own approvals are needed besides, and the gate is asked anew at each of them
 * the request says which commit it is for and on which evidence the gate rested, as part of what its approvers approve;
@@ -20,6 +21,7 @@ from interlock.domain.grants import Grant, Login, Request, RequestState
 from interlock.errors import NotFound, Refusal
 from interlock.policy.repositories import Environment
 from interlock.ports.state import UnitOfWork
+from interlock.services.ask_pass import asks_for_presence, refused_job
 from interlock.services.delivery import Delivery, revision_of
 from interlock.services.desk import SYSTEM
 from interlock.services.ending_rights import acting_person
@@ -62,7 +64,7 @@ async def lend_for_deployment(delivery: Delivery, wish: Deployment) -> Lent:
     await record_answer(delivery, verdict)
     refuse_shut(verdict)
     desk = delivery.desk
-    login = await _login(delivery, wish, verdict.person)
+    login = await _login(delivery, wish, known, verdict.person)
     reason = f"{verdict.duty} of {wish.artifact} to {wish.environment}"
     if known.lend is None:
         request = await open_request(
@@ -116,8 +118,11 @@ def _content(wish: Deployment, verdict: Verdict) -> dict[str, object]:
     }
 
 
-async def _login(delivery: Delivery, wish: Deployment, person: str) -> Login:
-    """The caller's own; of a job, one of its workload with the job's key, which opens only what is lent to it."""
+async def _login(delivery: Delivery, wish: Deployment, known: Environment, person: str) -> Login:
+    """The caller's own; of a job, one of its workload with the job's key, which opens only what is lent to it.
+
+    Raises Refusal (``job``) where what is lent asks for somebody who is there.
+    """
     desk = delivery.desk
     if not wish.acting.workload:
         async with desk.state.reading() as reading:
@@ -126,6 +131,9 @@ async def _login(delivery: Delivery, wish: Deployment, person: str) -> Login:
         now = desk.clock.now()
         if await acting_as(desk, work, wish.acting, now) != person:
             raise Refusal("no-owner", f"{wish.acting.workload} has another owner now.", "Ask again.")
+        owner, resource = await acting_person(work, person), desk.configuration.resources.get(known.resource)
+        if resource is not None and asks_for_presence(desk, owner, resource, {known.role}, now):
+            raise refused_job(wish.acting.workload)
         return await start_login(
             work,
             person=person,

@@ -28,6 +28,15 @@ from interlock.identity.workload_tokens import rule_of
 from interlock.services.workloads import Acting, owner_of
 from interlock.web.services import Services
 
+_OWNERS = "The person asks, approves and connects: `interlock request RESOURCE …`, then `interlock connect RESOURCE`."
+"""What a program that acts for a person cannot do: nobody is there to prove it."""
+_HOLDERS = {
+    Scope.PERSON: "a person's",
+    Scope.GATEWAY: "a gateway's",
+    Scope.CLIENT: "a client's",
+    Scope.AGENT: "an agent's",
+    Scope.WORKLOAD: "a workload's",
+}
 _AGAIN = "Type `interlock login`."
 _AS_WORKLOAD = "Type `interlock login --workload NAME`."
 
@@ -159,7 +168,8 @@ async def _prove_token(request: Request, services: Services, *scopes: Scope) -> 
         raise TokenRefused("not-signed-in", "Access tokens are taken with the scheme DPoP only.", _AGAIN)
     token = services.tokens.read(text)
     if token.scope not in scopes:
-        raise TokenRefused("wrong-scope", f"This call is not for a {token.scope.value}'s token.")
+        remedy = _OWNERS if token.scope in (Scope.CLIENT, Scope.AGENT) else ""
+        raise TokenRefused("wrong-scope", f"This call is not for {_HOLDERS[token.scope]} token.", remedy)
     await services.proofs.check(
         _single(request, "dpop"), method=request.method, url=_address(request), token=text, bound_to=token.key
     )
