@@ -92,7 +92,7 @@ async def run() -> None:
             address = embedded_address(server)
             await migrate(address.owner_url)
             state = PostgresState(address.url)
-            async with open_premises(state, address, Path(home), text=_text()) as premises:
+            async with open_premises(state, address, Path(home), text=_text(), terminals=True) as premises:
                 stage = await set_up(premises)
                 await _fill(premises)
                 await _measure(premises, stage)

@@ -213,10 +213,11 @@ async def open_house(
     providers: Mapping[str, OidcProvider] | None = None,
     notifiers: Mapping[str, OpenNotifier] | None = None,
     adapters: Adapters | None = None,
+    terminals: bool = False,
 ) -> AsyncIterator[House]:
     """Everything built as ``app`` builds it, served on a free loopback port.
 
-    With ``adapters`` another policy can be read, and a resource be tried.
+    With ``adapters`` another policy can be read, and a resource be tried; with ``terminals`` WebSockets are taken.
     """
     # TLS reads the machine's clock, so the tests' own stands at the same time to begin with.
     clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
@@ -275,7 +276,8 @@ async def open_house(
         ssl_keyfile=files.key,
         http=bounded_by(Crowd()),
         log_config=None,
-        ws="none",
+        ws="websockets-sansio" if terminals else "none",
+        timeout_graceful_shutdown=5 if terminals else None,
         proxy_headers=False,
     )
     server = _Server(config)

@@ -259,12 +259,18 @@ class Premises:
 
 @asynccontextmanager
 async def open_premises(
-    state: PostgresState, address: StateAddress, folder: Path, *, text: str | None = None
+    state: PostgresState, address: StateAddress, folder: Path, *, text: str | None = None, terminals: bool = False
 ) -> AsyncIterator[Premises]:
     settings = NotifierSettings("slack", secret="xoxb-nobody", signing_secret="nobody's")
     notifiers = {"slack": SLACK.open(settings)}
     async with open_house(
-        state, address, folder, configuration=load(folder, text), notifiers=notifiers, adapters=Adapters()
+        state,
+        address,
+        folder,
+        configuration=load(folder, text),
+        notifiers=notifiers,
+        adapters=Adapters(),
+        terminals=terminals,
     ) as house:
         await house.gateway()
         yield Premises(house)
