@@ -1,15 +1,22 @@
 """A contractor's leaving and a contract's life, typed as people type them, with a live session in between."""
 
+import asyncio
 import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
+from interlock.app.installation import running_state
+from interlock.domain.signin import ConnectionPassword
+from interlock.domain.work_events import PasswordIssued
 from tests.protocols.postgres.servers import binaries, running_server
 from tests.support.libpq import conninfo_of
 from tests.support.stack import Member, Stack, running_stack
@@ -135,3 +142,55 @@ def test_a_contract_is_taken_by_another_when_its_sponsor_leaves(company: Company
     stack.run(company.second, "contract", "take", "acme-shop")
     (contract,) = stack.ask(company.second, "contracts")
     assert (contract["sponsor"], contract["paused_at"]) == ("second@example.com", None)
+
+
+def _following(stack: Stack) -> set[str]:
+    async def read() -> set[str]:
+        async with running_state(stack.data) as (_, state), state.reading() as reading:
+            return {one.worker for one in await reading.followings()}
+
+    return asyncio.run(read())
+
+
+def _ends(stack: Stack, number: signal.Signals) -> tuple[set[str], set[str]]:
+    """Which workers an end would wait for, before and right after the gateway's one worker ended by that signal."""
+    (pid,) = stack.pids("gateway")
+    before = _following(stack)
+    os.kill(pid, number)
+    while pid in stack.pids("gateway"):
+        time.sleep(0.02)
+    after = _following(stack)
+    while not stack.pids("gateway") or not _following(stack) - before:
+        time.sleep(0.1)
+    return before, after
+
+
+def test_a_worker_that_stops_in_order_is_waited_for_no_more_and_one_that_is_killed_is(company: Company) -> None:
+    before, after = _ends(company.stack, signal.SIGKILL)
+    assert before <= after
+    before, after = _ends(company.stack, signal.SIGTERM)
+    (newest,) = {one for one in before if one not in after}
+    assert newest
+
+
+async def _keep_over(stack: Stack, person: str) -> None:
+    """A password for a connection that was over two days ago."""
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    async with running_state(stack.data) as (_, state), state.changing("system") as work:
+        login = (await work.logins(person=person))[0]
+        await work.save(ConnectionPassword("ab" * 32, person, login.id, "shop", long_ago, long_ago))
+        work.record(PasswordIssued(person=person, login=login.id, resource="shop", connections=1))
+
+
+def test_a_control_plane_forgets_what_connections_were_let_in_by(company: Company) -> None:
+    stack = company.stack
+    asyncio.run(_keep_over(stack, company.admin.name))
+    os.kill(stack.pids("control")[0], signal.SIGKILL)
+    until = time.monotonic() + 60
+    while True:
+        found = stack.run(company.admin, "ledger", "search", "connections.forgotten", "--json", check=False)
+        if found.returncode == 0 and (entries := json.loads(found.stdout)):
+            break
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert [(one["event"]["passes"], one["event"]["passwords"]) for one in entries] == [(0, 1)]
