@@ -4,7 +4,7 @@ lock          held by the running instance (flock), with its process number and 
 postgres/     the embedded cluster              keys/       0700: authority, token, server and gateway keys
 recordings/   the object store's root           journal/    gateway workers' write-ahead recordings
 run/          sockets and ports.json            log/        one file for each process
-ledger/       the published ledger              sinks/      how far each sink was told
+ledger/       the published ledger              sinks/      how far this machine's were told
 repositories/ bare mirrors that the delivery chain reads
 """
 
