@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.gateway.world import gateway, inner_worker, surroundings, until
 
 
@@ -35,8 +37,11 @@ async def test_a_worker_that_stops_says_so_when_its_sessions_are_cut_and_reporte
         assert gate.desk.left == [set()]
 
 
-async def test_a_worker_whose_sessions_could_not_be_reported_does_not_say_that_it_leaves(tmp_path: Path) -> None:
+async def test_a_worker_whose_sessions_could_not_be_reported_does_not_say_that_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The attack: its control plane loses the report, and would take the goodbye for an end of all that it opened."""
+    monkeypatch.setattr("interlock.gateway.worker._STOP_S", 0.3)
     async with surroundings(tmp_path, lease_s=5.0) as gate:
         async with inner_worker(gate):
             gate.lend("reader")
