@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.protocols.postgres.servers import free_port
+from tests.support.ports import free_port
 
 from bench.certificates import copy_for, write_certificates
 

@@ -1,6 +1,5 @@
 """`interlock up` with its keys in a real OpenBao: a session is recorded and replayed, and the ledger verified."""
 
-import socket
 import time
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import pytest
 from interlock.identity.master_key import MASTER_FILE
 from tests.protocols.postgres.servers import TestServer, binaries, running_server
 from tests.support.openbao import Bao, running_bao
+from tests.support.ports import free_port
 from tests.support.stack import Member, Stack, running_stack
 
 _CONFIG = """\
@@ -47,8 +47,7 @@ def server() -> Iterator[TestServer]:
 
 def test_a_session_is_recorded_replayed_and_verified_with_both_keys_in_openbao(bao: Bao, server: TestServer) -> None:
     # the same port after another start: homes know it
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        console = free.getsockname()[1]
+    console = free_port()
     config = _CONFIG.format(bao=bao.address, port=server.port, console=console)
     with running_stack(config, {"BAO_TOKEN": bao.token}) as stack:
         dev, auditor, lead = (stack.member(f"{name}@example.com") for name in ("dev", "auditor", "lead"))

@@ -22,6 +22,12 @@ SEEN = {
 }
 
 
+@pytest.fixture(autouse=True)
+def kept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was looked at is past at once, and not some seconds later."""
+    monkeypatch.setattr("interlock.app.watching._KEEP_S", 0.0)
+
+
 @pytest.fixture
 async def world(state: PostgresState) -> World:
     world = World(state, configuration=company(detections=SEEN))
@@ -53,7 +59,7 @@ async def alarms_of(world: World) -> list[Alarm]:
 
 
 async def wait_for_alarms(world: World, count: int) -> list[Alarm]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found = await alarms_of(world)
             if len(found) >= count:
@@ -65,6 +71,17 @@ async def refuse(world: World, person: str = DEV) -> None:
     async with world.state.changing("system") as work:
         await work.save(Attempts(person, 1, world.clock.now()))
         work.record(SignInRefused(person=person, address="10.0.0.1", reason="wrong code"))
+
+
+async def past(world: World, address: StateAddress) -> None:
+    """Return when the watch has looked at all that there is now, and remembers it."""
+    memory = PostgresWatchMemory(address.url)
+    async with world.state.reading() as reading:
+        head = await reading.ledger_head()
+    async with asyncio.timeout(30):
+        while (kept := await memory.load()) is None or kept["position"] < head:  # noqa: ASYNC110 -- another's doing
+            await asyncio.sleep(0.02)
+    await memory.close()
 
 
 async def started(world: World, address: StateAddress) -> None:
@@ -104,7 +121,7 @@ async def test_what_came_before_the_watch_is_learnt_and_raises_nothing(
 ) -> None:
     session, grant, login = await world.session_with()
     async with watched(world, state_database):
-        await asyncio.sleep(0.5)
+        await past(world, state_database)
         await world.connect(grant, login)
         await refuse(world)
         await refuse(world)
@@ -119,9 +136,8 @@ async def test_other_detections_learn_the_past_and_go_on_from_there(world: World
     await world.session_with()
     async with watched(world, state_database):
         await wait_for_alarms(world, 1)
-        await asyncio.sleep(2.1)
         await refuse(world, "kept")
-        await asyncio.sleep(0.3)
+        await past(world, state_database)
     more = {**SEEN, "any": Detection("any", Repeated("sign-in.refused", count=1))}
     await world.apply(company(detections=more))
     async with watched(world, state_database):
@@ -141,12 +157,11 @@ async def test_a_policy_that_looks_for_more_is_heard_while_it_watches(
 
     task = asyncio.create_task(watch_ledger(desk, memory, sure))
     try:
-        await asyncio.sleep(0.3)
+        await past(world, state_database)
         await refuse(world, "unseen")
-        await asyncio.sleep(0.3)
+        await past(world, state_database)
         await world.apply(company(detections={"any": Detection("any", Repeated("sign-in.refused"))}))
         object.__setattr__(desk, "configuration", world.configuration)
-        await asyncio.sleep(0.3)
         await refuse(world, "seen")
         await refuse(world, "seen")
         found = await wait_for_alarms(world, 1)
@@ -178,7 +193,7 @@ async def test_what_happens_while_nothing_is_looked_for_raises_nothing_later(
     await world.apply(company())
     async with watched(world, state_database):
         await refuse(world, "unseen")
-        await asyncio.sleep(2.5)
+        await past(world, state_database)
     await world.apply(company(detections={"any": Detection("any", Repeated("sign-in.refused"))}))
     async with watched(world, state_database):
         await refuse(world, "seen")
@@ -188,7 +203,7 @@ async def test_what_happens_while_nothing_is_looked_for_raises_nothing_later(
 
 async def test_of_two_one_is_elected_and_the_other_takes_over(world: World, state_database: StateAddress) -> None:
     async with watching(world.desk, state_database.url):
-        await asyncio.sleep(0.5)
+        await past(world, state_database)
         async with watching(world.desk, state_database.url):
             await world.session_with()
             assert len(await wait_for_alarms(world, 1)) == 1

@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,25 +69,26 @@ def test_psycopg_server_side_cursor_copy_and_binary(routes: Sequence[Route]) -> 
 def test_psycopg_cancels_a_running_statement(routes: Sequence[Route]) -> None:
     def act(route: Route) -> list[object]:
         with connect(route) as connection:
-            timer = asyncio.new_event_loop()
-            timer.run_in_executor(None, _cancel_soon, connection)
+            canceller = threading.Thread(target=_cancel_when_it_sleeps, args=(routes[0], connection))
+            canceller.start()
             try:
                 connection.execute("select pg_sleep(30)")
             except psycopg.errors.QueryCanceled as error:
                 return [error.sqlstate, connection.execute("select 1").fetchall()]
             finally:
-                timer.run_until_complete(timer.shutdown_default_executor())
-                timer.close()
+                canceller.join()
         return ["not cancelled"]
 
     assert same(routes, act) == ["57014", [(1,)]]
 
 
-def _cancel_soon(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    # The statement needs a moment to reach the server; a cancel that comes too early is lost, as it is directly.
-    import time
-
-    time.sleep(0.5)
+def _cancel_when_it_sleeps(direct: Route, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    # A cancel that comes before the statement is lost, as it is directly.
+    with connect(direct) as beside:
+        for _ in range(2000):
+            if beside.execute("select from pg_stat_activity where wait_event = 'PgSleep'").fetchone() is not None:
+                break
+            time.sleep(0.01)
     connection.cancel()
 
 

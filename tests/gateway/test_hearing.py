@@ -100,7 +100,7 @@ async def test_two_workers_each_say_it(tmp_path: Path) -> None:
 
 async def test_a_session_that_could_not_be_told_of_ends_with_the_lease(tmp_path: Path) -> None:
     """The control plane could name it to nobody, so it may not live while nothing is said to remain."""
-    async with gateway(tmp_path, lease_s=0.6) as gate:
+    async with gateway(tmp_path, lease_s=1.5) as gate:
         gate.lend("reader")
         known = await gate.enter()
         await until(lambda: len(gate.desk.starts) == 1)

@@ -81,7 +81,7 @@ async def test_a_session_that_is_cut_withdraws(tmp_path: Path) -> None:
 
 async def test_a_lost_control_plane_never_approves(tmp_path: Path) -> None:
     limits = Limits(stale_wait_s=0.5)
-    async with gateway(tmp_path, lease_s=0.6, limits=limits) as gate:
+    async with gateway(tmp_path, lease_s=1.5, limits=limits) as gate:
         client, request = await _held(gate)
         gate.desk.shut()
         gate.desk.decide(request, "approved")
@@ -95,17 +95,17 @@ async def test_a_lost_control_plane_never_approves(tmp_path: Path) -> None:
 
 
 async def test_an_approval_while_the_control_plane_was_away_is_found(tmp_path: Path) -> None:
-    async with gateway(tmp_path, lease_s=0.6) as gate:
+    async with gateway(tmp_path, lease_s=1.5) as gate:
         client, request = await _held(gate)
         gate.desk.shut()
         gate.desk.decide(request, "approved")
-        await asyncio.sleep(1.0)
+        await until(lambda: gate.worker is not None and not gate.worker.shared.follower.fresh)
         await gate.desk.open()
         assert await client.line() == "+dropped 1"
 
 
 async def test_a_hold_that_was_parked_is_opened_unmeasured(tmp_path: Path) -> None:
-    async with gateway(tmp_path, lease_s=0.6) as gate:
+    async with gateway(tmp_path, lease_s=1.5) as gate:
         gate.store.values["a"] = "1"
         gate.lend("writer")
         client = await gate.enter()

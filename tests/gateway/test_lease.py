@@ -17,7 +17,7 @@ from interlock.ports.control import PasswordHolder
 from tests.gateway.world import DEV, Gate, gateway, surroundings, until
 from tests.support.control import DeskLink
 
-LEASE_S = 0.6
+LEASE_S = 1.5
 
 
 def _fresh(gate: Gate) -> bool:

@@ -188,18 +188,18 @@ class ToyClient:
         self.writer.write(f"{line}\n".encode())
         await self.writer.drain()
 
-    async def line(self, within_s: float = 10.0) -> str:
+    async def line(self, within_s: float = 30.0) -> str:
         """The next line, without its end; empty when the connection is over."""
         try:
             return (await asyncio.wait_for(self.reader.readline(), within_s)).decode().rstrip("\n")
         except (ConnectionError, ssl.SSLError):
             return ""
 
-    async def ask(self, line: str, within_s: float = 10.0) -> str:
+    async def ask(self, line: str, within_s: float = 30.0) -> str:
         await self.say(line)
         return await self.line(within_s)
 
-    async def rest(self, within_s: float = 10.0) -> str:
+    async def rest(self, within_s: float = 30.0) -> str:
         """Everything until the connection is over."""
         parts = []
         while line := await self.line(within_s):
@@ -210,7 +210,7 @@ class ToyClient:
         self.writer.transport.abort()
 
 
-async def until(condition: Any, within_s: float = 10.0) -> None:
+async def until(condition: Any, within_s: float = 30.0) -> None:
     """Return when ``condition()`` is true; fail when it does not become so."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 -- what is waited for lies in another process as often as not
@@ -267,7 +267,7 @@ class WorkerProcess:
     async def stop(self) -> int:
         if self.process.returncode is None:
             self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 30)
 
 
 @asynccontextmanager
@@ -298,7 +298,7 @@ async def outer_worker(
     try:
         if process.stdout is None:
             raise AssertionError("no pipe")
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20) or "{}")
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 60) or "{}")
         if "failed" in ready:
             raise AssertionError(ready["failed"])
         host, port = ready["toy"]

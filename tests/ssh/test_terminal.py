@@ -82,6 +82,14 @@ def until_said(socket: ClientConnection, words: str) -> str:
     return said
 
 
+def _only_live_of(hosts: Hosts, member: Member) -> str:
+    """The gateway tells of what begins and what ends a moment later."""
+    over = time.monotonic() + 30
+    while len(live := [one["id"] for one in hosts.sessions(member) if not one["closed_at"]]) != 1:
+        assert time.monotonic() < over, live
+    return str(live[0])
+
+
 def _until_over(socket: ClientConnection) -> None:
     with pytest.raises(ConnectionClosed):
         until_said(socket, "what nobody says")
@@ -96,7 +104,7 @@ def test_a_shell_in_the_browser_is_decided_and_recorded_like_any_other(hosts: Ho
         socket.send(b"stty size; echo in-the-br''owser\r")
         said = until_said(socket, "in-the-browser")
         assert "31 91" in said
-        (session,) = [one["id"] for one in hosts.sessions(hosts.operator) if not one["closed_at"]]
+        session = _only_live_of(hosts, hosts.operator)
         socket.send(b"exit\r")
         _until_over(socket)
     while not next(one for one in hosts.sessions(hosts.operator) if one["id"] == session)["closed_at"]:
@@ -138,7 +146,7 @@ def test_who_may_not_see_a_session_joins_none(hosts: Hosts) -> None:
         socket.send(json.dumps({"token": owner.token(), "columns": 80, "rows": 24}))
         socket.send(b"echo rea''dy\r")
         until_said(socket, "ready")
-        (session,) = [one["id"] for one in hosts.sessions(hosts.operator) if not one["closed_at"]]
+        session = _only_live_of(hosts, hosts.operator)
         assert other.post(f"/live/{session}/join").status_code == 404
         watcher = Visit(hosts, hosts.auditor)
         where, headers = f"{watcher.server}/live/{session}/join", watcher.form_headers()

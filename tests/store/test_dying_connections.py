@@ -1,6 +1,7 @@
 """A connection that the server has begun to end: its last words have come, the end of the stream has not yet."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing, closing
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -78,8 +79,9 @@ async def test_one_that_rested_is_replaced_before_it_is_used(
 
 
 async def test_one_that_was_just_used_fails_its_unit_with_a_sentence_and_only_that(
-    between: tuple[Between, PostgresState],
+    between: tuple[Between, PostgresState], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("interlock.store.connecting._JUST_USED_S", math.inf)
     relay, state = between
     await _add(state, "a")
     await relay.say_last_words()

@@ -108,7 +108,10 @@ async def test_killed_at_random_under_load_what_was_said_to_be_kept_is_kept(
         for number in range(8):
             group.create_task(write(number))
         for pause_s in (0.3, 0.7, 0.5):
+            enough = len(kept) + 20
             await asyncio.sleep(pause_s)
+            while len(kept) < enough:  # noqa: ASYNC110 -- the writers' doing
+                await asyncio.sleep(0.01)
             _kill(durable)
             await _add_in_the_end(state, f"again-{pause_s}")
         stop.set()

@@ -109,4 +109,4 @@ async def chromium(trusted_key: str) -> AsyncIterator[Browser]:
         try:
             yield Browser(opened)
         finally:
-            await asyncio.wait_for(opened.close(), 20)
+            await asyncio.wait_for(opened.close(), 60)

@@ -30,6 +30,7 @@ from interlock.ports.control import (
     SessionStart,
     Wanted,
 )
+from tests.support.ports import free_port
 
 
 class ControlDesk:
@@ -66,7 +67,7 @@ class ControlDesk:
         self.refused_segments: set[str] = set()
         self._refused: set[str] = set()
         self.snapshots_sent = 0
-        self.port = 0
+        self.port = free_port()
         self._feeds: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None

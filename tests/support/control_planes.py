@@ -6,7 +6,6 @@ They listen at one address, as behind one balancer, and have the same keys, as a
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import OWNER_ROLE
 from interlock.store.locks import SEQUENCER_LOCK
 from tests.support.databases import FAST, server_folder
+from tests.support.ports import free_port
 from tests.support.stack import INTERLOCK, Stack
 
 STATE = "INTERLOCK_STATE"
@@ -111,8 +111,7 @@ def _ports_of(pid: int) -> set[int]:
 
 
 def _free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @contextmanager

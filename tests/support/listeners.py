@@ -13,11 +13,7 @@ from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tests.sinks.test_sinks import plain_value
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 class _Tcp(ThreadingTCPServer):
@@ -34,7 +30,7 @@ class Listener:
     """``got`` are the sequences of the events that came, in their order."""
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.got: list[int] = []
         self._server: TCPServer | None = None
         self._connections: set[socket.socket] = set()

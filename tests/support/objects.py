@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx2
 
+from tests.support.ports import free_port
+
 BUCKET = "ledger-bucket"
 KEY, SECRET = "interlock", "not-a-secret-4711"
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
@@ -144,8 +146,7 @@ def running_server(command: Sequence[str], environment: Mapping[str, str]) -> It
     """The port of a server of HTTP, once it answers there. ``{port}`` in ``command`` is the one to take."""
     if shutil.which(command[0]) is None:
         raise RuntimeError(f"{command[0]} is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     words = [word.replace("{port}", str(port)) for word in command]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(environment))
     try:

@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from tests.support.ports import free_port
 
 MOUNT = "transit"
 
@@ -46,8 +47,7 @@ def _binary() -> str:
 @contextmanager
 def running_bao() -> Iterator[Bao]:
     """With the keys ``ledger`` (Ed25519) and ``recordings`` (AES-256-GCM) in its transit engine."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     token = secrets.token_urlsafe(16)
     command = [_binary(), "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={token}"]
     process = subprocess.Popen(

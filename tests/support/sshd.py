@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "/usr/sbin/sshd"
 
 _CONFIG = """\
@@ -67,16 +69,14 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     for name in ("host", "user", "users_authority"):
         make_key(folder / name)
     (folder / "allowed").write_text((folder / "user.pub").read_text())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     if os.geteuid() == 0:
         # Where sshd separates its privileges; a service manager makes it otherwise.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     (folder / "config").write_text(_CONFIG.format(port=port, folder=folder))
     process = subprocess.Popen([SSHD, "-D", "-f", folder / "config", "-E", folder / "log"])
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break

@@ -6,7 +6,6 @@ refusal at the token endpoint and nowhere before; and with a proof added to that
 
 import asyncio
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import httpx2
 
 from tests.services.world import DEV
 from tests.support import peers
+from tests.support.ports import free_port
 from tests.web.house import House, trust
 from tests.web.oauth_client import Client, fields_in, say
 
@@ -25,8 +25,7 @@ async def _run(house: House, folder: Path, environment: dict[str, str]) -> dict[
     authority = folder / "authority.pem"
     authority.write_text(house.authority.pem)
     person = await house.signed_in(DEV)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     async with httpx2.AsyncClient(verify=trust(house.authority), trust_env=False) as browser:
         client = await Client(house, browser).register(redirect_uris=[f"http://127.0.0.1:{port}/callback"])
         words = ("authorization", "--url", house.services.oauth.issuer, "--client-id", client.id, "--port", str(port))

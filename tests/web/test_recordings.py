@@ -239,8 +239,10 @@ async def test_watching_ends_when_the_session_is_over_and_the_gateway_silent(hou
     gateway = await house.gateway()
     await open_session(house, gateway)
     admin = await house.reader(ADMIN)
-    reading = asyncio.create_task(records_of(admin, "watch"))
-    await asyncio.sleep(0.3)
+    async with gateway.streaming("/v1/gateway/feed") as feed:
+        await anext(feed)
+        reading = asyncio.create_task(records_of(admin, "watch"))
+        await ticket_of(feed)
     await cut_session(house.world.desk, by=ADMIN, session_id=SESSION, reason="x")
     await close_session(house, gateway, "")
     async with asyncio.timeout(15):

@@ -1,7 +1,6 @@
 """The directory's calls: the outside tester, and what a directory can and cannot do to people."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -97,11 +96,10 @@ async def test_a_user_becomes_a_person_and_leaves_with_active_false(house: House
     request = await person.post(
         "/v1/requests", {"resource": "orders", "role": "reader", "duration_s": 600, "reason": "x"}
     )
-    began = time.monotonic()
     assert (await directory.patch(made["id"], active=False)).status_code in (200, 204)
+    # by the directory's answer already
     with pytest.raises(Refusal) as caught:
         await person.get("/v1/whoami")
-    assert time.monotonic() - began < 1.0
     assert caught.value.code == "login-ended"
     assert (await house.world.request(request["id"])).state == "withdrawn"
     (event,) = await house.world.events("person.ended")

@@ -407,6 +407,8 @@ def test_others_see_nothing(
 ) -> None:
     with open_session(stack, writing) as session:
         session.execute("SELECT 1")
+        # a gateway tells of its sessions a moment after they have begun
+        until(lambda: stack.ask(writing, "sessions", "--live"))
         number = next(view["id"] for view in stack.ask(writing, "sessions", "--live"))
     request = next(view["id"] for view in stack.ask(writing, "requests") if view["kind"] == "grant")
     mate = stack.member("bob@acme.example")

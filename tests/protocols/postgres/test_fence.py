@@ -10,7 +10,7 @@ from psycopg.pq import TransactionStatus
 
 from interlock.ports.protocol import Impact, PartImpact, Proceed, Refused
 from tests.protocols.postgres.conftest import Database
-from tests.protocols.postgres.harness import TinyGateway
+from tests.protocols.postgres.harness import TinyGateway, until
 from tests.protocols.postgres.rules import fencing
 
 DENIED = Refused("Denied by lead@example.com: not without a ticket.")
@@ -271,7 +271,7 @@ async def test_cancelling_a_fenced_write_undoes_it(
         running = asyncio.create_task(
             client(connection).execute("UPDATE orders SET total = 1 WHERE id = %s AND pg_sleep(20) IS NOT NULL", (1,))
         )
-        await asyncio.sleep(0.3)
+        await until(lambda: database.sleepers() == 1)
         await connection.cancel_safe()
         with pytest.raises(psycopg.errors.QueryCanceled):
             await running

@@ -219,7 +219,7 @@ async def test_a_look_that_takes_too_long_leaves_the_hold_as_it_is(gateway: Tiny
         "INSERT INTO logs SELECT generate_series(1, 3)",
         "GRANT ALL ON logs TO slow",
         "CREATE FUNCTION drowsy() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
-        " IF current_setting('statement_timeout') = '2s' THEN PERFORM pg_sleep(9); END IF; RETURN true; END $$",
+        " IF current_setting('statement_timeout') = '2s' THEN PERFORM pg_sleep(90); END IF; RETURN true; END $$",
         "ALTER TABLE logs ENABLE ROW LEVEL SECURITY",
         "CREATE POLICY slowly ON logs USING (drowsy())",
     )
@@ -229,7 +229,7 @@ async def test_a_look_that_takes_too_long_leaves_the_hold_as_it_is(gateway: Tiny
         sample = await sampled(gateway, "DELETE FROM logs")
     finally:
         database.run("DROP OWNED BY slow", "DROP ROLE slow")
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 60
     assert [(part.part, part.rows, part.why_not) for part in sample.parts] == [
         ("table public.logs", (), "Looking for its rows took longer than it may.")
     ]

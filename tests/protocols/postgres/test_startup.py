@@ -12,7 +12,8 @@ import pytest
 
 from tests.protocols.postgres.harness import PASSWORD, TinyGateway, Upstream, serving, until
 from tests.protocols.postgres.servers import PASSWORD as SECRET
-from tests.protocols.postgres.servers import TestServer, binaries, free_port
+from tests.protocols.postgres.servers import TestServer, binaries
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ async def test_nonsense_is_answered_and_closed(gateway: TinyGateway, opening: by
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(opening)
     if len(opening) >= 8:
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), 30)
         assert answer[:1] == b"E"
         gateway.session.faults.clear()
     writer.close()
@@ -239,14 +240,14 @@ async def test_tls_upstream(tls_gateway: TinyGateway, identity: tuple[Path, Path
     await fails(tls_gateway, "certificate is not accepted")
 
 
-async def test_cancel_through_tls(tls_gateway: TinyGateway) -> None:
+async def test_cancel_through_tls(server_17_tls: TestServer, tls_gateway: TinyGateway) -> None:
     tls_gateway.upstream.tls = {"mode": "require"}
     async with await psycopg.AsyncConnection.connect(tls_gateway.dsn(), autocommit=True) as connection:
         running = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
-        await asyncio.sleep(0.3)
+        await until(lambda: server_17_tls.sleepers() == 1)
         await connection.cancel_safe()
         with pytest.raises(psycopg.errors.QueryCanceled):
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, 25)
 
 
 async def test_a_server_without_tls(gateway: TinyGateway) -> None:

@@ -347,13 +347,15 @@ async def test_reserved_names(gateway: TinyGateway) -> None:
         assert b"taken by Interlock" in answer.error_message
 
 
-async def test_cancel_reaches_the_running_statement(gateway: TinyGateway, client: type[psycopg.AsyncCursor]) -> None:
+async def test_cancel_reaches_the_running_statement(
+    gateway: TinyGateway, database: Database, client: type[psycopg.AsyncCursor]
+) -> None:
     async with await connect(gateway) as connection:
         running = asyncio.create_task(client(connection).execute("SELECT pg_sleep(%s)", (30,)))
-        await asyncio.sleep(0.2)
+        await until(lambda: database.sleepers() == 1)
         await connection.cancel_safe()
         with pytest.raises(psycopg.errors.QueryCanceled):
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, 25)
         assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
     assert gateway.asides == 1
 
@@ -362,21 +364,20 @@ async def test_listen_and_notify(gateway: TinyGateway) -> None:
     async with await connect(gateway) as connection, await connect(gateway) as other:
         await connection.execute("LISTEN news")
         await other.execute("NOTIFY news, 'hello'")
-        async for notification in connection.notifies(timeout=5, stop_after=1):
+        async for notification in connection.notifies(timeout=30, stop_after=1):
             assert notification.payload == "hello"
 
 
 async def test_a_cut_session_gets_last_words_and_its_statement_stops(gateway: TinyGateway, database: Database) -> None:
     connection = await connect(gateway)
     running = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))
-    await asyncio.sleep(0.2)
+    await until(lambda: database.sleepers() == 1)
     session = gateway.session
     session.machine.ending("The grant g-1 has ended.")
     session.close("cut")
     with pytest.raises(psycopg.errors.AdminShutdown, match="g-1 has ended"):
-        await asyncio.wait_for(running, 5)
-    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'"
-    await until(lambda: database.read(sleeping) == [(0,)])
+        await asyncio.wait_for(running, 30)
+    await until(lambda: database.sleepers() == 0)
     assert "g-1" in session.finished[1].error
 
 

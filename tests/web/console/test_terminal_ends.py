@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
+import pytest
 from starlette.websockets import WebSocket
 
 from interlock.services.end_login import end_login
+from interlock.web.console import terminal
 from interlock.web.console.browser_sessions import Visitor
 from interlock.web.console.terminal import IDLE_S, _look_after
 from tests.web.console.premises import DEV, Premises
@@ -31,8 +34,8 @@ class Browser:
         return b"".join(one["bytes"] for one in self.got if one["type"] == "websocket.send").decode()
 
 
-async def _after(premises: Premises, *, silent_s: float, over: bool = False) -> Browser:
-    """A socket that is looked after, ``silent_s`` after the last key."""
+async def _after(premises: Premises, *, silent_s: float, over: bool = False, within_s: float = 30) -> Browser:
+    """A socket that is looked after, ``silent_s`` after the last key, until it is closed or ``within_s`` are over."""
     services = premises.house.services
     login = await premises.login_of(DEV)
     async with services.desk.state.reading() as reading:
@@ -44,19 +47,18 @@ async def _after(premises: Premises, *, silent_s: float, over: bool = False) -> 
     await browser.socket.accept()
     typed = [asyncio.get_running_loop().time() - silent_s]
     looking = _look_after(services, Visitor(person, login, "n", "t"), browser.socket, typed)
-    try:
-        await asyncio.wait_for(looking, 3)
-    except TimeoutError:
-        return browser
-    assert browser.got[-1]["type"] == "websocket.close"
+    with suppress(TimeoutError):
+        await asyncio.wait_for(looking, within_s)
+        assert browser.got[-1]["type"] == "websocket.close"
     return browser
 
 
-async def test_half_an_hour_without_a_key_ends_it(premises: Premises) -> None:
+async def test_half_an_hour_without_a_key_ends_it(premises: Premises, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_LOOK_S", 0.05)
     assert IDLE_S == 30 * 60
     ended = await _after(premises, silent_s=IDLE_S + 1)
     assert ended.said == "\r\nNothing was typed for half an hour, so this terminal ends.\r\n"
-    alive = await _after(premises, silent_s=IDLE_S - 60)
+    alive = await _after(premises, silent_s=IDLE_S - 60, within_s=0.5)
     assert alive.said == ""
     gone = await _after(premises, silent_s=0, over=True)
     assert gone.said == "\r\nYour login is over. Sign in again.\r\n"
