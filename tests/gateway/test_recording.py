@@ -125,7 +125,7 @@ async def test_workers_killed_under_load_leave_no_change_without_its_record(tmp_
                 worker.kill()
                 await asyncio.gather(*busy)
         async with outer_worker(gate):
-            await until(lambda: len(gate.desk.ends) == len(gate.desk.starts))
+            await until(lambda: len(gate.desk.ends) == len(gate.desk.starts) == 12)
         recorded = set()
         for session in gate.desk.ends:
             recorded |= {record.get("text") for record in await gate.recording(session)}
