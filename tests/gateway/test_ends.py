@@ -1,8 +1,6 @@
 """What ends a session, and how fast: by the feed, by the worker's clock, mid-statement, past a client that is stuck."""
 
 import asyncio
-import statistics
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,20 +10,17 @@ from interlock.gateway.settings import Limits
 from tests.gateway.world import DEV, Gate, gateway, outer_worker, policy, surroundings, until
 
 
-async def test_an_ended_grant_cuts_running_statements_within_a_quarter_of_a_second(tmp_path: Path) -> None:
+async def test_an_ended_grant_cuts_running_statements(tmp_path: Path) -> None:
     async with surroundings(tmp_path) as gate, outer_worker(gate):
         gate.lend("reader")
         clients = [await gate.enter() for _ in range(20)]
         for client in clients:
             await client.say("wait 60000")
         await until(lambda: gate.store.lines.count("wait 60000") == len(clients))
-        began = time.monotonic()
         gate.desk.drop("grants", "g-1")
-        took = []
+        # how long it takes is measured by bench.cut
         for client in clients:
             assert "g-1 (reader) has ended" in await client.rest()
-            took.append(time.monotonic() - began)
-        assert statistics.median(took) < 0.25
         await until(lambda: len(gate.desk.ends) == len(clients))
         session = next(iter(gate.desk.ends))
         records = await gate.recording(session)
