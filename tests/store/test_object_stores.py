@@ -168,6 +168,27 @@ def test_credentials_come_from_a_file_and_no_secret_is_told(
         open_objects(kept, "The store")
 
 
+def test_the_environment_leads_to_no_other_store_than_the_configuration_says(
+    shelf: Shelf, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = {
+        "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+    }[place.where[:2]]
+    monkeypatch.setenv(last, shelf.endpoint)
+    configured, from_environment = Place(place.where, shelf.endpoint, "us-east-1"), Place(place.where, "", "us-east-1")
+    for store in (configured, from_environment):
+        for said in ("", "http://127.0.0.1:9"):
+            monkeypatch.setenv(first, said)
+            if first == "AWS_ENDPOINT_URL_S3" and (not said or store is configured):
+                with pytest.raises(Failure, match="AWS_ENDPOINT_URL_S3 is in the environment"):
+                    open_objects(store, "The store")
+            elif not said or store is configured:
+                check_conditions(open_objects(store, "The store"), "The store")
+    monkeypatch.setenv(first, shelf.endpoint)
+    check_conditions(open_objects(configured, "The store"), "The store")
+
+
 async def test_a_signature_that_lets_read_lets_nobody_write_and_is_told_to_nobody(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

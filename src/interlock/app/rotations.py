@@ -7,6 +7,7 @@ on the next command, or the control plane that runs or starts, writes down what 
 rests on it: without it the ledger is asked.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -59,7 +60,7 @@ async def finish_where_nobody_does(state: State, master: MasterKey, keys: Path) 
 
 async def tell_rotations(state: State, keys: Path) -> list[Event]:
     """Write down each rotation that took effect and is not in the ledger: which were not. Raises Failure."""
-    done = {_key_of(event): event for event in done_rotations(keys, datetime.now(UTC))}
+    done = {_key_of(event): event for event in await asyncio.to_thread(done_rotations, keys, datetime.now(UTC))}
     told = _read_told(keys)
     missing = [event for key, event in done.items() if key not in told]
     if missing:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from interlock.app.background import beside, follow, for_good
-from interlock.app.sinking import ENFORCED_PAUSE_S, LONGEST_PAUSE_S, Feeding, feed_sink, tell_all
+from interlock.app.sinking import Feeding, feed_sink, longest_pause_s, next_pause_s, tell_all
 from interlock.errors import Failure, InterlockError
 from interlock.policy.configuration import SinkSource
 from interlock.ports.state import State
@@ -61,7 +61,7 @@ async def follow_sinks(desk: Desk, feeding: Feeding) -> None:
             partial(_feed_one, desk.state, source, feeding),
             f"The sink {source.name} is not told",
             _log,
-            pause_s=ENFORCED_PAUSE_S if source.enforced else LONGEST_PAUSE_S,
+            pause_s=longest_pause_s(source),
         )
 
     await follow(wanted, feed)
@@ -98,12 +98,11 @@ async def share_sink(state: State, source: SinkSource, feeding: Feeding) -> None
             _log.warning("The sink %s is told by another control plane from now on.", source.name)
         except InterlockError as error:
             feeding.outflow.failed(source.name)
-            longest_s = ENFORCED_PAUSE_S if source.enforced else LONGEST_PAUSE_S
-            if time.monotonic() - begun > longest_s:
+            if time.monotonic() - begun > longest_pause_s(source):
                 pause_s = 0.0
             if not pause_s:
                 _log.warning("The sink %s is behind and will be told later: %s", source.name, error)
-            pause_s = min(longest_s, max(1.0, pause_s * 2))
+            pause_s = next_pause_s(source, pause_s)
             not_before = time.monotonic() + pause_s
             with suppress(InterlockError):
                 await feeding.tellings.leave(source.name, feeding.teller, str(error))

@@ -30,8 +30,8 @@ from interlock.services.outflow import Outflow
 from interlock.store.tellings import PostgresTellings
 
 _AT_ONCE = 500
-LONGEST_PAUSE_S = 30.0
-ENFORCED_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 30.0
+_ENFORCED_PAUSE_S = 2.0
 _log = logging.getLogger("interlock.sinks")
 
 
@@ -94,10 +94,18 @@ async def feed_sink(
             outflow.failed(source.name)
             if not pause_s:
                 _log.warning("The sink %s is behind and will be told later: %s", source.name, error)
-            # everybody waits for one that must be told
-            longest_s = ENFORCED_PAUSE_S if source.enforced else LONGEST_PAUSE_S
-            pause_s = min(longest_s, max(1.0, pause_s * 2))
+            pause_s = next_pause_s(source, pause_s)
             await asyncio.sleep(pause_s)
+
+
+def longest_pause_s(source: SinkSource) -> float:
+    """Between two tries. Everybody waits for one that must be told."""
+    return _ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S
+
+
+def next_pause_s(source: SinkSource, pause_s: float) -> float:
+    """After a failure that came ``pause_s`` after the one before it: 1, 2, 4 … seconds."""
+    return min(longest_pause_s(source), max(1.0, pause_s * 2))
 
 
 async def tell_all(

@@ -59,7 +59,9 @@ def _await_touch(client: Client, pass_id: str) -> None:
 @contextmanager
 def _given_up(client: Client, pass_id: str) -> Iterator[None]:
     """However the wait ends but by the touch, a touch that comes later gives nothing."""
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # What whoever started us told us not to hear (nohup) stays unheard.
+    heard = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _stop) for number in heard}
     try:
         yield
     except BaseException:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 _TIMEOUT = "20s"
+_STRONGEST = "AWS_ENDPOINT_URL_S3"
 _ENDPOINTS = {
-    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "s3": (_STRONGEST, "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
 """Of stores that are elsewhere than at Amazon's and Microsoft's own addresses."""
@@ -82,9 +83,9 @@ def open_objects(place: Place, what: str, *, create: bool = False) -> ObjectStor
         scheme = urlsplit(place.where).scheme
         endpoint = ""
         if scheme in _ENDPOINTS:
-            endpoint = place.endpoint or next(
-                (os.environ[name] for name in _ENDPOINTS[scheme] if name in os.environ), ""
-            )
+            endpoint = place.endpoint or next(filter(None, map(os.environ.get, _ENDPOINTS[scheme])), "")
+            if scheme == "s3":
+                _refuse_other_endpoint(endpoint)
             for name, value in (("endpoint", endpoint), ("region", place.region if scheme == "s3" else "")):
                 if value:
                     # what the configuration says goes before the file's, under whichever of its names
@@ -95,6 +96,17 @@ def open_objects(place: Place, what: str, *, create: bool = False) -> ObjectStor
         return from_url(place.where, config=cast("S3Config", options), client_options=client, retry_config=_RETRIES)
     except (BaseError, ValueError, OSError, TypeError) as error:
         raise Failure(f"{what} {place.where} cannot be opened: {first_line(error)}.", "Mend its address.") from error
+
+
+def _refuse_other_endpoint(endpoint: str) -> None:
+    """Raises Failure where the environment would send us elsewhere: the library goes where this name says, whatever it
+    is told besides, and panics where it says nothing."""
+    said = os.environ.get(_STRONGEST)
+    if said is not None and (not said or said.rstrip("/") != endpoint.rstrip("/")):
+        raise Failure(
+            f"{_STRONGEST} is in the environment and says {'another address' if said else 'no address'}.",
+            f"Unset it: unset {_STRONGEST}",
+        )
 
 
 def _in_clear_text(address: str, where: str) -> bool:
