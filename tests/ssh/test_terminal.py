@@ -10,13 +10,12 @@ from typing import Protocol
 import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
 
 from interlock.identity.api_client import DpopAuth
 from interlock.identity.keys import load_key
 from tests.ssh.conftest import Hosts
 from tests.support.stack import Member, Stack
+from tests.support.websocket import Socket
 
 _COOKIE = "__Host-interlock"
 
@@ -61,20 +60,13 @@ class Visit:
             raise AssertionError("the page carries no token")
         return unescape(found[1])
 
-    def socket(self, name: str = "web", *, origin: str = "", cookie: str | None = None) -> ClientConnection:
+    def socket(self, name: str = "web", *, origin: str = "", cookie: str | None = None) -> Socket:
         headers = {"Cookie": self.cookie if cookie is None else cookie}
         where = f"{self.server.replace('https', 'wss')}/terminal/{name}/socket"
-        return connect(
-            where,
-            ssl=self.trust,
-            origin=Origin(origin or self.server),
-            additional_headers=headers,
-            proxy=None,
-            compression=None,
-        )
+        return Socket(where, self.trust, origin=origin or self.server, headers=headers)
 
 
-def until_said(socket: ClientConnection, words: str) -> str:
+def until_said(socket: Socket, words: str) -> str:
     said = ""
     while words not in said:
         more = socket.recv(timeout=20)
@@ -90,7 +82,7 @@ def _only_live_of(hosts: Hosts, member: Member) -> str:
     return str(live[0])
 
 
-def _until_over(socket: ClientConnection) -> None:
+def _until_over(socket: Socket) -> None:
     with pytest.raises(ConnectionClosed):
         until_said(socket, "what nobody says")
 
@@ -130,8 +122,8 @@ def test_a_reader_is_told_why_there_is_no_shell(hosts: Hosts) -> None:
 def test_a_socket_from_elsewhere_or_without_the_pages_token_is_refused(hosts: Hosts) -> None:
     visit = Visit(hosts, hosts.operator)
     for origin, cookie in (("https://evil.example", None), ("", ""), ("", f"{_COOKIE}=guessed")):
-        with pytest.raises(InvalidStatus, match="403"):
-            visit.socket(origin=origin, cookie=cookie)
+        with pytest.raises(InvalidStatus, match="403"), visit.socket(origin=origin, cookie=cookie):
+            pass
     with visit.socket() as socket:
         socket.send(json.dumps({"token": "guessed", "columns": 80, "rows": 24}))
         assert "was not opened by a page of yours" in until_said(socket, "page of yours")
