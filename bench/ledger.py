@@ -37,13 +37,14 @@ from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.entries import Recorded, body_of
 from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint, sign_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, Growth
+from interlock.ports.log_keys import LogKey
 from interlock.ports.statement import Described, Outcome, Statement
 from interlock.ports.statement import Effect as TakesEffect
 from interlock.store.connecting import connect, driver_url
 from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import embedded_address, embedded_state
 from interlock.store.migrate import migrate
-from interlock.store.sequencer import LogKey, Sequencer
+from interlock.store.sequencer import Sequencer
 from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from interlock.identity.authority import Authority
-from interlock.ledger.notes import VerifierKey, read_verifier
+from interlock.ledger.notes import VerifierKey, new_signer, read_verifier
 from tests.app.test_witnesses import witness_of
 from tests.protocols.postgres.servers import binaries, running_server
 from tests.support.libpq import conninfo_of
@@ -343,6 +343,97 @@ def test_a_witness_that_the_policy_names_is_asked_and_missed(live: Live, tmp_pat
     words = ("ledger", "verify", str(live.stack.data / "ledger"), "--witness", str(tmp_path / "w.vkey"), "--need", "1")
     refused = live.stack.run(live.admin, *words, check=False)
     assert "cosigned by 0 of the witnesses; 1 are needed" in refused.stderr
+
+
+def test_the_ledgers_key_is_replaced_while_everything_runs(live: Live, tmp_path: Path) -> None:
+    """By who runs it, a home that knew the old key, an outsider with a copy and a proof, and a witness."""
+    old = read_verifier(live.stack.run(live.admin, "ledger", "key").stdout)
+    live.stack.run(live.lead, "ledger", "checkpoint", "--out", str(tmp_path / "before"))
+    early = tmp_path / "early.tlog-proof"
+    live.stack.run(live.admin, "ledger", "show", "2", "--proof", str(early))
+    with witness_of(old, tmp_path) as (url, witness):
+        port = int(url.rpartition(":")[2])
+        live.change(f'\nwitnesses: {{need: 1, of: [{{url: "{url}", key: "{witness}"}}]}}\n')
+        until(lambda: _cosigned(live, witness))
+        new = _rotated(live, "1d")
+        # while both sign, the witness that knows the old one alone goes on
+        live.happen()
+        head = live.head()
+        until(lambda: _published(live) >= head and _cosigned(live, witness))
+        # a home that knew the old key takes the new one, and says so
+        told = live.stack.run(live.lead, "ledger", "verify", "--from", str(tmp_path / "before"))
+        assert f"{old.number.hex()} was replaced by {new.number.hex()}" in told.stderr + told.stdout
+        assert read_verifier((live.lead.home / "ledger.vkey").read_text()) == new
+        # the key before the last one keeps its overlap, until it is ended as docs/operations.md says
+        newest = _rotated(live, "0s")
+        live.happen()
+        head = live.head()
+        until(lambda: _published(live) >= head and _cosigned(live, witness))
+        for path in (live.stack.data / "keys").glob("ledger.until-*.key"):
+            path.unlink()
+        live.happen()
+        (found,) = until(lambda: live.doctor("witnesses"))
+        assert found["verdict"] == "bad"
+        assert not live.doctor("ledger"), "nothing else is to blame"
+    # given the newest key as well, it goes on from what it had cosigned
+    with witness_of(old, tmp_path, port, newest):
+        live.happen()
+        until(lambda: _cosigned(live, witness))
+    for name, key in (("old", old), ("new", new), ("newest", newest)):
+        (tmp_path / f"{name}.vkey").write_text(str(key))
+    live.stack.run(live.admin, "ledger", "export", str(tmp_path / "copy"))
+    for name in ("old", "new", "newest"):
+        words = ("ledger", "verify", str(tmp_path / "copy"), "--key", str(tmp_path / f"{name}.vkey"))
+        verified = live.stack.run(None, *words, "--from", str(tmp_path / "before"))
+        assert ("From now on verify with the newer one" in verified.stdout) is (name != "newest")
+        assert (str(newest) in verified.stdout) is (name != "newest")
+    assert {one["verdict"] for one in live.doctor("ledger")} == {"good"}
+    _refuses_another_key(live, newest)
+    # what was proved stays proved to who has the key of then; the newest one did not sign it
+    proved = ("ledger", "verify", str(early), "--key")
+    assert live.stack.run(None, *proved, str(tmp_path / "old.vkey")).returncode == 0
+    refused = live.stack.run(None, *proved, str(tmp_path / "newest.vkey"), check=False)
+    assert refused.returncode == 1
+    assert "Another key of this ledger may have signed it" in refused.stderr
+    # the handover itself is such a proof, for an outsider with the old key
+    handover = str(tmp_path / "copy" / "handover" / "0")
+    assert str(new) in live.stack.run(None, "ledger", "verify", handover, "--key", str(tmp_path / "old.vkey")).stdout
+    live.change("")
+
+
+def _refuses_another_key(live: Live, newest: VerifierKey) -> None:
+    """A home that knows a key of this ledger which handed over to nothing takes no other in its place."""
+    known = live.lead.home / "ledger.vkey"
+    kept = known.read_text()
+    foreign = new_signer(read_verifier(kept).name).verifier
+    known.write_text(str(foreign))
+    for words in (("checkpoint",), ("verify",), ("export", str(live.stack.folder / "none"))):
+        refused = live.stack.run(live.lead, "ledger", *words, check=False)
+        assert refused.returncode == 1
+        assert f"{foreign.number.hex()}, and nothing that was signed with that hands over" in refused.stderr
+    assert read_verifier(known.read_text()) == foreign
+    known.write_text(kept)
+    # the one that it knew before has been followed meanwhile
+    assert f"was replaced by {newest.number.hex()}" in live.stack.run(live.lead, "ledger", "checkpoint").stderr
+    assert read_verifier(known.read_text()) == newest
+    assert live.stack.run(live.lead, "ledger", "checkpoint").stderr == ""
+
+
+def _rotated(live: Live, overlap: str) -> VerifierKey:
+    """As the operator types it; published a moment later."""
+    words = ("keys", "rotate", "ledger", "--overlap", overlap, "--data", str(live.stack.data))
+    said = live.stack.run(None, *words).stdout
+    assert "Back up keys/ now" in said
+    assert ("signs the entry that says so, and no more" in said) is (overlap == "0s")
+    assert "signs as well until" in said, "that of the last rotation, or of the one before it"
+    key = said.split("\n")[1]
+    until(lambda: (live.stack.data / "keys" / "ledger.vkey").read_text() == f"{key}\n")
+    assert live.stack.ask(live.admin, "ledger", "key")["key"] == key
+    return read_verifier(key)
+
+
+def _published(live: Live) -> int:
+    return int(live.stack.ask(live.admin, "ledger", "checkpoint")["size"])
 
 
 def _cosigned(live: Live, witness: VerifierKey) -> bool:

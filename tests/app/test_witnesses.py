@@ -16,10 +16,12 @@ from tests.support.stack import INTERLOCK
 
 
 @contextmanager
-def witness_of(log: VerifierKey, folder: Path, port: int = 0) -> Iterator[tuple[str, VerifierKey]]:
-    """A witness of ``log``, killed at the end: its address and key."""
-    (folder / "log.vkey").write_text(str(log))
-    words = [INTERLOCK, "witness", "--log", str(folder / "log.vkey"), "--data", str(folder / "witness")]
+def witness_of(log: VerifierKey, folder: Path, port: int = 0, *newer: VerifierKey) -> Iterator[tuple[str, VerifierKey]]:
+    """A witness of ``log`` (and by its ``newer`` keys), killed at the end: its address and key."""
+    words = [INTERLOCK, "witness", "--data", str(folder / "witness")]
+    for number, key in enumerate((log, *newer)):
+        (folder / f"log{number}.vkey").write_text(str(key))
+        words += ["--log", str(folder / f"log{number}.vkey")]
     process = subprocess.Popen(
         [*words, "--listen", f"127.0.0.1:{port}", "--name", "w.example/1", "--json"], stdout=subprocess.PIPE, text=True
     )

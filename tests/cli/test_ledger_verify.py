@@ -15,8 +15,12 @@ from pathlib import Path
 import pytest
 from bench.ledger import write_log
 
+from interlock.ledger.merkle import Frontier, leaf_hash
 from interlock.ledger.notes import new_signer
-from interlock.ledger.tiles import bundle_path, read_bundle, write_bundle
+from interlock.ledger.succession import handover_path
+from interlock.ledger.tiles import CHECKPOINT, bundle_path, read_bundle, write_bundle
+from tests.ledger.logs import body
+from tests.ledger.test_succession import NEW, OLD, fresh, rotated
 from tests.support.stack import INTERLOCK
 
 _SMALL, _LARGE = 10_000, 150_000
@@ -126,3 +130,41 @@ def test_the_first_entry_that_does_not_hold_is_named(large: Copy) -> None:
     assert found.stderr.strip() == "Entry 120000 is not the one that was logged."
     assert json.loads(told.stdout)["entry"] == 120_000
     assert subprocess.run(large.command(), capture_output=True, check=False).returncode == 0, "nothing else is to blame"
+
+
+async def test_a_stolen_old_key_gets_past_nobody_who_verified_beyond_its_end(tmp_path: Path) -> None:
+    """Whoever knows more than the old key, by --resume, --from or --key, is not shown another history."""
+    true, theirs, shorter = await rotated(), fresh(), fresh()
+    theirs.grow(700, "evil")
+    # what was there up to entry 256, and the true handover, which is ahead of it
+    shorter.grow(256)
+    shorter.grow(20, "evil")
+    shorter.log.objects[handover_path(0)] = true.log.objects[handover_path(0)]
+    for name, log in (("true", true), ("theirs", theirs), ("shorter", shorter)):
+        for path, content in log.log.objects.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_bytes(content)
+    (tmp_path / "old.vkey").write_text(str(OLD.verifier))
+    (tmp_path / "new.vkey").write_text(str(NEW.verifier))
+    (tmp_path / "kept").write_bytes(true.log.objects[CHECKPOINT])
+    beyond = Frontier()
+    for position in range(1, 257):
+        beyond.add(leaf_hash(body(position)))
+    came = {"log": str(NEW.verifier), "size": 256, "roots": [root.hex() for root in beyond.roots]}
+    (tmp_path / "progress").write_text(json.dumps(came))
+
+    def verify(name: str, *more: str) -> tuple[int, str]:
+        words = [INTERLOCK, "ledger", "verify", str(tmp_path / name), *more]
+        done = subprocess.run(words, capture_output=True, check=False, text=True, cwd=tmp_path)
+        return done.returncode, done.stdout + done.stderr
+
+    for known in (("--resume", "progress"), ("--from", "kept"), ()):
+        assert verify("true", "--key", "old.vkey", *known)[0] == 0
+    for name in ("theirs", "shorter"):
+        for more, said in (
+            (("--key", "old.vkey", "--resume", "progress"), "somebody signs with a key that was replaced"),
+            (("--key", "old.vkey", "--from", "kept"), "no key of log.example/rotating that is known signed it"),
+            (("--key", "new.vkey"), "carries no signature"),
+        ):
+            code, told = verify(name, *more)
+            assert (code, said in told) == (1, True), told

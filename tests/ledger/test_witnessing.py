@@ -5,7 +5,6 @@ import pytest
 from interlock.ledger.merkle import prove_consistency
 from interlock.ledger.notes import (
     COSIGNATURE,
-    Checkpoint,
     Note,
     SignedCheckpoint,
     cosigners,
@@ -25,11 +24,11 @@ class Kept:
     """A witness that remembers in memory."""
 
     def __init__(self, log: MemoryLog) -> None:
-        self.last: dict[str, Checkpoint] = {}
+        self.last: dict[str, SignedCheckpoint] = {}
         self.witness = Witness(SIGNER, [log.signer.verifier], self.last.get, self.keep)
 
     def keep(self, signed: SignedCheckpoint) -> None:
-        self.last[signed.checkpoint.origin] = signed.checkpoint
+        self.last[signed.checkpoint.origin] = signed
 
 
 async def ask(kept: Kept, log: MemoryLog, old: int, signed: SignedCheckpoint) -> Answer:
@@ -48,7 +47,7 @@ async def test_it_cosigns_what_continues() -> None:
         both = SignedCheckpoint(signed.checkpoint, Note(signed.note.text, (*signed.note.signatures, answer.text)))
         assert cosigners(both, [SIGNER.verifier]) == {"w.example/1": 1_800_000_000}
         old = signed.checkpoint.size
-        assert kept.last[log.signer.verifier.name].size == old
+        assert kept.last[log.signer.verifier.name].checkpoint.size == old
 
 
 async def test_another_history_is_not_cosigned() -> None:
@@ -61,7 +60,7 @@ async def test_another_history_is_not_cosigned() -> None:
     assert (same.status, same.text, same.content_type) == (409, "300\n", SIZE)
     longer = rewritten.publish([body(301)])
     assert (await ask(kept, rewritten, 300, longer)).status == 422
-    assert kept.last[log.signer.verifier.name] == log.publish([]).checkpoint
+    assert kept.last[log.signer.verifier.name].checkpoint == log.publish([]).checkpoint
     # the true one goes on
     assert (await ask(kept, log, 300, log.publish([body(301)]))).status == 200
 

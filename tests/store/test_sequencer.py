@@ -15,15 +15,16 @@ import pytest
 from interlock.domain.people import Vendor
 from interlock.domain.rights_events import VendorAdded
 from interlock.ledger.audit import Sound, Trust, audit
-from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint
+from interlock.ledger.notes import Checkpoint, SignerKey, new_signer, open_checkpoint, read_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, bundle_path, tile_path
 from interlock.ledger.verify import Broken
+from interlock.ports.log_keys import LogKey
 from interlock.store import sequencer
 from interlock.store.connecting import driver_url
 from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import StateAddress
 from interlock.store.locks import SEQUENCER_LOCK
-from interlock.store.sequencer import LogKey, Sequencer
+from interlock.store.sequencer import Sequencer
 from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles
 
@@ -32,7 +33,8 @@ SIGNER = new_signer("log.example/test")
 _PROGRAM = (
     "import asyncio, sys\n"
     "from interlock.ledger.notes import read_signer\n"
-    "from interlock.store.sequencer import LogKey, Sequencer\n"
+    "from interlock.ports.log_keys import LogKey\n"
+    "from interlock.store.sequencer import Sequencer\n"
     "from interlock.store.tiles import ObjectTiles\n"
     "signer = read_signer(sys.argv[3])\n"
     "async def sign(text): return signer.sign(text)\n"
@@ -73,6 +75,16 @@ async def append(state: PostgresState, count: int, name: str = "v") -> None:
 async def published(tiles: ObjectTiles) -> Checkpoint | None:
     content = await tiles.read(CHECKPOINT)
     return None if content is None else open_checkpoint(content, SIGNER.verifier).checkpoint
+
+
+async def until_size_of(tiles: ObjectTiles, size: int) -> None:
+    """Whoever signed it."""
+    async with asyncio.timeout(20):
+        while True:
+            content = await tiles.read(CHECKPOINT)
+            if content is not None and read_checkpoint(content).checkpoint.size >= size:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def until_size(tiles: ObjectTiles, size: int) -> Checkpoint:

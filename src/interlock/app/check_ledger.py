@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from interlock.app.data_folder import DataFolder
 from interlock.app.finding import Finding, bad, doubtful, good
 from interlock.app.installation import running_state
+from interlock.app.ledger_keys import FileLogKeys
 from interlock.app.places import Places
-from interlock.app.publishing import public_key_of
+from interlock.app.publishing import KEY_FILE, public_key_of
 from interlock.app.witnesses import addresses_of
 from interlock.errors import InterlockError
-from interlock.ledger.audit import Trust, current_checkpoint
+from interlock.ledger.audit import Current, Trust, find_current
 from interlock.ledger.freshness import explain_cosignatures
-from interlock.ledger.notes import NotANote, SignedCheckpoint
+from interlock.ledger.notes import NotANote, SignedCheckpoint, VerifierKey
 from interlock.ledger.verify import Broken
 from interlock.policy.configuration import Witnesses
 from interlock.store.tiles import ObjectTiles
@@ -24,13 +25,15 @@ _BEHIND = 1000
 
 async def check_ledger(folder: DataFolder, places: Places, witnesses: Witnesses) -> Finding:
     try:
-        signed = await current_checkpoint(ObjectTiles(places.ledger), Trust(public_key_of(folder)))
-        if isinstance(signed, Broken):
-            return bad("ledger", signed.reason, f"See {folder.log / 'control.log'}; verify a copy of the ledger.")
+        current = await find_current(ObjectTiles(places.ledger), Trust(public_key_of(folder)))
+        if isinstance(current, Broken):
+            return bad("ledger", current.reason, f"See {folder.log / 'control.log'}; verify a copy of the ledger.")
+        has_key = await _has(folder, current.key)
         async with running_state(folder.root) as (_, state), state.reading() as reading:
             entries = await reading.ledger_head()
     except InterlockError as error:
         return bad("ledger", error.sentence, error.remedy)
+    signed = current.signed
     size = signed.checkpoint.size
     if size > entries:
         return bad(
@@ -42,9 +45,31 @@ async def check_ledger(folder: DataFolder, places: Places, witnesses: Witnesses)
         return doubtful(
             "ledger", f"{entries - size} entries are not published yet.", f"See {folder.log / 'control.log'}."
         )
+    if not has_key:
+        return doubtful(
+            "ledger",
+            f"The ledger is signed with the key {current.key.number.hex()}, which is not in {folder.keys}: this "
+            "control plane could not go on with it.",
+            "Copy ledger*.key there from the control plane where it was rotated.",
+        )
     return check_witnesses(signed, witnesses, time.time()) or good(
-        "ledger", f"{size:,} entries are published and signed by {signed.checkpoint.origin}."
+        "ledger",
+        f"{size:,} entries are published and signed by {signed.checkpoint.origin} with the key "
+        f"{current.key.number.hex()}{_followed(current)}.",
     )
+
+
+async def _has(folder: DataFolder, key: VerifierKey) -> bool:
+    """Whether it is among the files; always, where none is: it is in OpenBao then."""
+    return not (folder.keys / KEY_FILE).exists() or await FileLogKeys(folder).find(key) is not None
+
+
+def _followed(current: Current) -> str:
+    steps = current.chain.steps
+    if not steps:
+        return ""
+    last = steps[-1]
+    return f", which followed {last.older.number.hex()} with entry {last.position:,}"
 
 
 def check_stores(places: Places) -> Iterator[Finding]:

@@ -21,12 +21,12 @@ from interlock.app.delivering import open_delivery
 from interlock.app.front import open_front, open_tokens
 from interlock.app.installation import Adapters
 from interlock.app.keeping import Keeper, keeping
-from interlock.app.key_service import open_log_key, open_master_key, open_transit
+from interlock.app.key_service import open_log_keys, open_master_key, open_transit
 from interlock.app.notifying import notifying, open_channels
 from interlock.app.open_files import allow_many_files
 from interlock.app.places import places_of
 from interlock.app.plan import GATEWAY_NAME, Plan
-from interlock.app.publishing import open_stores, publishing
+from interlock.app.publishing import open_stores, public_key_of, publishing
 from interlock.app.rotations import finish_where_nobody_does, tell_where_nobody_does
 from interlock.app.sharing import feeding_sinks
 from interlock.app.signalling import Telling, telling_receivers
@@ -108,7 +108,7 @@ async def run_control(
         published, recordings = await open_stores(places)
         credentials = Credentials(plan.configuration.resources, adapters.vaults, own)
         transit = open_transit(plan.configuration.openbao, credentials)
-        log_key = await open_log_key(plan.folder, plan.configuration.openbao, transit)
+        log_keys = await open_log_keys(plan.folder, plan.configuration.openbao, transit)
         outflow = Outflow(name for name, sink in plan.configuration.sinks.items() if sink.enforced)
         delivery, attestor = await open_delivery(plan, desk, credentials, adapters.forges)
         channels = await open_channels(
@@ -128,7 +128,7 @@ async def run_control(
             outbox=stores.outbox,
             followings=stores.followings,
             published=published,
-            ledger_key=str(log_key.verifier),
+            ledger_key=str(public_key_of(plan.folder)),
             outflow=outflow,
             hosts=frozenset(server_hosts(hosts)),
             listeners={name: address for name, address in plan.listen.items() if name != CONSOLE},
@@ -140,7 +140,7 @@ async def run_control(
         )
         try:
             async with (
-                publishing(address.url, published, log_key, witnesses),
+                publishing(address.url, published, log_keys, witnesses),
                 watching(desk, address.url),
                 keeping(Keeper(desk, services.master_key, services.recordings, stores.words), address.url),
                 feeding_sinks(

@@ -13,26 +13,15 @@ from interlock.app.data_folder import DataFolder
 from interlock.app.places import Places
 from interlock.app.witnesses import Cosigning, WitnessAddress
 from interlock.errors import Failure
-from interlock.identity.keys import load_or_create_secret, write_private
-from interlock.ledger.notes import NotANote, SignerKey, VerifierKey, new_signer, read_signer, read_verifier
-from interlock.store.sequencer import LogKey, Sequencer
+from interlock.ledger.notes import NotANote, VerifierKey, read_verifier
+from interlock.ports.log_keys import LogKeys
+from interlock.store.sequencer import Sequencer
 from interlock.store.tiles import ObjectTiles
 from interlock.wire.objects import NoConditionsError, open_objects
 
 KEY_FILE = "ledger.key"
 PUBLIC_FILE = "ledger.vkey"
 _log = logging.getLogger("interlock.control")
-
-
-def open_signer(folder: DataFolder) -> SignerKey:
-    """The key in the data folder that the ledger is signed with; made at the first start. Raises Failure."""
-    path = folder.keys / KEY_FILE
-    try:
-        signer = read_signer(load_or_create_secret(path, lambda: _new_key().secret_text().encode()).decode())
-    except (NotANote, UnicodeDecodeError) as error:
-        raise Failure(f"{path} does not hold the ledger's key: {error}.", "Restore it from your backup.") from error
-    write_private(folder.keys / PUBLIC_FILE, f"{signer.verifier}\n".encode())
-    return signer
 
 
 def public_key_of(folder: DataFolder) -> VerifierKey:
@@ -46,12 +35,12 @@ def public_key_of(folder: DataFolder) -> VerifierKey:
 
 @asynccontextmanager
 async def publishing(
-    url: str, tiles: ObjectTiles, key: LogKey, witnesses: Callable[[], Sequence[WitnessAddress]]
+    url: str, tiles: ObjectTiles, keys: LogKeys, witnesses: Callable[[], Sequence[WitnessAddress]]
 ) -> AsyncIterator[None]:
     """A sequencer runs (or waits for its election) while the block does."""
     cosigning = Cosigning(witnesses, tiles)
     try:
-        async with beside(Sequencer(url, tiles, key, cosigning).run()):
+        async with beside(Sequencer(url, tiles, keys, cosigning).run()):
             yield
     finally:
         await cosigning.close()
@@ -75,7 +64,3 @@ async def open_stores(places: Places) -> tuple[ObjectTiles, ObjectStore]:
 def new_log_name() -> str:
     """The name tells logs apart for witnesses and verifiers, so that no two installations may have one name."""
     return f"{socket.gethostname() or 'interlock'}/ledger/{secrets.token_hex(4)}"
-
-
-def _new_key() -> SignerKey:
-    return new_signer(new_log_name())

@@ -79,7 +79,8 @@ class Cosigning:
         if not witnesses:
             return signed
         lines = await asyncio.gather(*(self._line(one, signed) for one in witnesses))
-        own = signed.note.signatures[:1]
+        # The log's own stay, of each of its keys; cosignatures of before are replaced.
+        own = [line for line in signed.note.signatures if line.startswith(f"— {signed.checkpoint.origin} ")]
         return SignedCheckpoint(signed.checkpoint, Note(signed.note.text, (*own, *(line for line in lines if line))))
 
     async def _line(self, witness: WitnessAddress, signed: SignedCheckpoint) -> str:

@@ -13,9 +13,10 @@ from interlock.cli.ledger_source import ServerSource
 from interlock.cli.output import JsonOption, emit, note, say
 from interlock.cli.shown import counted
 from interlock.errors import Failure, Refusal
-from interlock.ledger.audit import Trust, current_checkpoint
+from interlock.ledger.audit import Trust, current_checkpoint, find_current
 from interlock.ledger.notes import NotANote, SignedCheckpoint, VerifierKey, read_checkpoint, read_verifier
 from interlock.ledger.proofs import write_proof
+from interlock.ledger.succession import Chain, handover_path
 from interlock.ledger.tiles import (
     CHECKPOINT,
     WIDTH,
@@ -34,7 +35,7 @@ _KEPT_KEY = "ledger.vkey"
 
 
 def key(server: ServerOption = None, json: JsonOption = False) -> None:
-    """The key with which the ledger's checkpoints are signed: keep it where the server's people cannot reach."""
+    """The newest key with which the ledger's checkpoints are signed: keep it where the server's people cannot reach."""
     with signed_in(server) as client:
         found = str(client.get("/v1/ledger/key")["key"])
     emit({"key": found}, lambda _: say(found))
@@ -75,7 +76,8 @@ def export(
 
 
 def known_key(client: Client) -> VerifierKey:
-    """The ledger's key as this home knows it: the first one it is told is kept, and another one is refused."""
+    """The ledger's key as this home knows it: the first one it is told is kept, and another one only when the kept one
+    handed over to it."""
     told = str(client.get("/v1/ledger/key")["key"])
     kept = kept_key(client.home)
     try:
@@ -86,12 +88,36 @@ def known_key(client: Client) -> VerifierKey:
         client.home.write(_KEPT_KEY, f"{found}\n")
         note(f"The key of the ledger {found.name} is kept in this home from now on; compare it with its operator's.")
     elif kept != found:
+        return _follow(client, kept, found)
+    return found
+
+
+def _follow(client: Client, kept: VerifierKey, told: VerifierKey) -> VerifierKey:
+    """Keep the newest key, which by signatures of ``kept`` follows it in the published ledger: ``told``, or one that
+    has followed that meanwhile. Raises Refusal."""
+    current = asyncio.run(find_current(ServerSource(client), Trust(kept)))
+    if isinstance(current, Broken) or kept == current.key or told not in current.chain.keys:
+        why = current.reason if isinstance(current, Broken) else "The published ledger is signed with another one."
         raise Refusal(
             "other-key",
-            f"The ledger's key is not the one that this home knows: it was {kept.name}+{kept.number.hex()}.",
+            f"The ledger's key is not the one that this home knows: it was {kept.name}+{kept.number.hex()}, and "
+            f"nothing that was signed with that hands over. {why}",
             f"If its operator says that it was replaced, remove {client.home.root / _KEPT_KEY}.",
         )
-    return found
+    client.home.write(_KEPT_KEY, f"{current.key}\n")
+    note(followed(current.chain, kept, current.key))
+    return current.key
+
+
+def followed(chain: Chain, older: VerifierKey, newest: VerifierKey) -> str:
+    """A sentence on how one key came after another."""
+    entries = [str(step.position) for step in chain.steps[chain.keys.index(older) :]]
+    word = "entry" if len(entries) == 1 else "entries"
+    return (
+        f"The ledger's key {older.number.hex()} was replaced by {newest.number.hex()} ({word} {', '.join(entries)}), "
+        "in a tree that the older one signed. From now on verify with the newer one:\n"
+        f"{newest}"
+    )
 
 
 def kept_key(home: Home) -> VerifierKey | None:
@@ -149,8 +175,16 @@ async def _copy(source: Source, key: VerifierKey, folder: ObjectTiles) -> int:
                     if digest is not None:
                         await _copy_one(source, folder, body_path(digest), body_path(digest))
         level, count = level + 1, count // WIDTH
+    await _copy_handovers(source, folder)
     await folder.write(CHECKPOINT, str(signed.note).encode())
     return size
+
+
+async def _copy_handovers(source: Source, folder: ObjectTiles) -> None:
+    number = 0
+    while (content := await source.read(handover_path(number))) is not None:
+        await folder.write(handover_path(number), content)
+        number += 1
 
 
 async def _copy_one(source: Source, folder: ObjectTiles, path: str, full: str) -> bytes:

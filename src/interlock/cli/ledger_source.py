@@ -1,12 +1,19 @@
 """Where the commands about the ledger read it: the server's entries and objects, a folder, an object store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from interlock.cli.client import Client
 from interlock.domain.codec import from_plain
 from interlock.errors import Failure, NotFound
-from interlock.ledger.notes import Checkpoint, NotANote, VerifierKey, open_checkpoint, read_verifier
+from interlock.ledger.notes import (
+    Checkpoint,
+    NotANote,
+    VerifierKey,
+    check_signed_by_any,
+    read_checkpoint,
+    read_verifier,
+)
 from interlock.ports.state import LedgerEntry
 
 PAGE = 1000
@@ -48,9 +55,12 @@ def read_key(path: Path) -> VerifierKey:
         raise Failure(f"{path} does not hold a ledger's key: {error}.", "Ask for it: interlock ledger key") from error
 
 
-def read_older(path: Path, key: VerifierKey) -> Checkpoint:
-    """A checkpoint that was kept. It must be one of this log: another's would say nothing about it."""
+def read_older(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """A checkpoint that was kept. It must be one of this log, by one of its keys: another's would say nothing about
+    it."""
     try:
-        return open_checkpoint(read_file(path, "The older checkpoint"), key).checkpoint
+        signed = read_checkpoint(read_file(path, "The older checkpoint"))
+        check_signed_by_any(signed, keys)
     except NotANote as error:
         raise Failure(f"{path} is no checkpoint of this ledger: {error}.", "Name one that you kept.") from error
+    return signed.checkpoint

@@ -3,7 +3,7 @@
 import asyncio
 import json as json_text
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -15,17 +15,17 @@ from interlock.app.kept_recordings import KeptRecordings
 from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.home import open_home
-from interlock.cli.ledger_published import kept_key, known_key
+from interlock.cli.ledger_published import followed, kept_key, known_key
 from interlock.cli.ledger_source import ServerSource, entries_of, read_file, read_key, read_older
 from interlock.cli.output import JsonOption, emit, say
 from interlock.cli.shown import counted, harmless
 from interlock.errors import Failure, Refusal
 from interlock.identity.keys import write_private
-from interlock.ledger.audit import BodyCheck, Progress, Sound, Trust, audit, no_more_checks
+from interlock.ledger.audit import BodyCheck, Progress, Sound, Trust, audit, find_signed, no_more_checks
 from interlock.ledger.file import closing_line, entry_line, verify_file
 from interlock.ledger.merkle import NotProved
 from interlock.ledger.notes import VerifierKey
-from interlock.ledger.proofs import FIRST_LINE, read_proof
+from interlock.ledger.proofs import FIRST_LINE, open_proof, read_proof
 from interlock.ledger.tiles import Source, entry_of
 from interlock.ledger.verify import Broken, Verified, Verifier
 from interlock.ports.state import LedgerEntry
@@ -68,7 +68,7 @@ def verify(
     if source is None:
         with signed_in(server) as client:
             trust = _trust(read_key(key) if key else known_key(client), witness, need)
-            return _tell(*_verify_server(client, trust, older, check, copy, head), kept)
+            return _tell(*_verify_server(client, trust, older, check, copy, head), kept, trust.log)
     path = Path(source)
     if "://" not in source and path.is_file():
         if read_file(path, "The file").startswith(FIRST_LINE.encode()):
@@ -77,7 +77,7 @@ def verify(
     if "://" not in source and not path.is_dir():
         raise Failure(f"There is nothing at {source}.", "Name a folder, a file, or the URL of an object store.")
     trust = _trust(_key(key), witness, need)
-    return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume), kept)
+    return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume), kept, trust.log)
 
 
 def _key(path: Path | None) -> VerifierKey:
@@ -101,9 +101,13 @@ def _trust(key: VerifierKey, witnesses: list[Path] | None, need: int) -> Trust:
 def _audit(
     source: Source, trust: Trust, older: Path | None, check: BodyCheck, resume: Path | None = None
 ) -> Sound | Broken:
-    since = read_older(older, trust.log) if older else None
-    after = _read_progress(resume, trust.log)
-    with _progress(resume, trust.log) as advance:
+    current = asyncio.run(find_signed(source, trust))
+    if isinstance(current, Broken):
+        return current
+    keys = current.chain.keys or (current.key,)
+    since = read_older(older, keys) if older else None
+    after = _read_progress(resume, keys)
+    with _progress(resume, keys[-1]) as advance:
         return asyncio.run(audit(source, trust, since=since, after=after, check=check, advance=advance))
 
 
@@ -123,26 +127,33 @@ def _progress(resume: Path | None, key: VerifierKey) -> Iterator[Callable[[Progr
         yield advance
 
 
-def _read_progress(path: Path | None, key: VerifierKey) -> Progress:
+def _read_progress(path: Path | None, keys: Sequence[VerifierKey]) -> Progress:
     if path is None or not path.exists():
         return Progress()
     try:
         found = json_text.loads(read_file(path, "The file"))
         progress = Progress(int(found["size"]), tuple(bytes.fromhex(root) for root in found["roots"]))
         progress.frontier()
-        same = found["log"] == str(key)
+        kept = str(found["log"])
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(f"{path} does not say how far a verification came.", "Remove it, to begin anew.") from error
-    if not same:
-        raise Refusal("other-log", f"{path} is of another ledger's verification.", "Name another file with --resume.")
-    return progress
+    if kept in map(str, keys):
+        return progress
+    if kept.startswith(f"{keys[0].name}+"):
+        raise Refusal(
+            "other-history",
+            f"{path} is of a verification of this ledger under a newer key ({kept.split('+')[1]}), which the history "
+            "that is there does not have: it is another one, or somebody signs with a key that was replaced.",
+            "Ask those who run the ledger, and its witnesses, what became of that key.",
+        )
+    raise Refusal("other-log", f"{path} is of another ledger's verification.", "Name another file with --resume.")
 
 
 def _verify_proof(path: Path, key: VerifierKey) -> int:
     try:
         proved = read_proof(read_file(path, "The proof"), key)
     except NotProved as error:
-        reason = f"{path} does not prove anything: {error}."
+        reason = f"{path} does not prove anything: {error}.{_other_key(path, key)}"
         emit({"holds": False, "entry": 0, "reason": reason}, lambda _: output.note(reason))
         return 1
     body = proved.body.decode()
@@ -154,6 +165,20 @@ def _verify_proof(path: Path, key: VerifierKey) -> int:
         ),
     )
     return 0
+
+
+def _other_key(path: Path, key: VerifierKey) -> str:
+    """A hint, when a key of the same ledger signed, and not this one."""
+    try:
+        note = open_proof(read_file(path, "The proof")).signed.note
+    except NotProved:
+        return ""
+    if not any(line.startswith(f"— {key.name} ") for line in note.signatures):
+        return ""
+    return (
+        " Another key of this ledger may have signed it: a key that was replaced signs nothing new. Verify the ledger "
+        "itself, which says which key follows yours, or ask for the proof anew."
+    )
 
 
 def _verify_server(
@@ -233,7 +258,12 @@ def _open_private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None, kept: KeptRecordings | None = None) -> int:
+def _tell(
+    chain: Verified | Broken | None,
+    tree: Sound | Broken | None,
+    kept: KeptRecordings | None = None,
+    believed: VerifierKey | None = None,
+) -> int:
     broken = min(
         (found for found in (tree, chain) if isinstance(found, Broken)), key=lambda b: b.position, default=None
     )
@@ -254,6 +284,9 @@ def _tell(chain: Verified | Broken | None, tree: Sound | Broken | None, kept: Ke
         lines.append(f"Published: {published}." if lines else f"The ledger holds: {published}.")
         lines.append(f"root {found.root.hex()}")
         lines += [f"cosigned by {name}" for name in sorted(tree.witnessed)]
+        document |= {"key": str(tree.key), "keys": [str(key) for key in tree.chain.keys or (tree.key,)]}
+        if believed is not None and believed != tree.key:
+            lines.append(followed(tree.chain, believed, tree.key))
     if kept is not None:
         document |= {"recordings": kept.count, "segments": kept.segments, "deleted": kept.deleted}
         lines.append(

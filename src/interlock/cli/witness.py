@@ -15,16 +15,16 @@ from interlock.errors import Failure
 from interlock.identity.keys import load_or_create_secret, write_private
 from interlock.ledger.notes import (
     COSIGNATURE,
-    Checkpoint,
     NotANote,
     SignedCheckpoint,
     SignerKey,
     VerifierKey,
+    check_signed_by_any,
     new_signer,
-    open_checkpoint,
+    read_checkpoint,
     read_signer,
 )
-from interlock.ledger.witnessing import Witness
+from interlock.ledger.witnessing import Witness, by_name
 from interlock.web.first_words import Crowd, bounded_by
 from interlock.web.witness import build_witness
 
@@ -34,7 +34,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def witness(
-    log: Annotated[list[Path], typer.Option("--log", help="The file with a ledger's key; may be given several times.")],
+    log: Annotated[
+        list[Path],
+        typer.Option(
+            "--log",
+            help="The file with a ledger's key; may be given several times, also for one ledger: its newest key last.",
+        ),
+    ],
     data: Annotated[Path, typer.Option("--data", help="The folder with its own key and what it cosigned last.")],
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where it listens.")] = "127.0.0.1:8444",
     name: Annotated[str, typer.Option("--name", help="Its name, when its key is made: of its own in the world.")] = "",
@@ -91,20 +97,24 @@ class KeptCheckpoints:
     def __init__(self, folder: Path, logs: list[VerifierKey]) -> None:
         self.logs = logs
         self._folder = folder
-        self._keys = {log.name: log for log in logs}
-        for log in logs:
-            self.recall(log.name)
+        self._keys = by_name(logs)
+        for name in self._keys:
+            self.recall(name)
 
-    def recall(self, origin: str) -> Checkpoint | None:
+    def recall(self, origin: str) -> SignedCheckpoint | None:
         path = self._path(origin)
         if not path.exists():
             return None
         try:
-            return open_checkpoint(read_file(path, "The kept checkpoint"), self._keys[origin]).checkpoint
+            found = read_checkpoint(read_file(path, "The kept checkpoint"))
+            check_signed_by_any(found, self._keys[origin])
         except NotANote as error:
             raise Failure(
-                f"{path} is not what this witness cosigned last: {error}.", "Restore it from your backup."
+                f"{path} is not what this witness cosigned last: {error}.",
+                "If the ledger's key was replaced, give the one before it with --log as well; else restore the file "
+                "from your backup.",
             ) from error
+        return found
 
     def keep(self, signed: SignedCheckpoint) -> None:
         write_private(self._path(signed.checkpoint.origin), str(signed.note).encode())

@@ -222,6 +222,21 @@ class KeyRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerKeyRotated(Event):
+    """The operator let a fresh key sign the ledger's checkpoints: every one that covers this entry is signed with it,
+    and until ``older_until`` with the key before it as well.
+
+    ``key`` and ``older`` are verifier keys (C2SP signed-note). ``signatures`` are by both of them, over what
+    docs/ledger.md says, so that neither was named by somebody who has not got it."""
+
+    kind: ClassVar[str] = "ledger_key.rotated"
+    key: str
+    older: str
+    older_until: datetime
+    signatures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NonceSecretRotated(Event):
     """The operator made a fresh secret for the server's nonces: it makes them from ``starts_at`` on."""
 

@@ -130,7 +130,7 @@ def load_or_create_key(path: Path) -> EllipticCurvePrivateKey:
 
 def load_key(path: Path) -> PrivateKey:
     """The key kept at ``path``. Raises Failure when it is missing, readable by others, or not a key."""
-    return parse_private_key(_read_private(path), path)
+    return parse_private_key(read_private(path), path)
 
 
 def parse_private_key(pem: bytes, origin: object) -> PrivateKey:
@@ -168,7 +168,7 @@ def write_private(path: Path, content: bytes) -> None:
 def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
     """What is kept at ``path``, readable by its owner alone; made there when there is none. Raises Failure."""
     create_once(path, make)
-    return _read_private(path)
+    return read_private(path)
 
 
 def create_once(path: Path, make: Callable[[], bytes]) -> None:
@@ -211,7 +211,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """What is kept at ``path``. Raises Failure, also when others than its owner may read it."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())

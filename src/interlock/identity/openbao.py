@@ -9,6 +9,7 @@ import base64
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -19,7 +20,6 @@ from interlock.ports.master_key import MasterKey, Wrapped
 _TIMEOUT_S = 5.0
 _CIPHERTEXT = re.compile(r"vault:v([0-9]+):[A-Za-z0-9+/=]+", re.ASCII)
 _SIGNATURE = re.compile(r"vault:v([0-9]+):([A-Za-z0-9+/=]+)", re.ASCII)
-_FIRST = 1
 
 
 class Transit:
@@ -42,11 +42,11 @@ class Transit:
         """What the engine says of a key. Raises Failure."""
         return await self._call("GET", f"keys/{name}", None)
 
-    async def sign(self, name: str, message: bytes) -> bytes:
-        """The Ed25519 signature by the key's first version: a ledger is known under one key. Raises Failure."""
-        said = await self._call("POST", f"sign/{name}", {"input": _b64(message), "key_version": _FIRST})
+    async def sign(self, name: str, message: bytes, version: int) -> bytes:
+        """The Ed25519 signature by this version of the key and no other. Raises Failure."""
+        said = await self._call("POST", f"sign/{name}", {"input": _b64(message), "key_version": version})
         found = _SIGNATURE.fullmatch(str(said.get("signature")))
-        if found is None or int(found[1]) != _FIRST:
+        if found is None or int(found[1]) != version:
             raise self._odd(f"sign/{name}")
         return base64.b64decode(found[2])
 
@@ -71,6 +71,10 @@ class Transit:
     async def forbid_before(self, name: str, version: int) -> None:
         """No version before this one decrypts any more."""
         await self._call("POST", f"keys/{name}/config", {"min_decryption_version": version})
+
+    async def forbid_signing_before(self, name: str, version: int) -> None:
+        """No version before this one signs any more; what it signed verifies as before."""
+        await self._call("POST", f"keys/{name}/config", {"min_encryption_version": version})
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         token = await self._token()
@@ -144,21 +148,34 @@ class TransitMasterKey:
         return f"openbao {self._name} {number}"
 
 
-async def read_signing_key(transit: Transit, name: str) -> bytes:
-    """The public half of the Ed25519 key that signs checkpoints (32 bytes). Raises Failure."""
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The public halves of an Ed25519 key (32 bytes), by its versions in their order; those before ``least`` may not
+    sign any more."""
+
+    public: Mapping[int, bytes]
+    least: int = 0
+
+
+async def read_signing_keys(transit: Transit, name: str) -> SigningKeys:
+    """The key that signs checkpoints. Raises Failure."""
     found = await transit.read_key(name)
     try:
-        public = base64.b64decode(str(found["keys"][str(_FIRST)]["public_key"]), validate=True)
-    except (KeyError, TypeError, ValueError) as error:
+        public = {
+            int(version): base64.b64decode(str(said["public_key"]), validate=True)
+            for version, said in found["keys"].items()
+        }
+        least = int(found.get("min_encryption_version") or 0)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _no_signing_key(name) from error
-    if found.get("type") != "ed25519" or len(public) != 32:
+    if found.get("type") != "ed25519" or not public or any(len(raw) != 32 for raw in public.values()):
         raise _no_signing_key(name)
-    return public
+    return SigningKeys(dict(sorted(public.items())), least)
 
 
 def _no_signing_key(name: str) -> Failure:
     return Failure(
-        f"The key {name} in OpenBao cannot sign checkpoints: it is no Ed25519 key with its first version.",
+        f"The key {name} in OpenBao cannot sign checkpoints: it is no Ed25519 key.",
         f"Make one: bao write transit/keys/{name} type=ed25519",
     )
 

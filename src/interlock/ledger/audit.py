@@ -6,12 +6,29 @@ with each other and not with it.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from interlock.ledger.forms import Forms, is_canonical
 from interlock.ledger.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hashes, perfect_root
-from interlock.ledger.notes import Checkpoint, NotANote, SignedCheckpoint, VerifierKey, cosigners, open_checkpoint
+from interlock.ledger.notes import (
+    Checkpoint,
+    NotANote,
+    SignedCheckpoint,
+    VerifierKey,
+    check_signed,
+    cosigners,
+    read_checkpoint,
+)
+from interlock.ledger.succession import (
+    MARK,
+    Chain,
+    Handover,
+    NoSuccession,
+    names_a_key,
+    prove_handovers,
+    read_handovers,
+)
 from interlock.ledger.tiles import (
     CHECKPOINT,
     STAND_IN,
@@ -34,7 +51,7 @@ BodyCheck = Callable[[int, bytes], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom the verifier believes: the log's key; ``need`` of the ``witnesses``' keys."""
+    """Whom the verifier believes: the log's key, and what follows it; ``need`` of the ``witnesses``' keys."""
 
     log: VerifierKey
     witnesses: tuple[VerifierKey, ...] = ()
@@ -43,10 +60,13 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """All of the log holds. ``witnessed`` says which witnesses cosigned, and when (seconds since 1970)."""
+    """All of the log holds. ``witnessed`` says which witnesses cosigned, and when (seconds since 1970); ``key`` is the
+    log's newest, which signed, and ``chain`` how it came to be that."""
 
     checkpoint: Checkpoint
     witnessed: Mapping[str, int]
+    key: VerifierKey
+    chain: Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +85,71 @@ async def no_more_checks(_position: int, _body: bytes) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A log's checkpoint, signed by its newest ``key``; the key that is believed is that one, or came before it."""
+
+    signed: SignedCheckpoint
+    key: VerifierKey
+    handovers: tuple[Handover, ...]
+
+    @property
+    def chain(self) -> Chain:
+        return Chain(tuple(handover.step for handover in self.handovers))
+
+
 async def current_checkpoint(source: Source, trust: Trust) -> SignedCheckpoint | Broken:
-    """The log's checkpoint, with its signatures checked."""
+    """The log's checkpoint, with its signatures checked, and every handover between keys."""
+    found = await find_current(source, trust)
+    return found.signed if isinstance(found, Current) else found
+
+
+async def find_current(source: Source, trust: Trust) -> Current | Broken:
+    """As :func:`current_checkpoint`, and with what says whose it is."""
+    current = await find_signed(source, trust)
+    if isinstance(current, Broken):
+        return current
+    return await _check_handovers(source, current) or current
+
+
+async def find_signed(source: Source, trust: Trust) -> Current | Broken:
+    """As :func:`find_current`, where the handovers hold by themselves, and that this log has their trees is still to be
+    proved: for who goes on to :func:`audit`."""
     content = await source.read(CHECKPOINT)
     if content is None:
         return Broken(0, "There is no checkpoint: this is not a log, or its checkpoint was removed.")
     try:
-        signed = open_checkpoint(content, trust.log)
+        signed = read_checkpoint(content)
+        found = await read_handovers(source, trust.log.name) if signed.checkpoint.origin == trust.log.name else ()
+        # One that was written just now is ahead of its checkpoint.
+        handovers = tuple(one for one in found if one.step.position <= signed.checkpoint.size)
+        chain = Chain(tuple(one.step for one in handovers))
+        key = _newest(chain, trust.log)
+        check_signed(signed, key)
         seen = cosigners(signed, trust.witnesses)
     except NotANote as error:
         return Broken(0, f"The checkpoint does not hold: {error}.")
+    except NoSuccession as error:
+        return Broken(0, f"The ledger's keys do not follow each other: {error}.")
     if len(seen) < trust.need:
         return Broken(0, f"The checkpoint is cosigned by {len(seen)} of the witnesses; {trust.need} are needed.")
-    return signed
+    return Current(signed, key, handovers)
+
+
+def _newest(chain: Chain, believed: VerifierKey) -> VerifierKey:
+    if chain.newest is None:
+        return believed
+    if believed not in chain.keys:
+        raise NoSuccession(f"the key {believed.number.hex()}, which is believed, is none of those of this history")
+    return chain.newest
+
+
+async def _check_handovers(source: Source, current: Current) -> Broken | None:
+    try:
+        await prove_handovers(source, current.handovers, current.signed.checkpoint)
+    except (NoSuccession, DamagedError) as error:
+        return Broken(0, f"The ledger's keys do not follow each other: {error}.")
+    return None
 
 
 async def audit(
@@ -94,37 +166,46 @@ async def audit(
     ``after`` is where an earlier call got to; ``advance`` is told how far this one is (and of how many), each time
     everything up to there holds by itself.
     """
-    # 1. The checkpoint: its form, its signature, its witnesses.
-    signed = await current_checkpoint(source, trust)
-    if isinstance(signed, Broken):
-        return signed
-    checkpoint = signed.checkpoint
+    # 1. The checkpoint: its form, its signature by the newest key, its witnesses.
+    current = await find_signed(source, trust)
+    if isinstance(current, Broken):
+        return current
+    checkpoint = current.signed.checkpoint
     if since is not None and since.size > checkpoint.size:
         return Broken(
             checkpoint.size + 1,
             f"The ledger went backwards: it has {checkpoint.size} entries, and had {since.size} when the older "
             f"checkpoint was signed. Entry {checkpoint.size + 1} is the first that is missing.",
         )
-    walk = _Walk(source, checkpoint, since, after or Progress(), check)
+    walk = _Walk(source, checkpoint, since, after or Progress(), check, current.chain)
     # 2. The entries, their tiles, the older checkpoint.
     async for progress in walk.run():
         advance(progress, checkpoint.size)
     # 3. What all of that says about the checkpoint's root.
     broken = await walk.verdict()
-    return broken or Sound(checkpoint, cosigners(signed, trust.witnesses))
+    # 4. What each older key handed over is what this tree begins with.
+    broken = broken or await _check_handovers(source, current)
+    return broken or Sound(checkpoint, cosigners(current.signed, trust.witnesses), current.key, current.chain)
 
 
 class _Walk:
     """One pass over the log. ``entries`` and ``tiles`` are the tree by what the bundles hold and by what tiles say."""
 
     def __init__(
-        self, source: Source, checkpoint: Checkpoint, since: Checkpoint | None, after: Progress, check: BodyCheck
+        self,
+        source: Source,
+        checkpoint: Checkpoint,
+        since: Checkpoint | None,
+        after: Progress,
+        check: BodyCheck,
+        chain: Chain,
     ) -> None:
         self._source = source
         self._checkpoint = checkpoint
         self._since = since
         self._check = check
         self._forms = Forms()
+        self._named = frozenset(step.position for step in chain.steps)
         # INVARIANT: work is taken up at the beginning of a tile, so that what is there is compared whole
         usable = after.size <= checkpoint.size and not after.size % WIDTH
         self._entries = after.frontier() if usable else Frontier()
@@ -166,7 +247,21 @@ class _Walk:
             position = number * WIDTH + 1
             self._torn = self._torn or Broken(position, f"The bundle with entry {position} does not hold: {error}.")
             return None, []
+        if MARK in content:
+            self._look_for_keys(number * WIDTH + 1, entries)
         return leaf_hashes(entries), entries
+
+    def _look_for_keys(self, first: int, entries: Sequence[bytes]) -> None:
+        """INVARIANT: no entry names a key that nothing was handed over to: a checkpoint that covers it would have to
+        be signed by that one."""
+        for position, entry in enumerate(entries, first):
+            self._body = self._body or self._no_handover(position, entry)
+
+    def _no_handover(self, position: int, body: bytes) -> Broken | None:
+        if position in self._named or not names_a_key(body):
+            return None
+        reason = f"Entry {position} names another key for the ledger, and no key before it handed over to that."
+        return Broken(position, reason)
 
     async def _hashes_of_tile(self, number: int, width: int) -> list[bytes] | None:
         try:
@@ -195,6 +290,9 @@ class _Walk:
                 self._body = Broken(position, f"The long body of entry {position} is missing or was changed.")
                 return
             body = found
+            self._body = self._no_handover(position, body)
+            if self._body is not None:
+                return
         if not body.endswith(b',"position":%d}' % position):
             reason = f"Entry {position} says that its place is another one."
         elif not is_canonical(body):

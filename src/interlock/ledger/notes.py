@@ -6,7 +6,7 @@ of a key number (4 bytes) and the signature. A checkpoint is a note whose text i
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -151,16 +151,24 @@ def holds(note: Note, key: VerifierKey) -> int | None:
     Raises NotANote when a line claims to be of this key and does not hold (signed-note: such a note is rejected).
     """
     found: int | None = None
+    for name, raw in _lines(note):
+        if name == key.name and raw[:4] == key.number:
+            found = _check(note.text, key, raw[4:])
+    return found
+
+
+def signers_of(note: Note) -> list[tuple[str, bytes]]:
+    """Who is said to have signed: names, and the numbers of their keys (4 bytes). Raises NotANote."""
+    return [(name, raw[:4]) for name, raw in _lines(note)]
+
+
+def _lines(note: Note) -> Iterator[tuple[str, bytes]]:
     for line in note.signatures:
         _, name, encoded = line.rstrip("\n").split(" ")
         try:
-            raw = base64.b64decode(encoded, validate=True)
+            yield name, base64.b64decode(encoded, validate=True)
         except ValueError as error:
             raise NotANote(f"the signature of {name} is not base64") from error
-        if name != key.name or raw[:4] != key.number:
-            continue
-        found = _check(note.text, key, raw[4:])
-    return found
 
 
 def _check(text: str, key: VerifierKey, raw: bytes) -> int:
@@ -195,11 +203,26 @@ def read_checkpoint(content: bytes) -> SignedCheckpoint:
 def open_checkpoint(content: bytes, key: VerifierKey) -> SignedCheckpoint:
     """A checkpoint of the log that ``key`` stands for, signed by it. Raises NotANote."""
     signed = read_checkpoint(content)
+    check_signed(signed, key)
+    return signed
+
+
+def check_signed(signed: SignedCheckpoint, key: VerifierKey) -> None:
+    """Raises NotANote unless it is a checkpoint of the log that ``key`` stands for, signed by it."""
     if signed.checkpoint.origin != key.name:
         raise NotANote(f"it is a checkpoint of {signed.checkpoint.origin}, not of {key.name}")
     if holds(signed.note, key) is None:
         raise NotANote(f"it carries no signature by {key.name} with the key {key.number.hex()}")
-    return signed
+
+
+def check_signed_by_any(signed: SignedCheckpoint, keys: Sequence[VerifierKey]) -> None:
+    """Raises NotANote unless it is a checkpoint of the one log whose ``keys`` these are, and one of them signed it;
+    also for a forged signature beside a good one."""
+    if signed.checkpoint.origin != keys[0].name:
+        raise NotANote(f"it is a checkpoint of {signed.checkpoint.origin}, not of {keys[0].name}")
+    signers = [key for key in keys if holds(signed.note, key) is not None]
+    if not signers:
+        raise NotANote(f"no key of {keys[0].name} that is known signed it")
 
 
 def signature_line(verifier: VerifierKey, signature: bytes) -> str:

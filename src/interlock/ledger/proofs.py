@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from interlock.ledger.canonical import NotCanonical, read_canonical
 from interlock.ledger.merkle import NotProved, check_inclusion, leaf_hash, prove_inclusion
-from interlock.ledger.notes import NotANote, SignedCheckpoint, VerifierKey, open_checkpoint
+from interlock.ledger.notes import NotANote, SignedCheckpoint, VerifierKey, check_signed, read_checkpoint
 from interlock.ledger.tiles import Source, TiledTree, entry_of
 
 FIRST_LINE = "c2sp.org/tlog-proof@v1"
@@ -30,6 +30,17 @@ async def write_proof(source: Source, signed: SignedCheckpoint, position: int, b
 
 def read_proof(content: bytes, key: VerifierKey) -> Proved:
     """Check a proof. Raises NotProved."""
+    proved = open_proof(content)
+    try:
+        check_signed(proved.signed, key)
+    except NotANote as error:
+        raise NotProved(f"the checkpoint does not hold: {error}") from error
+    return proved
+
+
+def open_proof(content: bytes) -> Proved:
+    """What a proof says, and says rightly if its checkpoint is signed: that is still to be looked at. Raises
+    NotProved."""
     try:
         head, gap, note = content.decode().partition("\n\n")
     except UnicodeDecodeError as error:
@@ -42,7 +53,7 @@ def read_proof(content: bytes, key: VerifierKey) -> Proved:
     if not (index.isascii() and index.isdecimal()) or str(int(index[:20])) != index:
         raise NotProved("the proof's index is not a number")
     try:
-        signed = open_checkpoint(note.encode(), key)
+        signed = read_checkpoint(note.encode())
     except NotANote as error:
         raise NotProved(f"the checkpoint does not hold: {error}") from error
     parts = [_decode(line) for line in lines[3:]]

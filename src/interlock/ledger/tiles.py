@@ -18,7 +18,9 @@ WIDTH = 256
 _HEIGHT = 8
 CHECKPOINT = "checkpoint"
 _LONGEST_ENTRY_BYTES = 65_535
-_PATH = re.compile(r"checkpoint|body/[0-9a-f]{64}|tile/(entries|\d{1,2})/(x\d{3}/){0,6}\d{3}(\.p/\d{1,3})?", re.ASCII)
+_PATH = re.compile(
+    r"checkpoint|handover/\d{1,6}|body/[0-9a-f]{64}|tile/(entries|\d{1,2})/(x\d{3}/){0,6}\d{3}(\.p/\d{1,3})?", re.ASCII
+)
 STAND_IN = b'{"body_sha256":"'
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from interlock.ledger.merkle import NotProved, check_consistency
 from interlock.ledger.notes import (
-    Checkpoint,
     NotANote,
     SignedCheckpoint,
     SignerKey,
@@ -40,18 +39,22 @@ def ask_for_cosignature(old: int, proof: Sequence[bytes], signed: SignedCheckpoi
 
 
 class Witness:
-    """``logs`` are the keys of the logs that are watched. ``recall`` gives what was cosigned last, ``keep`` makes it
-    durable: it is called before a cosignature is given away. One call at a time."""
+    """``logs`` are the keys of the logs that are watched; a log may have several, each after the one it replaced.
+    ``recall`` gives what was cosigned last, ``keep`` makes it durable: it is called before a cosignature is given away.
+    One call at a time.
+
+    INVARIANT: once a newer key of a log has signed what was cosigned, an older one alone counts no more.
+    """
 
     def __init__(
         self,
         signer: SignerKey,
         logs: Sequence[VerifierKey],
-        recall: Callable[[str], Checkpoint | None],
+        recall: Callable[[str], SignedCheckpoint | None],
         keep: Callable[[SignedCheckpoint], None],
     ) -> None:
         self._signer = signer
-        self._logs: Mapping[str, VerifierKey] = {log.name: log for log in logs}
+        self._logs = by_name(logs)
         self._recall = recall
         self._keep = keep
 
@@ -63,18 +66,30 @@ class Witness:
             return Answer(400, f"This is no checkpoint to cosign: {error}.\n")
         checkpoint = signed.checkpoint
         # 1. The log is known, and signed this.
-        log = self._logs.get(checkpoint.origin)
-        if log is None:
+        keys = self._logs.get(checkpoint.origin)
+        if keys is None:
             return Answer(404, f"The log {checkpoint.origin} is not one that is watched here.\n")
+        kept = self._recall(checkpoint.origin)
         try:
-            if holds(signed.note, log) is None:
-                return Answer(403, "The checkpoint carries no signature of its log.\n")
+            signers = _signers(signed, keys)
+            if not signers:
+                return Answer(
+                    403,
+                    "The checkpoint carries no signature of its log by a key that this witness was given. If that key "
+                    "was replaced, give it the newer one as well: with another --log, the newest last.\n",
+                )
+            if kept is not None and max(signers) < max(_signers(kept, keys), default=0):
+                return Answer(
+                    403,
+                    "The checkpoint is signed with a key of its log that was replaced, and no newer one. If it is the "
+                    "newest one, this witness was not told so: its --log comes last.\n",
+                )
         except NotANote as error:
             return Answer(403, f"The checkpoint does not hold: {error}.\n")
         # 2. It is asked about what was cosigned last.
         if old > checkpoint.size:
             return Answer(400, "The old size is larger than the new one.\n")
-        last = self._recall(checkpoint.origin)
+        last = None if kept is None else kept.checkpoint
         size = 0 if last is None else last.size
         if old != size:
             return Answer(409, f"{size}\n", SIZE)
@@ -91,6 +106,16 @@ class Witness:
         # 4. INVARIANT: what is cosigned is durable before anybody has the cosignature.
         self._keep(signed)
         return Answer(200, self._signer.sign(signed.note.text, seconds=seconds))
+
+
+def by_name(logs: Sequence[VerifierKey]) -> Mapping[str, tuple[VerifierKey, ...]]:
+    """The keys of each log, in their order."""
+    return {log.name: tuple(one for one in logs if one.name == log.name) for log in logs}
+
+
+def _signers(signed: SignedCheckpoint, keys: Sequence[VerifierKey]) -> list[int]:
+    """Which of the log's keys signed, by their places. Raises NotANote for a forged signature."""
+    return [at for at, key in enumerate(keys) if holds(signed.note, key) is not None]
 
 
 def _read(body: bytes) -> tuple[int, list[bytes], SignedCheckpoint]:

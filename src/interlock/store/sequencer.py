@@ -17,14 +17,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 
+from interlock.domain.identity_events import LedgerKeyRotated
 from interlock.errors import Failure, InterlockError
 from interlock.ledger.links import GENESIS, link
 from interlock.ledger.merkle import Frontier, leaf_hash
-from interlock.ledger.notes import Checkpoint, NotANote, SignedCheckpoint, VerifierKey, open_checkpoint
+from interlock.ledger.notes import Checkpoint, NotANote, SignedCheckpoint, read_checkpoint
+from interlock.ledger.succession import Succession
 from interlock.ledger.tiles import (
     CHECKPOINT,
     WIDTH,
@@ -35,9 +37,11 @@ from interlock.ledger.tiles import (
     fetch_bundle,
     stands_for,
 )
+from interlock.ports.log_keys import LogKeys
 from interlock.store.election import check_elected, elected
 from interlock.store.failures import as_failures
 from interlock.store.locks import SEQUENCER_LOCK
+from interlock.store.signing import Signing
 from interlock.store.tiles import ObjectTiles
 from interlock.wire.objects import Version
 
@@ -48,6 +52,7 @@ _AT_ONCE = 4096
 _GUARD_EVERY = 25
 _REFRESH_EVERY = 125
 _SELECT = "SELECT position, body, link FROM interlock.ledger WHERE position > $1 ORDER BY position LIMIT $2"
+_COUNT_NAMED = "SELECT count(*) FROM interlock.ledger WHERE kind = $1 AND position < $2"
 _log = logging.getLogger("interlock.ledger")
 
 Cosign = Callable[[SignedCheckpoint], Awaitable[SignedCheckpoint]]
@@ -58,14 +63,6 @@ async def no_witnesses(signed: SignedCheckpoint) -> SignedCheckpoint:
     return signed
 
 
-@dataclass(frozen=True, slots=True)
-class LogKey:
-    """The key under which the log is known, and how to sign with it (a file's key, or a vault's)."""
-
-    verifier: VerifierKey
-    sign: Callable[[str], Awaitable[str]]
-
-
 class WentBackwards(Failure):
     """The database does not have, or has otherwise, what was published."""
 
@@ -73,10 +70,17 @@ class WentBackwards(Failure):
 class Sequencer:
     """``url`` is the state's database. ``run`` until cancelled; start as many as there are control planes."""
 
-    def __init__(self, url: str, tiles: ObjectTiles, key: LogKey, cosign: Cosign = no_witnesses) -> None:
+    def __init__(
+        self,
+        url: str,
+        tiles: ObjectTiles,
+        keys: LogKeys,
+        cosign: Cosign = no_witnesses,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._url = url
         self._tiles = tiles
-        self._key = key
+        self._signing = Signing(keys, tiles, now)
         self._cosign = cosign
         self._version: Version | None = None
 
@@ -98,6 +102,7 @@ class Sequencer:
     async def _publish_all(self, connection: asyncpg.Connection) -> None:
         await self._tiles.check()
         published = await self._published()
+        await self._signing.check_ours()
         growth, head = await self._take_up(connection, published)
         current = published
         rounds = 0
@@ -115,12 +120,13 @@ class Sequencer:
                     await self._guard(connection, current)
                 if rounds % _REFRESH_EVERY == 0:
                     current = await self._refresh(connection, current)
+                    await self._signing.settle()
                 await asyncio.sleep(_LOOK_S)
 
     async def _published(self) -> SignedCheckpoint | None:
         found = await self._tiles.read_version(CHECKPOINT)
         self._version = None if found is None else found[1]
-        return None if found is None else open_checkpoint(found[0], self._key.verifier)
+        return await self._signing.take_up(None if found is None else found[0])
 
     async def _rows(
         self, connection: asyncpg.Connection, after: int, limit: int = _AT_ONCE
@@ -219,13 +225,36 @@ class Sequencer:
     async def _publish(
         self, connection: asyncpg.Connection, growth: Growth, bodies: Sequence[bytes]
     ) -> SignedCheckpoint:
-        await self._write(growth, bodies)
-        checkpoint = Checkpoint(self._key.verifier.name, growth.size, growth.frontier.root())
-        text = checkpoint.written()
-        content = f"{text}\n{await self._key.sign(text)}".encode()
-        signed = await self._cosign(open_checkpoint(content, self._key.verifier))
-        await self._put(connection, signed)
+        signed = None
+        for part, step in self._signing.parts(bodies, growth.size):
+            # Before anything of it is written: who has not got a key that has to sign publishes nothing.
+            if step is not None:
+                await self._check_all_handed_over(connection, step)
+            signers = await self._signing.signers(step)
+            await self._write(growth, part)
+            text = Checkpoint(self._signing.name, growth.size, growth.frontier.root()).written()
+            lines = "".join([await signer.sign(text) for signer in signers])
+            own = read_checkpoint(f"{text}\n{lines}".encode())
+            if step is not None:
+                await self._signing.hand_over(own, step, part[-1])
+            signed = await self._cosign(own)
+            await self._put(connection, signed)
+            if step is not None:
+                await self._signing.taken_over(step)
+        if signed is None:
+            raise RuntimeError("nothing was to be published")
         return signed
+
+    async def _check_all_handed_over(self, connection: asyncpg.Connection, step: Succession) -> None:
+        """Handovers are counted; one that was removed from the store is not to be taken for one that never was."""
+        with as_failures():
+            before = await connection.fetchval(_COUNT_NAMED, LedgerKeyRotated.kind, step.position)
+        if before != self._signing.handed_over:
+            raise Failure(
+                f"{before} entries before entry {step.position} name a key of the ledger, and the published ledger "
+                f"hands over to {self._signing.handed_over}.",
+                "Restore the objects handover/… of the published ledger from your backup.",
+            )
 
     async def _refresh(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> SignedCheckpoint:
         """Cosignatures say when they were given: those who look want to see that the witnesses still agree."""
@@ -244,8 +273,10 @@ class Sequencer:
 
     async def _guard(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> None:
         """A sequencer that lost its election in the middle of a write may have put an older checkpoint over ours."""
-        found = await self._published()
-        if found is not None and found.checkpoint.size > current.checkpoint.size:
+        found = await self._tiles.read_version(CHECKPOINT)
+        self._version = None if found is None else found[1]
+        there = None if found is None else read_checkpoint(found[0]).checkpoint
+        if there is not None and there.size > current.checkpoint.size:
             raise Failure("Another sequencer published further than this one.", "It takes the election again.")
-        if found is None or found.checkpoint != current.checkpoint:
+        if there != current.checkpoint:
             await self._put(connection, current)

@@ -10,8 +10,9 @@ from pathlib import Path
 from interlock.ledger.notes import COSIGNATURE, Note, SignedCheckpoint, SignerKey, new_signer
 from interlock.ledger.tiles import CHECKPOINT
 from interlock.ledger.witnessing import Witness, ask_for_cosignature
+from interlock.ports.log_keys import LogKey
 from interlock.store.home import StateAddress
-from interlock.store.sequencer import LogKey, Sequencer
+from interlock.store.sequencer import Sequencer
 from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles
 from tests.web.console.client import enter, http_of
