@@ -36,7 +36,8 @@ class Services:
     ``listeners`` says where clients reach the gateway, by protocol. ``recordings`` is the object store's root, in
     which the segments of recordings are named by their SHA-256, and ``master_key`` unwraps the keys that open them;
     ``published`` has the ledger's tiles,
-    and ``ledger_key`` (``name+number+key``) is what its checkpoints are signed with. The last three live as long as
+    and ``ledger_key`` (``name+number+key``) is what its checkpoints are signed with, or was (interlock.web.ledger_now).
+    The last three live as long as
     the API does; end them with :meth:`close` before the server waits for its connections.
     """
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from interlock.domain.events import EVENTS
 from interlock.errors import NotFound
-from interlock.ledger.audit import Trust, current_checkpoint
+from interlock.ledger.audit import Current
 from interlock.ledger.freshness import explain_cosignatures
 from interlock.ledger.notes import NotANote, SignedCheckpoint, cosigners, read_verifier
 from interlock.ledger.proofs import write_proof
@@ -19,6 +19,7 @@ from interlock.ports.state import LedgerEntry
 from interlock.services.list_people import ledger_size, read_ledger, search_ledger
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.page import HEADERS, PageRoute, Visiting, now_of, page
+from interlock.web.ledger_now import current_ledger, ledger_key_of, replaced_keys
 from interlock.web.models import InQuery
 from interlock.web.services import Services
 
@@ -61,7 +62,8 @@ async def stream(
     asked = {name: value for name, value in (("q", q), ("kind", kind), ("who", who)) if value}
     more = len(found) == _PAGE if asked else bool(found) and found[0].position > 1
     following = found[0].position if more else 0
-    checkpoint = await _checkpoint(services)
+    current = await current_ledger(services)
+    checkpoint = _checkpoint(current)
     cosigned, lacking = _cosigned(services, checkpoint, now_of(request).timestamp())
     return page(
         request,
@@ -78,14 +80,16 @@ async def stream(
         checkpoint=checkpoint,
         cosigned=cosigned,
         lacking=lacking,
-        key=services.ledger_key,
+        key=ledger_key_of(services, current),
+        replaced=replaced_keys(current, now_of(request)),
     )
 
 
 @router.get("/ledger/{position}")
 async def entry(position: _Position, request: Request, services: ServicesOf, visitor: Visiting) -> Response:
     found = await _one(services, visitor.name, position)
-    checkpoint = await _checkpoint(services)
+    current = await current_ledger(services)
+    checkpoint = _checkpoint(current)
     proved = isinstance(checkpoint, SignedCheckpoint) and position <= checkpoint.checkpoint.size
     text = json.dumps(json.loads(found.body), indent=2, ensure_ascii=False)
     return page(
@@ -99,7 +103,7 @@ async def entry(position: _Position, request: Request, services: ServicesOf, vis
         checkpoint=checkpoint,
         proved=proved,
         last=position == await ledger_size(services.desk, person=visitor.name),
-        key=services.ledger_key,
+        key=ledger_key_of(services, current),
     )
 
 
@@ -107,7 +111,7 @@ async def entry(position: _Position, request: Request, services: ServicesOf, vis
 async def proof(position: _Position, services: ServicesOf, visitor: Visiting) -> Response:
     """A C2SP tlog-proof: with the ledger's key it is checked without this server."""
     found = await _one(services, visitor.name, position)
-    checkpoint = await _checkpoint(services)
+    checkpoint = _checkpoint(await current_ledger(services))
     if not isinstance(checkpoint, SignedCheckpoint) or position > checkpoint.checkpoint.size:
         raise NotFound("This entry is in no published checkpoint yet.", "Try again in a moment.")
     try:
@@ -138,8 +142,8 @@ async def _one(services: Services, person: str, position: int) -> LedgerEntry:
     return found[0]
 
 
-async def _checkpoint(services: Services) -> SignedCheckpoint | Broken:
-    return await current_checkpoint(services.published, Trust(read_verifier(services.ledger_key)))
+def _checkpoint(current: Current | Broken) -> SignedCheckpoint | Broken:
+    return current.signed if isinstance(current, Current) else current
 
 
 def _told(entry: LedgerEntry) -> str:

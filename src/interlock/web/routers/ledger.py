@@ -13,6 +13,7 @@ from interlock.services.list_people import check_ledger_reader, read_ledger, sea
 from interlock.web import answered
 from interlock.web.answers import told
 from interlock.web.authentication import ServicesOf, SignedInPerson
+from interlock.web.ledger_now import newest_ledger_key
 from interlock.web.models import InQuery, answer
 
 router = APIRouter(prefix="/v1/ledger")
@@ -37,8 +38,8 @@ async def search(services: ServicesOf, caller: SignedInPerson, q: InQuery) -> JS
 
 @router.get("/key", responses=told(answered.KEY))
 async def key(services: ServicesOf, caller: SignedInPerson) -> JSONResponse:
-    """The key that checkpoints are signed with; for everybody, so that a proof can be checked by who gets one."""
-    return answer({"key": services.ledger_key})
+    """The newest key that signs checkpoints; for everybody, so that a proof can be checked by who gets one."""
+    return answer({"key": await newest_ledger_key(services)})
 
 
 @router.get("/published", responses=told(answered.PUBLISHED))
