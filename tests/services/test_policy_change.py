@@ -240,6 +240,36 @@ class TestClaims:
             await company.sign_in(person)
         await company.change(ALONE.replace("2h", "1h"))
 
+    async def test_what_is_lent_at_this_moment_makes_no_room_for_a_change(self, state: PostgresState) -> None:
+        """Somebody holds what they can destroy with alone: true for an hour, and no leave to make it so for ever."""
+        unheld = POLICY.replace("    hold: [alter, destroy]\n", "")
+        company = Guarded(state)
+        await company.start(unheld)
+        for person in (CHIEF, DEPUTY):
+            await company.sign_in(person)
+        lent = await company.approve(KEEPER, await company.ask("writer", person=CLERK))
+        assert lent.grant is not None
+        glass = "    break_glass: {longest: 10m, by: {group: dba}, tell: {group: dba}, review: {group: dba}}\n"
+        with pytest.raises(Refusal, match="destroy on orders takes 2 persons, and chief@") as caught:
+            await company.propose(unheld.replace("chains:\n", f"{glass}chains:\n"))
+        assert caught.value.code == "breaks-claim"
+        await company.change(unheld.replace("2h", "1h"))
+
+    async def test_a_claim_that_is_untrue_is_not_made_more_so(self, state: PostgresState) -> None:
+        """Three are claimed and two could: a change with which one could is refused all the same."""
+        two = ALONE.replace("min_persons: 2", "min_persons: 3").replace(
+            "    duties: [develop, review, deploy]\n",
+            "    duties: [develop, review, deploy]\n    separate: [[develop, review]]\n",
+        )
+        company = Guarded(state)
+        await company.start(two)
+        for person in (CHIEF, DEPUTY):
+            await company.sign_in(person)
+        one = two.replace("    separate: [[develop, review]]\n", "")
+        with pytest.raises(Refusal, match="the chain release takes 3 persons, and chief@"):
+            await company.propose(one)
+        await company.change(two.replace("2h", "1h"))
+
     async def test_a_policy_that_nobody_could_change_again_is_refused(self, company: Guarded) -> None:
         with refused("locks-itself"):
             await company.propose(POLICY.replace("administrators", "former"))

@@ -5,14 +5,15 @@ Holds to:
 * what is proved is the state as it would be: the change is put into effect in a unit of work that is never committed
 * claimed is what the new policy claims, and what the active one does of the chains and resources that stay. So nobody
   breaks a claim and lowers it in one act: it is lowered first, for everybody to see, and then broken
-* a claim that was not true before is not broken by the change; one that is new, or was true, must be proven. A search
-  that was given up proves nothing
+* a claim that was not true before is not broken by the change, unless fewer could with it than before; one that is new,
+  or was true, must be proven. A search that was given up proves nothing
+* what is lent at this moment makes no room: a claim that is untrue for it alone is looked at as if nothing was lent
 * a policy that nobody could change any more is refused too
 """
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlock.domain.approving import Ask, count_approvals
 from interlock.domain.snapshot import PolicyText
@@ -107,16 +108,34 @@ def _judge(before: LiveState, after: LiveState) -> Judged:
     stay = [claim for claim in old if _is_there(claim, after.configuration)]
     claims = tuple(dict.fromkeys([*new, *stay]))
     model = build_model(after)
-    verdicts = prove(model, claims).verdicts
-    unproven = [verdict for verdict in verdicts if verdict.outcome is not Outcome.PROVEN]
-    was = {claim for claim in old if claim in {verdict.claim for verdict in unproven}}
-    untrue = (
-        {v.claim for v in prove(build_model(before), _in_order(was)).verdicts if v.outcome is not Outcome.PROVEN}
-        if was
-        else set()
-    )
-    broken = tuple(verdict for verdict in unproven if verdict.claim not in untrue)
-    return Judged(digest_of_model(model), len(claims), broken)
+    unproven = [verdict for verdict in prove(model, claims).verdicts if verdict.outcome is not Outcome.PROVEN]
+    was = _in_order({verdict.claim for verdict in unproven} & set(old))
+    untrue = {v.claim: v for v in prove(build_model(before), was).verdicts if v.outcome is not Outcome.PROVEN}
+    broken = [verdict for verdict in unproven if verdict.claim not in untrue or _worse(verdict, untrue[verdict.claim])]
+    broken += _broken_beside(before, after, _in_order(set(untrue) - {verdict.claim for verdict in broken}))
+    return Judged(digest_of_model(model), len(claims), tuple(broken))
+
+
+def _broken_beside(before: LiveState, after: LiveState, untrue: list[Claim]) -> list[Verdict]:
+    """Of claims that are untrue as things are, those that the change breaks all the same: they would be true once what
+    is lent now has ended, or more would be needed then than with the change."""
+    if not untrue or not (before.grants or before.asked or after.grants or after.asked):
+        return []
+    was = prove(build_model(_with_nothing_lent(before)), untrue).verdicts
+    is_ = prove(build_model(_with_nothing_lent(after)), untrue).verdicts
+    return [new for old, new in zip(was, is_, strict=True) if _worse(new, old)]
+
+
+def _with_nothing_lent(state: LiveState) -> LiveState:
+    return replace(state, grants=(), asked=(), yeses=())
+
+
+def _worse(new: Verdict, old: Verdict) -> bool:
+    """Whether fewer can with the change, of persons, vendors or absences, or might."""
+    if new.outcome is Outcome.PROVEN:
+        return False
+    least = old.claim.least + (old.claim.counted is Counted.ABSENCES) if old.outcome is Outcome.PROVEN else old.least
+    return (new.least if new.most is None or new.outcome is Outcome.UNKNOWN else new.most) < least
 
 
 def _in_order(claims: set[Claim]) -> list[Claim]:
