@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from interlock.domain.actions import Action
+from interlock.domain.grants import RequestState
 from interlock.domain.roles import Hold
 from interlock.errors import ConfigurationError, Refusal
 from interlock.policy.configuration import Chain, Configuration, ConflictKind, Separation, SeparationKind
@@ -354,6 +355,29 @@ class TestArtifacts:
         with pytest.raises(Refusal, match="dba carries make of change over change:CH-1 since"):
             await world.ask("maker", person=DBA2, artifact=SUBJECT)
         await world.ask("maker", person=DBA, artifact=SUBJECT)
+
+    async def test_what_is_lent_for_a_later_duty_ends_when_the_content_changes(self, state: PostgresState) -> None:
+        """The yes to it was to what was there then. What is lent for another artifact, and another role, goes on."""
+        world = await _world(state, _chain(Separation(_SEPARATE, ("make", "check"))))
+        await _duty(world, "make", DBA)
+        lent, _ = await _lend(world, "checker", DBA2)
+        elsewhere, _ = await _lend(world, "checker", DBA2, "change:CH-2")
+        maker, _ = await _lend(world, "maker", DBA)
+        waiting = await world.ask("checker", person=DBA2, resource="stock", artifact=SUBJECT)
+        login = await world.sign_in(DBA)
+        on = {"chain": "change", "duty": "make", "artifact": SUBJECT}
+        await do_duty(world.desk, acting=Acting(login.id), content=CONTENT, **on)
+        assert (await world.grant(lent.id)).ended_at is None, "the same content is no change"
+        await do_duty(world.desk, acting=Acting(login.id), content="sha256:other", **on)
+        ended = await world.grant(lent.id)
+        assert (ended.ended_by, ended.ended_reason) == (DBA, "make was done anew on sha256:other")
+        assert (await world.request(waiting.id)).state is RequestState.WITHDRAWN
+        with pytest.raises(Refusal):
+            await world.approve(BOTH, waiting)
+        for other in (elsewhere, maker):
+            assert (await world.grant(other.id)).ended_at is None
+        again, _ = await _lend(world, "checker", DBA2)
+        assert again.id != lent.id
 
 
 async def test_it_counts_persons_and_not_accounts(state: PostgresState) -> None:

@@ -10,6 +10,7 @@ from interlock.errors import NotFound, Refusal
 from interlock.policy.configuration import Chain, Separation, SeparationKind
 from interlock.services.duties import Taken, do_duty, list_duties, take_duty
 from interlock.services.end_contract import end_contract
+from interlock.services.offboard_person import offboard_person
 from interlock.services.workloads import Acting
 from tests.services.world import ADMIN, BOTH, DBA, DBA2, DEV, LEAD, MATE, OPS, RIVAL, World, company, refused
 
@@ -146,6 +147,38 @@ async def test_independent_by_vendor_and_by_team(world: World) -> None:
         with refused("separated"):
             await _take(world, person, "review", "change:2")
     await _take(world, LEAD, "review", "change:2")
+
+
+@pytest.mark.parametrize(("by", "first", "wrong", "right"), [("vendor", DEV, MATE, RIVAL), ("team", DBA, DBA2, OPS)])
+async def test_who_has_left_is_still_of_their_vendor_and_their_teams(
+    world: World, by: str, first: str, wrong: str, right: str
+) -> None:
+    await _started(world, Separation(SeparationKind.INDEPENDENT, ("review",), by=by), dead_ends=True)
+    await _carry(world, first, "develop")
+    await offboard_person(world.desk, by=ADMIN, name=first, reason="left")
+    with refused("separated"):
+        await _take(world, wrong, "review")
+    assert (await _take(world, right, "review")).warning == ""
+    await _do(world, right, "review")
+
+
+async def test_what_somebody_took_and_left_undone_is_taken_by_another(world: World) -> None:
+    await _started(world)
+    await _carry(world, DEV, "develop")
+    await _take(world, DBA, "review")
+    with refused("taken"):
+        await _take(world, DBA2, "review")
+    await offboard_person(world.desk, by=ADMIN, name=DBA, reason="left")
+    with refused("separated"):
+        await _take(world, DEV, "review")
+    assert await world.events("duty.voided") == []
+    await _carry(world, DBA2, "review")
+    (voided,) = await world.events("duty.voided")
+    assert (voided["person"], voided["duty"], voided["reason"]) == (DBA, "review", "dba has left")
+    await offboard_person(world.desk, by=ADMIN, name=DBA2, reason="left")
+    with refused("taken"):  # what is done is done, whoever did it
+        await _take(world, BOTH, "review")
+    await _carry(world, OPS, "deploy")
 
 
 async def test_bound_duties_and_numbers_of_persons(world: World) -> None:

@@ -312,7 +312,7 @@ class DutyDone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DutyVoided(Event):
-    """A duty no longer counts, because the content that it was done on has changed."""
+    """A duty no longer counts: the content that it was done on has changed, or who took it left before it was done."""
 
     kind: ClassVar[str] = "duty.voided"
     duty_id: str

@@ -4,13 +4,14 @@ Holds to:
 
 * one who acts is a person in an active login; an agent's login is its owner's, and a workload counts as its owner
 * a contractor carries duties while a contract runs, nobody carries one that ``by`` does not give them
-* duties are taken in their order, each when those before it are done; one person carries a duty of an artifact
+* duties are taken in their order, each when those before it are done; one person carries a duty of an artifact. Who
+  took one and left before it was done carries it no more: that is voided when another takes it
 * every separation is judged over the whole history of the artifact, when a duty is taken and when it is done; a refusal
   names the rule, the earlier act and who could
 * when the chain could not be finished any more, that is said with who could take it instead, and with
   ``dead_ends: refuse`` it is refused
 * a duty is done on a content; a later duty is done on that same content. Who does their duty anew on another content
-  voids the later ones, each with its entry in the ledger
+  voids the later ones, each with its entry in the ledger, and ends what was lent over the artifact for a later one
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from interlock.domain.duties import Duty
+from interlock.domain.grants import RequestKind, RequestState
 from interlock.domain.people import Person
 from interlock.domain.work_events import DutyDone, DutyTaken, DutyVoided
 from interlock.errors import NotFound, Refusal
@@ -26,6 +28,7 @@ from interlock.ports.state import UnitOfWork
 from interlock.proof.carrying import Standing
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
+from interlock.services.endings import MANY, Endings
 from interlock.services.ids import new_id
 from interlock.services.separating import (
     artifact_of,
@@ -58,8 +61,12 @@ async def take_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifa
         history = await carried_over(work, known, name)
         await refuse_conflicts(desk, work, person, known.roles.get(duty), name, now)
         standing = await standing_of(work, known, now)
+        undone = await _undone_of_leaver(work, duty, history)
+        history = [past for past in history if past != undone]
         _refuse_order(known, duty, person, history)
         warning = _judge(standing, known, duty, person, history)
+        if undone is not None:
+            await _void(work, undone, f"{undone.person} has left", now)
         taken = Duty(new_id("t"), chain, name, duty, person.name, now)
         await work.save(taken)
         work.record(DutyTaken(duty_id=taken.id, chain=chain, artifact=name, duty=duty, person=person.name))
@@ -131,6 +138,13 @@ def _content(text: str) -> str:
     return text
 
 
+async def _undone_of_leaver(work: UnitOfWork, duty: str, history: Sequence[Duty]) -> Duty | None:
+    """The duty, when somebody took it, has not done it and has left."""
+    taken = next((past for past in history if past.duty == duty and not past.done), None)
+    carrier = None if taken is None else await work.person(taken.person)
+    return taken if carrier is None or not carrier.active else None
+
+
 def _refuse_order(chain: Chain, duty: str, person: Person, history: Sequence[Duty]) -> None:
     taken = next((past for past in history if past.duty == duty), None)
     if taken is not None:
@@ -180,17 +194,34 @@ async def _void_later(
     if not own.done or own.content == content:
         return ()
     why = f"{own.duty} was done anew on {content}"
-    voided = [replace(past, voided_at=now, voided_why=why) for past in history if past.duty in later]
-    for past in voided:
-        await work.save(past)
-        work.record(
-            DutyVoided(
-                duty_id=past.id,
-                chain=past.chain,
-                artifact=past.artifact,
-                duty=past.duty,
-                person=past.person,
-                reason=why,
-            )
+    await _end_lent(work, {chain.roles[name] for name in later if name in chain.roles}, own, why, now)
+    return [await _void(work, past, why, now) for past in history if past.duty in later]
+
+
+async def _end_lent(work: UnitOfWork, roles: set[str], own: Duty, why: str, now: datetime) -> None:
+    """What was lent over the artifact for a later duty was lent for the content that was there then."""
+    endings = Endings(work, by=own.person, reason=why, at=now)
+    for request in await work.requests_about(own.artifact):
+        if request.role not in roles:
+            continue
+        if request.kind is RequestKind.GRANT:
+            await endings.request(request, RequestState.WITHDRAWN)
+        for grant in await work.grants(active_at=now, person=request.person, limit=MANY):
+            if grant.request == request.id:
+                await endings.grant(grant)
+
+
+async def _void(work: UnitOfWork, duty: Duty, why: str, now: datetime) -> Duty:
+    voided = replace(duty, voided_at=now, voided_why=why)
+    await work.save(voided)
+    work.record(
+        DutyVoided(
+            duty_id=voided.id,
+            chain=voided.chain,
+            artifact=voided.artifact,
+            duty=voided.duty,
+            person=voided.person,
+            reason=why,
         )
+    )
     return voided

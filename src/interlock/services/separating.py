@@ -241,10 +241,12 @@ def artifact_of(text: str) -> str:
 
 
 async def standing_of(reading: Reading, chain: Chain, now: datetime) -> Standing:
+    """Everybody there ever was: what those did who left still stands, by their vendor and teams; who may carry
+    anything are those who are here now."""
     contracts = await reading.contracts()
-    people = {person.name: person for person in await reading.people() if person.active}
+    people = {person.name: person for person in await reading.people()}
     members = {
-        name: Member(p.vendor, p.is_employee or any(c.covers(p) and c.running(now) for c in contracts))
+        name: Member(p.vendor, p.active and (p.is_employee or any(c.covers(p) and c.running(now) for c in contracts)))
         for name, p in people.items()
     }
     return Standing(duties_of(chain), members, {name: person.groups for name, person in people.items()})
