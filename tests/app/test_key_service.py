@@ -236,6 +236,33 @@ async def _ended(task: "asyncio.Task[None]") -> None:
         await task
 
 
+async def test_the_token_needs_no_more_than_the_documentation_says(
+    bao: Bao, folder: DataFolder, state: PostgresState, state_database: StateAddress, tmp_path: Path
+) -> None:
+    """docs/recordings.md, on keys in OpenBao."""
+    bao.call("POST", f"{MOUNT}/keys/narrow", {"type": "ed25519"})
+    allowed = {"sign/narrow": "update", "keys/narrow": "read", "keys/narrow/rotate": "update"}
+    allowed["keys/narrow/config"] = "update"
+    rules = "".join(f'path "{MOUNT}/{path}" {{ capabilities = ["{may}"] }}\n' for path, may in allowed.items())
+    bao.call("POST", "sys/policies/acl/narrow", {"policy": rules})
+    token = bao.call("POST", "auth/token/create", {"policies": ["narrow"], "no_default_policy": True})
+    narrow = Transit(bao.address, partial(_token, token["auth"]["client_token"]), mount=MOUNT)
+    tiles = ObjectTiles(str(tmp_path / "log"), create=True)
+    keys = await open_log_keys(folder, section(bao, ledger="narrow"), narrow)
+    task = asyncio.create_task(Sequencer(state_database.url, tiles, keys).run())
+    try:
+        await _grown(state, tiles)
+        now = datetime.now(UTC)
+        done = await rotate_ledger_key(state, keys, tiles, now=now, overlap=timedelta(0), by="operator")
+        await until(lambda: public_key_of(folder) == done.key)
+        said = await _grown(state, tiles)
+    finally:
+        await _ended(task)
+    assert holds(said.note, done.key) is not None
+    assert (await narrow.read_key("narrow"))["min_encryption_version"] == 2
+    await narrow.close()
+
+
 async def test_a_ledger_keeps_its_keys_where_they_are(
     bao: Bao, transit: Transit, folder: DataFolder, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """`interlock up` with its keys in a real OpenBao: a session is recorded and replayed, and the ledger verified."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -59,18 +59,32 @@ def test_a_session_is_recorded_replayed_and_verified_with_both_keys_in_openbao(b
         assert not {MASTER_FILE, "ledger.key"} & {one.name for one in (stack.data / "keys").iterdir()}
         verify = ("ledger", "verify", "--recordings", str(stack.data / "recordings"))
         assert "The ledger holds" in stack.run(lead, *verify).stdout
-        # after another start, and OpenBao's own rotation of the master key, the same key signs and opens
+        # another version takes the place of the ledger's key, and the home follows
+        rotated = stack.run(None, "keys", "rotate", "ledger", "--overlap", "0s", "--data", str(stack.data)).stdout
+        assert "It is a version of the same key in OpenBao" in rotated
+        newest = rotated.split("\n")[1]
+        _until(lambda: (stack.data / "keys" / "ledger.vkey").read_text().strip() == newest)
+        assert newest in stack.run(lead, *verify).stderr
+        # after another start, and OpenBao's own rotation of the master key, the same keys sign and open
         bao.call("POST", "transit/keys/recordings/rotate", {})
         stack.stop()
         stack.start()
         assert "SELECT 41 + 1" in _replayed(stack, auditor, session)
         assert "The ledger holds" in stack.run(lead, *verify).stdout
+        assert stack.run(lead, "ledger", "key").stdout.strip() == newest
         # without the key in OpenBao nobody reads anything
         bao.call("POST", "transit/keys/recordings/config", {"deletion_allowed": True})
         bao.call("DELETE", "transit/keys/recordings")
         refused = stack.run(auditor, "replay", session, "--json", check=False)
         assert refused.returncode != 0
         assert "SELECT 41" not in refused.stdout
+
+
+def _until(found: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def _read_once(stack: Stack, dev: Member) -> str:
