@@ -1,10 +1,12 @@
 """Proving to be there for a connection: a touch of the passkey in a browser, or a one-time code here."""
 
+import select
 import signal
+import socket
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -41,16 +43,20 @@ def prove_where_needed(client: Client, resource: Mapping[str, Any], connections:
     )
     if sys.stderr.isatty():
         webbrowser.open(str(asked["page"]))
-    with _given_up(client, pass_id):
-        _await_touch(client, pass_id)
+    with _given_up(client, pass_id), stop_asked() as stopped:
+        _await_touch(client, pass_id, stopped)
     return pass_id
 
 
-def _await_touch(client: Client, pass_id: str) -> None:
+def _await_touch(client: Client, pass_id: str, stopped: Callable[[float], bool]) -> None:
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
-        time.sleep(_LOOK_S)
-        if client.get(call_of("passes", pass_id))["given"]:
+        if stopped(_LOOK_S):
+            raise KeyboardInterrupt
+        given = client.get(call_of("passes", pass_id))["given"]
+        if stopped(0):
+            raise KeyboardInterrupt
+        if given:
             note("You are there.")
             return
     raise Refusal("nobody-there", "Nobody touched the passkey in time.", "Type the same again.")
@@ -59,19 +65,35 @@ def _await_touch(client: Client, pass_id: str) -> None:
 @contextmanager
 def _given_up(client: Client, pass_id: str) -> Iterator[None]:
     """However the wait ends but by the touch, a touch that comes later gives nothing."""
-    # What whoever started us told us not to hear (nohup) stays unheard.
-    heard = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, _stop) for number in heard}
     try:
         yield
     except BaseException:
         with suppress(InterlockError):
             client.post(call_of("passes", pass_id, "withdraw"))
         raise
-    finally:
-        for number, kept in before.items():
-            signal.signal(number, kept)
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def stop_asked() -> Iterator[Callable[[float], bool]]:
+    """While the block runs, being asked to stop (Ctrl-C, TERM, HUP) interrupts nothing: what is given waits for it, at
+    most so many seconds, and says whether it came. In the middle of a call to the server it would leave locks behind,
+    for which the next call would wait for ever. For the main thread.
+    """
+    # What whoever started us told us not to hear (nohup) stays unheard.
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else ())]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    told, tells = socket.socketpair()
+    with told, tells:
+        tells.setblocking(False)
+        before = {number: signal.signal(number, _note) for number in heard}
+        earlier = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+        try:
+            yield lambda within_s: bool(select.select([told], (), (), within_s)[0])
+        finally:
+            signal.set_wakeup_fd(earlier)
+            for number, kept in before.items():
+                signal.signal(number, kept)
+
+
+def _note(*_: object) -> None:
+    """That it came is told by the interpreter, through the wake-up descriptor."""
