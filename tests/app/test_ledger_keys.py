@@ -8,22 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from interlock.app.data_folder import DataFolder, open_data_folder
+from interlock.app.check_ledger import check_ledger
+from interlock.app.data_folder import DataFolder, locked, open_data_folder
+from interlock.app.finding import Verdict
+from interlock.app.installation import keep_state_address
 from interlock.app.ledger_keys import NEXT_FILE, FileLogKeys
+from interlock.app.places import Places
 from interlock.app.publishing import KEY_FILE, public_key_of
 from interlock.domain.identity_events import LedgerKeyRotated
 from interlock.errors import Failure, Refusal
+from interlock.identity.keys import write_private
 from interlock.ledger.audit import Sound, Trust, audit
 from interlock.ledger.notes import SignedCheckpoint, VerifierKey, holds, new_signer, read_checkpoint, read_signer
 from interlock.ledger.succession import handover_path, statement
 from interlock.ledger.tiles import CHECKPOINT
 from interlock.ledger.verify import Broken
+from interlock.policy.configuration import Witnesses
 from interlock.ports.log_keys import LogKey
 from interlock.services.rotate_ledger_key import LedgerRotation, newest_named, rotate_ledger_key
 from interlock.store.home import StateAddress
 from interlock.store.sequencer import Sequencer
 from interlock.store.state import PostgresState
 from interlock.store.tiles import ObjectTiles
+from interlock.wire.objects import Place
 from tests.store.test_sequencer import append, until, until_size_of
 
 DAY = timedelta(days=1)
@@ -418,3 +425,38 @@ async def test_a_key_that_only_lies_here_is_not_replaced(house: House) -> None:
     async with house.sequencing(keys):
         rotation = await house.rotate(keys)
         assert signed_by(await house.published(), public_key_of(folder), rotation.key)[1]
+
+
+async def test_doctor_says_where_the_key_that_an_entry_names_is_missing(
+    house: House, state_database: StateAddress
+) -> None:
+    folder, keys = house.folder("one")
+    stale, _ = house.copy(folder, "two")
+    place = Place(house.tiles.where)
+    with locked(folder), locked(stale):
+        for one in (folder, stale):
+            keep_state_address(one, state_database)
+
+        async def said(one: DataFolder) -> tuple[Verdict, str]:
+            finding = await check_ledger(one, Places(place, place), Witnesses())
+            return finding.verdict, finding.sentence
+
+        async with house.sequencing(keys):
+            await house.grown(3)
+        assert {(await said(one))[0] for one in (folder, stale)} == {Verdict.GOOD}
+        rotation = await house.rotate(keys)
+        missing = f"goes on with the key {rotation.key.number.hex()}, which is not in {stale.keys}"
+        # before it is published, when only the folder where it was rotated can do that, and after
+        for published in (False, True):
+            if published:
+                async with house.sequencing(keys):
+                    await house.published()
+                    await until(lambda: public_key_of(folder) == rotation.key)
+            verdict, sentence = await said(stale)
+            assert verdict is not Verdict.GOOD
+            assert missing in sentence
+            assert (await said(folder))[0] is Verdict.GOOD
+        assert f"which followed {rotation.older.number.hex()} with entry 4" in (await said(folder))[1]
+        for path in folder.keys.glob("ledger*.key"):
+            write_private(stale.keys / path.name, path.read_bytes())
+        assert (await said(stale))[0] is Verdict.GOOD

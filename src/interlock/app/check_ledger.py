@@ -16,6 +16,7 @@ from interlock.ledger.freshness import explain_cosignatures
 from interlock.ledger.notes import NotANote, SignedCheckpoint, VerifierKey
 from interlock.ledger.verify import Broken
 from interlock.policy.configuration import Witnesses
+from interlock.services.rotate_ledger_key import newest_named
 from interlock.store.tiles import ObjectTiles
 from interlock.wire.objects import check_conditions, open_objects, told_of
 
@@ -28,9 +29,11 @@ async def check_ledger(folder: DataFolder, places: Places, witnesses: Witnesses)
         current = await find_current(ObjectTiles(places.ledger), Trust(public_key_of(folder)))
         if isinstance(current, Broken):
             return bad("ledger", current.reason, f"See {folder.log / 'control.log'}; verify a copy of the ledger.")
-        has_key = await _has(folder, current.key)
         async with running_state(folder.root) as (_, state), state.reading() as reading:
             entries = await reading.ledger_head()
+            # an entry may name one that is not published yet, and is not for want of that very key
+            needed = await newest_named(reading) or current.key
+        has_key = await _has(folder, needed)
     except InterlockError as error:
         return bad("ledger", error.sentence, error.remedy)
     signed = current.signed
@@ -41,16 +44,16 @@ async def check_ledger(folder: DataFolder, places: Places, witnesses: Witnesses)
             f"The ledger went backwards: it ends with entry {entries}, and {size} entries were published.",
             "A backup older than the ledger was restored, or entries were removed: restore the newest backup.",
         )
-    if entries - size > _BEHIND:
-        return doubtful(
-            "ledger", f"{entries - size} entries are not published yet.", f"See {folder.log / 'control.log'}."
-        )
     if not has_key:
         return doubtful(
             "ledger",
-            f"The ledger is signed with the key {current.key.number.hex()}, which is not in {folder.keys}: this "
-            "control plane could not go on with it.",
+            f"The ledger goes on with the key {needed.number.hex()}, which is not in {folder.keys}: this control plane "
+            "cannot publish it.",
             "Copy ledger*.key there from the control plane where it was rotated.",
+        )
+    if entries - size > _BEHIND:
+        return doubtful(
+            "ledger", f"{entries - size} entries are not published yet.", f"See {folder.log / 'control.log'}."
         )
     return check_witnesses(signed, witnesses, time.time()) or good(
         "ledger",
