@@ -179,7 +179,7 @@ def prove_relation(name: str, holders: Holders) -> Iterable[str]:
     ]
     proof, took_s = _timed(partial(prove, model, claims))
     checked, check_s = _timed(partial(check_certificate, write_certificate(model, proof)))
-    accepted = sum(proven for _, proven, _ in checked)
+    accepted = sum(proven for _, proven, _ in checked.claims)
     yield (
         f"{name}: {len(model.people):,} users, {len(holders):,} permissions, {CHAINS} chains of {DUTIES}: "
         f"{len(claims)} claims in {took_s:.2f} s: {_told(proof)}; {accepted} proofs accepted in {check_s:.2f} s"

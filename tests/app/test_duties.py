@@ -80,9 +80,35 @@ def test_a_proof_from_the_live_state_holds_for_the_checker(stack: Stack, tmp_pat
     checked = stack.run(None, "prove", "--check", str(certificate))
     assert "holds: destroy on orders takes 2 persons at least" in checked.stdout
     forged = json.loads(certificate.read_text())
+    assert forged["model_sha256"] in checked.stdout
     forged["verdicts"][0]["claim"]["least"] = 4
     certificate.write_text(json.dumps(forged))
     assert stack.run(None, "prove", "--check", str(certificate), check=False).returncode == 1
+    # Who has nothing but the file sees of which model it is, and who was taken to be away.
+    away = stack.run(lead, "prove", "--absent", "second@example.com", "--certificate", str(certificate), check=False)
+    assert "Absent, and in no team: second@example.com." in away.stdout
+    told = json.loads(stack.run(None, "prove", "--check", str(certificate), "--json", check=False).stdout)
+    assert (told["absent"], told["model_sha256"]) == (["second@example.com"], forged["model_sha256"])
+    unwritable = stack.run(lead, "prove", "--certificate", str(tmp_path / "no" / "file"), check=False)
+    assert unwritable.returncode == 1
+    assert "cannot be written: No such file or directory." in unwritable.stderr
+    for beside in (("--why", "a", "b", "c"), ("release",), ("--svg", "x.svg")):
+        wrong = stack.run(None, "prove", "--check", str(certificate), *beside, check=False)
+        assert (wrong.returncode, "--check stands alone" in wrong.stderr) == (2, True), wrong
+
+
+def test_a_certificate_of_another_model_than_it_names_is_none(stack: Stack, tmp_path: Path) -> None:
+    """The digest is what people compare with their installation's: one in which nobody may do anything proves all."""
+    lead, file = stack.member("lead@example.com"), tmp_path / "certificate.json"
+    stack.run(lead, "prove", "--certificate", str(file))
+    document = json.loads(file.read_text())
+    document["model"]["lends"] = []
+    for verdict in document["verdicts"]:
+        verdict.update(outcome="proven", cuts=[])
+    file.write_text(json.dumps(document))
+    answer = stack.run(None, "prove", "--check", str(file), check=False)
+    assert answer.returncode == 1
+    assert f"names the model {document['model_sha256']}, and holds another" in answer.stderr
 
 
 def test_all_ways_to_a_thing_are_told_and_drawn(stack: Stack, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _judge(mutant: Model, claim: Claim, kind: str, score: Score) -> None:
 
 
 def _certified(model: Model, verdict: Verdict) -> bool:
-    answers = check_certificate(write_certificate(model, Proof((verdict,), ())))
+    answers = check_certificate(write_certificate(model, Proof((verdict,), ()))).claims
     return [proven for _, proven, _ in answers] == [True]
 
 

@@ -1,6 +1,7 @@
 """The number of persons is the one that trying all teams gives, for persons, vendors and absences."""
 
 import random
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -138,14 +139,14 @@ def test_every_proof_is_accepted_by_the_checker_and_no_stronger_one(seed: int) -
     proof = prove(model, claims, most=4)
     among_many = Prover(model, many=0)
     for verdict in (among_many.judge(claim, most=4) for claim in claims):
-        ((_, proven, why),) = check_certificate(write_certificate(model, Proof((verdict,), ())))
+        ((_, proven, why),) = check_certificate(write_certificate(model, Proof((verdict,), ()))).claims
         assert proven == (verdict.outcome is Outcome.PROVEN), (verdict, why)
         assert verdict.outcome is not Outcome.UNKNOWN
     certificate = write_certificate(model, proof)
-    accepted = [proven for _, proven, _ in check_certificate(certificate)]
+    accepted = [proven for _, proven, _ in check_certificate(certificate).claims]
     assert accepted == [verdict.outcome is Outcome.PROVEN for verdict in proof.verdicts]
     forged = certificate.replace('"outcome": "refuted"', '"outcome": "proven"')
-    assert [proven for _, proven, _ in check_certificate(forged)] == accepted
+    assert [proven for _, proven, _ in check_certificate(forged).claims] == accepted
 
 
 def test_a_chain_that_nobody_can_do_is_no_success() -> None:
@@ -163,3 +164,14 @@ def test_a_sponsor_who_is_named_by_another_account_is_no_stranger() -> None:
     model = Model({"ann": Member(), "cid": Member()}, accounts={"ann-2": "ann"}, lends=(lend,))
     prover = Prover(model)
     assert prover.smallest(GOALS[0]).team == prover.reach.mask({"ann", "cid"})
+
+
+def test_of_what_is_not_counted_or_done_nothing_is_proven() -> None:
+    """An action in capitals is no action: nothing leads to it, and that is no proof of anything."""
+    model = make_policy(random.Random(3))
+    verdict = prove(model, [Claim(GOALS[0], Counted.PERSONS, 2)]).verdicts[0]
+    certificate = write_certificate(model, Proof((replace(verdict, outcome=Outcome.PROVEN, cuts=()),), ()))
+    action = GOALS[0].action
+    for old, new in ((f'"action": "{action}"', f'"action": "{action.upper()}"'), ('"persons"', '"heads"')):
+        assert old in certificate
+        assert not check_certificate(certificate.replace(old, new)).claims[0][1]

@@ -260,7 +260,7 @@ async def test_the_whole_answer_is_certified(world: World) -> None:
         await world.sign_in(name)
     proved = await prove_state(world.desk, by=ADMIN)
     assert proved.proof.holds
-    assert all(proven for _, proven, _ in check_certificate(proved.certificate))
+    assert all(proven for _, proven, _ in check_certificate(proved.certificate).claims)
     away = await prove_state(world.desk, by=ADMIN, chain="release", absent=(OPS,))
     assert [v.outcome for v in away.proof.verdicts] == [Outcome.PROVEN, Outcome.REFUTED]
     assert away.proof.bottlenecks["release"] == (BOTH,)
@@ -312,7 +312,7 @@ async def test_two_who_let_others_in_again_can_be_anybody(world: World) -> None:
         assert [v.outcome for v in proved.proof.verdicts] == outcomes, group
         told = any("recovery" in sentence for sentence in proved.proof.assumptions)
         assert told == bool(group)
-        accepted = [proven for _, proven, _ in check_certificate(proved.certificate)]
+        accepted = [proven for _, proven, _ in check_certificate(proved.certificate).claims]
         assert accepted == [outcome is Outcome.PROVEN for outcome in outcomes]
         if group == "ops":
             first = proved.proof.verdicts[0]
@@ -348,11 +348,11 @@ async def test_two_bring_in_a_third_where_a_contract_lets_them(world: World) -> 
         await world.apply(company(chains={"release": one}, contracts=contracts))
         proved = await prove_state(world.desk, by=ADMIN, chain="release")
         assert [v.outcome for v in proved.proof.verdicts] == outcomes, one
-        accepted = [proven for _, proven, _ in check_certificate(proved.certificate)]
+        accepted = [proven for _, proven, _ in check_certificate(proved.certificate).claims]
         assert accepted == [outcome is Outcome.PROVEN for outcome in outcomes]
         # No stronger claim is believed of the same model.
         forged = proved.certificate.replace('"outcome": "refuted"', '"outcome": "proven"')
-        assert [proven for _, proven, _ in check_certificate(forged)] == accepted
+        assert [proven for _, proven, _ in check_certificate(forged).claims] == accepted
         told = [sentence for sentence in proved.proof.assumptions if "(invitation)" in sentence]
         assert all("acme-orders, globex-ops" in sentence for sentence in told)
         assert bool(told) == (contracts == company().contracts)
@@ -378,9 +378,9 @@ async def test_a_contractor_who_has_not_come_in_yet_is_one_whom_two_can_be(world
         await world.apply(company(**parts, uninvited=uninvited))
         proved = await prove_state(world.desk, by=ADMIN, chain="release")
         assert proved.proof.verdicts[0].outcome is outcome
-        assert check_certificate(proved.certificate)[0][1] == (outcome is proven)
+        assert check_certificate(proved.certificate).claims[0][1] == (outcome is proven)
         forged = proved.certificate.replace('"outcome": "refuted"', '"outcome": "proven"')
-        assert check_certificate(forged)[0][1] == (outcome is proven)
+        assert check_certificate(forged).claims[0][1] == (outcome is proven)
     await world.apply(company(**parts))
     verdict = (await prove_state(world.desk, by=ADMIN, chain="release")).proof.verdicts[0]
     assert RIVAL not in verdict.team

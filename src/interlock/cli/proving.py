@@ -1,6 +1,6 @@
 """The command that proves, and the one that checks a proof without believing the prover."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from interlock.cli.shown import harmless
 from interlock.domain.codec import to_plain
 from interlock.errors import Failure
 from interlock.proof.certificate import digest_of, write_certificate
-from interlock.proof.check import check_certificate
+from interlock.proof.check import OtherModelError, check_certificate
 from interlock.proof.picture import Panel, draw, panels_of_proof, panels_of_why
 from interlock.services.explain_why import explain_state
 from interlock.services.proof_model import LiveState
@@ -53,15 +53,18 @@ def prove(
     json: JsonOption = False,
 ) -> int:
     """Whether nobody could do alone what takes two, on the state as it is. Exit 1: a claim is not proven."""
+    claims = {"CHAIN": chain, "--persons": persons, "--absent": absent, "--certificate": certificate}
     if check is not None:
+        _refuse_beside("--check", {**claims, "--policy": policy, "--why": why, "--svg": svg})
         return _check(check)
     if why is not None:
+        _refuse_beside("--why", claims)
         return _why(why, policy, server, svg)
     names = [name.strip() for name in absent.split(",") if name.strip()]
     with waiting("Proving"):
         answer = _prove_file(policy, chain, persons, names) if policy else _ask(server, chain, persons, names)
     if certificate is not None:
-        certificate.write_text(answer["certificate"], encoding="utf-8")
+        _write(certificate, answer["certificate"], "--certificate")
     verdicts = answer["proof"]["verdicts"]
     if svg is not None:
         sentences = {number: sentence_of(verdict, named=False) for number, verdict in enumerate(verdicts)}
@@ -87,11 +90,24 @@ def _why(asked: tuple[str, str, str], policy: Path | None, server: str | None, s
     return 0
 
 
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """What would be passed over in silence is wrong usage: an answer to another question looks like one to this."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(f"{option} stands alone, without {', '.join(given)}")
+
+
 def _write_picture(file: Path, panels: Sequence[Panel]) -> None:
+    _write(file, draw(panels), "--svg")
+
+
+def _write(file: Path, text: str, option: str) -> None:
     try:
-        file.write_text(draw(panels), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Failure(f"{file} cannot be written: {error.strerror}.", "Name a file that can, after --svg.") from error
+        raise Failure(
+            f"{file} cannot be written: {error.strerror}.", f"Name a file that can, after {option}."
+        ) from error
 
 
 def _ask(server: str | None, chain: str | None, persons: int | None, absent: Sequence[str]) -> dict[str, Any]:
@@ -126,20 +142,31 @@ def _state_of(file: Path) -> LiveState:
 
 def _check(file: Path) -> int:
     try:
-        answers = check_certificate(file.read_text(encoding="utf-8"))
+        checked = check_certificate(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}.", "Name a file that --certificate wrote.") from error
+    except OtherModelError as error:
+        raise Failure(
+            f"{file} names the model {error.named}, and holds another: {error.found}.",
+            "Believe nothing of it; let the proof be made again.",
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Failure(f"{file} is no certificate.", "Name a file that --certificate wrote.") from error
-    if not answers:
+    if not checked.claims:
         note("The certificate proves nothing: it has no claims.")
 
     def show(console: Console) -> None:
-        for says, proven, why in answers:
+        for says, proven, why in checked.claims:
             line = f"holds: {says}" if proven else f"not proven: {says}: {why}"
             console.print(escape(harmless(line)), style="green" if proven else "red", soft_wrap=True)
+        if checked.absent:
+            console.print(escape(harmless(f"\nAbsent, and in no team: {', '.join(checked.absent)}.")), soft_wrap=True)
+        console.print(
+            f"\nThat is so of the model {checked.model_sha256}. Whether it is yours: `interlock prove` names it.",
+            soft_wrap=True,
+        )
 
-    rows = [{"claim": says, "proven": proven, "why": why} for says, proven, why in answers]
-    holds = bool(answers) and all(proven for _, proven, _ in answers)
-    emit({"holds": holds, "claims": rows}, show)
+    rows = [{"claim": says, "proven": proven, "why": why} for says, proven, why in checked.claims]
+    holds = bool(rows) and all(proven for _, proven, _ in checked.claims)
+    emit({"holds": holds, "claims": rows, "absent": list(checked.absent), "model_sha256": checked.model_sha256}, show)
     return 0 if holds else 1

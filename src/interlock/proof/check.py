@@ -18,21 +18,50 @@ anybody else, and no set of so few persons touches all of them. Where all togeth
 empty, and step 2 says it.
 """
 
+import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from interlock.proof.check_few import Few
 from interlock.proof.check_guests import Hosts
 from interlock.proof.check_world import Names, World
 
+_COUNTED = ("persons", "vendors", "absences")
+_ACTIONS = ("connect", "read", "write", "alter", "destroy", "grant", "execute", "export", "replay")
+"""Of an action that nobody knows anything could be said."""
 
-def check_certificate(text: str) -> list[tuple[str, bool, str]]:
-    """For each claim: what it says, whether the certificate proves it, and why not. Raises ValueError, KeyError or
-    TypeError for what is no certificate."""
+
+class OtherModelError(ValueError):
+    """The model in a certificate is not the one whose digest it names."""
+
+    def __init__(self, named: str, found: str) -> None:
+        super().__init__(f"it names the model {named} and holds {found}")
+        self.named, self.found = named[:64], found
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``claims``: for each what it says, whether the certificate proves it, and why not. ``model_sha256`` was worked
+    out from the model that is in the certificate; ``absent`` are in no team."""
+
+    claims: list[tuple[str, bool, str]]
+    model_sha256: str
+    absent: tuple[str, ...]
+
+
+def check_certificate(text: str) -> Checked:
+    """Raises ValueError, KeyError or TypeError for what is no certificate, and OtherModelError for one whose model
+    is not the one that it names: the digest is what people compare with that of their installation."""
     document = json.loads(text)
-    world = World(document["model"], frozenset(document["away"]))
+    model, absent = document["model"], frozenset(document["away"])
+    plain = json.dumps(model, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()
+    if digest != document["model_sha256"]:
+        raise OtherModelError(str(document["model_sha256"]), digest)
+    world = World(model, absent)
     few = Few(world)
-    return [_check(world, few, verdict) for verdict in document["verdicts"]]
+    return Checked([_check(world, few, verdict) for verdict in document["verdicts"]], digest, tuple(sorted(absent)))
 
 
 def _check(world: World, few: Few, verdict: dict[str, Any]) -> tuple[str, bool, str]:
@@ -42,6 +71,8 @@ def _check(world: World, few: Few, verdict: dict[str, Any]) -> tuple[str, bool, 
     says = f"{thing} takes {least} {counted} at least"
     if counted == "absences":
         says = f"{thing} can be done with any {least} persons absent"
+    if counted not in _COUNTED or not (goal["chain"] or goal["action"] in _ACTIONS):
+        return says, False, "nothing of the kind is counted, or done"
     if verdict["outcome"] != "proven":
         return says, False, f"the certificate itself says: {verdict['outcome']}"
     over = "" if counted == "absences" else world.taken_over(goal, counted, least)
