@@ -4,8 +4,8 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,9 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from interlock.app.data_folder import open_data_folder
-from interlock.app.signalling import Telling, Transmitter, telling_receivers
+from interlock.app.signalling import Telling, Transmitter, key_of, telling_receivers
 from interlock.app.sinking import Cursor
+from interlock.app.taking_turns import Turn
 from interlock.domain.people import Identity
 from interlock.errors import Refusal
 from interlock.identity.authority import Authority
@@ -30,6 +31,7 @@ from interlock.services.offboard_person import offboard_person
 from interlock.store.embedded import EmbeddedPostgres
 from interlock.store.home import StateAddress, embedded_address
 from interlock.store.state import PostgresState
+from interlock.store.tellings import PostgresTellings, Told
 from tests.services.world import ADMIN, DBA, OPS, company
 from tests.support.databases import database_of
 from tests.web.conftest import house
@@ -98,20 +100,43 @@ async def _inbox(folder: Path) -> AsyncIterator[Inbox]:
         yield inbox
 
 
+@pytest.fixture
+async def tellings(state_database: StateAddress) -> AsyncIterator[PostgresTellings]:
+    opened = PostgresTellings(state_database.url)
+    yield opened
+    await opened.close()
+
+
 @asynccontextmanager
-async def _telling(house: House, receiver: Receiver, cursor: Path, token: str = "") -> AsyncIterator[None]:
+async def _telling(
+    house: House, receiver: Receiver, tellings: PostgresTellings, token: str = "", teller: str = "one"
+) -> AsyncIterator["asyncio.Task[None]"]:
+    turn = Turn(tellings, teller, key_of(receiver.name), f"The receiver {receiver.name}")
     transmitter = Transmitter(
-        receiver, house.services.oauth.issuer, house.services.tokens, house.world.state, Cursor(cursor), token
+        receiver, house.services.oauth.issuer, house.services.tokens, house.world.state, turn, token
     )
     task = asyncio.create_task(transmitter.run())
     try:
-        async with asyncio.timeout(10):
-            while not await asyncio.to_thread(cursor.exists):  # noqa: ASYNC110 -- what is waited for is a file
-                await asyncio.sleep(0.02)
-        yield
+        await _begun(tellings, receiver.name)
+        yield task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _begun(tellings: PostgresTellings, receiver: str) -> None:
+    async with asyncio.timeout(10):
+        while await tellings.look(key_of(receiver)) is None:  # noqa: ASYNC110 -- a row of the database
+            await asyncio.sleep(0.02)
+
+
+async def _told(tellings: PostgresTellings, receiver: str, holds: Callable[[Told], bool]) -> Told:
+    async with asyncio.timeout(20):
+        while True:
+            told = await tellings.look(key_of(receiver))
+            if told is not None and holds(told):
+                return told
+            await asyncio.sleep(0.05)
 
 
 async def _verified(house: House, token: str) -> dict[str, Any]:
@@ -127,12 +152,14 @@ async def _verified(house: House, token: str) -> dict[str, Any]:
     return claims
 
 
-async def test_what_ends_is_told_signed_once_and_in_order(house: House, tmp_path: Path) -> None:
+async def test_what_ends_is_told_signed_once_and_in_order(
+    house: House, tellings: PostgresTellings, tmp_path: Path
+) -> None:
     before = await house.signed_in(DBA)
     async with _inbox(tmp_path / "inbox") as inbox:
         receiver = Receiver("idp", inbox.url, "https://idp.example", ca=str(tmp_path / "inbox" / "authority.pem"))
         inbox.statuses = [503, 202, 400, 202]
-        async with _telling(house, receiver, tmp_path / "cursor.json", "a bearer"):
+        async with _telling(house, receiver, tellings, "a bearer"):
             login = (await before.get("/v1/whoami"))["login"]
             await end_login(house.world.desk, by=DBA, login_id=login)
             await inbox.until(1)
@@ -142,7 +169,7 @@ async def test_what_ends_is_told_signed_once_and_in_order(house: House, tmp_path
         # Told what happened while nobody told.
         second = await house.signed_in(OPS)
         await second.post("/v1/sign-out")
-        async with _telling(house, receiver, tmp_path / "cursor.json"):
+        async with _telling(house, receiver, tellings):
             await inbox.until(3)
     told = [await _verified(house, body) for body in inbox.once]
     assert [next(iter(claims["events"])) for claims in told] == [
@@ -166,7 +193,7 @@ async def test_what_ends_is_told_signed_once_and_in_order(house: House, tmp_path
 
 
 async def test_a_second_installation_ends_what_ended_in_the_first(
-    house: House, postgres_server: EmbeddedPostgres, migrated_template: str, tmp_path: Path
+    house: House, tellings: PostgresTellings, postgres_server: EmbeddedPostgres, migrated_template: str, tmp_path: Path
 ) -> None:
     with database_of(postgres_server, migrated_template) as name:
         address: StateAddress = embedded_address(postgres_server, name)
@@ -187,7 +214,7 @@ async def test_a_second_installation_ends_what_ended_in_the_first(
             receiver = Receiver(
                 "second", f"{second.server}/v1/signals/first", "the second", ca=str(tmp_path / "second.pem")
             )
-            async with _telling(house, receiver, tmp_path / "cursor.json"):
+            async with _telling(house, receiver, tellings):
                 await here.post("/v1/sign-out")
                 async with asyncio.timeout(20):
                     while not await second.world.events("login.ended"):  # noqa: ASYNC110 -- another installation
@@ -197,30 +224,101 @@ async def test_a_second_installation_ends_what_ended_in_the_first(
         await state.close()
 
 
-async def test_the_receivers_of_a_policy_that_is_activated_are_told_from_then_on(house: House, tmp_path: Path) -> None:
+async def test_of_two_control_planes_one_tells_and_one_that_is_frozen_is_followed(
+    house: House, tellings: PostgresTellings, tmp_path: Path
+) -> None:
+    await house.signed_in(DBA)  # so that no later one enrols
+    async with _inbox(tmp_path / "inbox") as inbox, AsyncExitStack() as held:
+        receiver = Receiver("idp", inbox.url, "https://idp.example", ca=str(tmp_path / "inbox" / "authority.pem"))
+        for teller in ("one", "two"):
+            await held.enter_async_context(_telling(house, receiver, tellings, teller=teller))
+        for turn in range(3):
+            await (await house.signed_in(DBA)).post("/v1/sign-out")
+            await inbox.until(turn + 1)
+        async with house.world.state.reading() as reading:
+            head = await reading.ledger_head()
+        await _told(tellings, "idp", lambda told: told.position == head)
+        assert len(inbox.taken) == 3, "each event came once, and from one of them"
+        # a third one had it and froze: nobody pushes beside it while it may be at it, and then somebody does
+        await held.aclose()
+        assert await tellings.take(key_of("idp"), "frozen")
+        async with _telling(house, receiver, tellings, teller="two"):
+            await (await house.signed_in(DBA)).post("/v1/sign-out")
+            await inbox.until(4)
+            # awake again it moves nothing
+            assert not await tellings.move(key_of("idp"), "frozen", head + 100)
+    assert len(inbox.once) == 4
+
+
+async def test_why_a_receiver_cannot_be_told_is_known_until_it_can(
+    house: House, tellings: PostgresTellings, tmp_path: Path
+) -> None:
+    await house.signed_in(DBA)  # so that no later one enrols
+    async with _inbox(tmp_path / "inbox") as inbox:
+        ca = tmp_path / "inbox" / "authority.pem"
+        receiver = Receiver("idp", inbox.url, "https://idp.example", ca=str(ca))
+        inbox.statuses = [503]
+        async with _telling(house, receiver, tellings):
+            await (await house.signed_in(DBA)).post("/v1/sign-out")
+            told = await _told(tellings, "idp", lambda told: bool(told.fault))
+            assert "answers 503" in told.fault
+            await inbox.until(1)
+            await _told(tellings, "idp", lambda told: not told.fault)
+        kept = ca.read_bytes()
+        ca.write_text("nothing")
+        async with _telling(house, receiver, tellings):
+            await (await house.signed_in(DBA)).post("/v1/sign-out")
+            told = await _told(tellings, "idp", lambda told: bool(told.fault))
+            assert "has no authorities that can be read" in told.fault
+            ca.write_bytes(kept)
+            await inbox.until(2)
+
+
+async def test_what_an_installation_of_before_kept_in_a_file_is_gone_on_from(
+    house: House, tellings: PostgresTellings, tmp_path: Path
+) -> None:
     folder = open_data_folder(tmp_path / "data", create=True)
-    telling = Telling(house.services.oauth.issuer, house.services.tokens, house.services.credentials, folder)
+    cursor = Cursor(folder.sinks / "receiver-idp.json")
+    await (await house.signed_in(DBA)).post("/v1/sign-out")
+    async with house.world.state.reading() as reading:
+        cursor.write(await reading.ledger_head())
+    await (await house.signed_in(DBA)).post("/v1/sign-out")
+    async with _inbox(tmp_path / "inbox") as inbox:
+        receiver = Receiver("idp", inbox.url, "https://idp.example", ca=str(tmp_path / "inbox" / "authority.pem"))
+        telling = Telling(
+            house.services.oauth.issuer, house.services.tokens, house.services.credentials, folder, tellings
+        )
+        desk = house.world.desk
+        named = replace(house.world.configuration, receivers={"idp": receiver})
+        object.__setattr__(desk, "configuration", named)
+        async with telling_receivers(desk, telling):
+            await inbox.until(1)
+            await asyncio.sleep(0.3)
+    assert len(inbox.once) == 1
+    assert not cursor.there
+
+
+async def test_the_receivers_of_a_policy_that_is_activated_are_told_from_then_on(
+    house: House, tellings: PostgresTellings, tmp_path: Path
+) -> None:
+    folder = open_data_folder(tmp_path / "data", create=True)
+    telling = Telling(house.services.oauth.issuer, house.services.tokens, house.services.credentials, folder, tellings)
     desk = house.world.desk
 
     async def name(turn: str, *receivers: Receiver) -> None:
         """Activate them, and wait until they are taken up: so is one then that never answers."""
         named = {one.name: one for one in (*receivers, Receiver(turn, "https://localhost:1/", "https://idp.example"))}
         object.__setattr__(desk, "configuration", replace(house.world.configuration, receivers=named))
-        await begun(turn)
+        await _begun(tellings, turn)
 
     async def end_one() -> None:
         await (await house.signed_in(DBA)).post("/v1/sign-out")
-
-    async def begun(receiver: str) -> None:
-        async with asyncio.timeout(10):
-            while not (folder.sinks / f"receiver-{receiver}.json").exists():  # noqa: ASYNC110 -- a file
-                await asyncio.sleep(0.02)
 
     async with _inbox(tmp_path / "one") as one, _inbox(tmp_path / "two") as two, telling_receivers(desk, telling):
         ca = [str(tmp_path / inbox / "authority.pem") for inbox in ("one", "two")]
         await end_one()
         await name("turn-1", Receiver("first", one.url, "https://idp.example", ca=ca[0]))
-        await begun("first")
+        await _begun(tellings, "first")
         await end_one()
         await one.until(1)
         # it moved; and another cannot be told for want of its secret, which stands in nobody's way

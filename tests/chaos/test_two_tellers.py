@@ -1,4 +1,7 @@
-"""Two whole control planes and one sink: told once by one of them, over a stop, a waking up and a kill of that one."""
+"""Two whole control planes and one sink: told once by one of them, over a stop, a waking up and a kill of that one.
+
+A receiver of security events that never answers stands beside it and in nobody's way.
+"""
 
 import asyncio
 import json
@@ -10,6 +13,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from interlock.domain.identity_events import LoginEnded
 from interlock.store.state import PostgresState
 from tests.store.test_sequencer import append
 from tests.support.control_planes import ControlPlanes, running_control_planes
@@ -22,6 +26,8 @@ people:
   admin@example.com: {groups: [administrators]}
 sinks:
   siem: {kind: otlp, to: "http://127.0.0.1:PORT/v1/logs", enforced: true}
+receivers:
+  idp: {to: "https://127.0.0.1:1/events", audience: https://idp.example}
 """
 _BATCH = 500
 
@@ -40,6 +46,8 @@ def _happen(planes: ControlPlanes, prefix: str) -> int:
         state = PostgresState(planes.url)
         try:
             await append(state, 20, prefix)
+            async with state.changing("system") as work:
+                work.record(LoginEnded(login="a-login", person="admin@example.com", reason="it is over"))
             async with state.reading() as reading:
                 return await reading.ledger_head()
         finally:
@@ -55,7 +63,9 @@ def _teller(planes: ControlPlanes, *, other_than: str = "") -> str:
 
     def there() -> bool:
         with psycopg.connect(planes.url) as connection:
-            row = connection.execute("SELECT teller FROM interlock.tellings WHERE until > clock_timestamp()").fetchone()
+            row = connection.execute(
+                "SELECT teller FROM interlock.tellings WHERE sink = 'siem' AND until > clock_timestamp()"
+            ).fetchone()
         if row is not None and row[0]:
             found.append(names.get(int(row[0].split("/")[1]), ""))
         return bool(found and found[-1] and found[-1] != other_than)
@@ -64,11 +74,11 @@ def _teller(planes: ControlPlanes, *, other_than: str = "") -> str:
     return found[-1]
 
 
-def _doctor(planes: ControlPlanes, name: str) -> str:
+def _doctor(planes: ControlPlanes, name: str, about: str = "sink siem") -> str:
     said = planes.stack.run(None, "doctor", "--data", str(planes.folder(name)), "--json", check=False).stdout
     document = json.loads(said)
     findings = document["findings"] if isinstance(document, dict) else document
-    return " ".join(json.dumps(one) for one in findings if "sink siem" in json.dumps(one))
+    return " ".join(json.dumps(one) for one in findings if about in json.dumps(one))
 
 
 def _says_stopped(planes: ControlPlanes, name: str) -> bool:
@@ -104,6 +114,10 @@ def test_one_of_two_tells_and_whatever_becomes_of_it_nothing_is_lost() -> None:
         assert _says_stopped(planes, "second"), planes.stack.run(
             None, "doctor", "--data", str(planes.folder("second")), check=False
         ).stdout
+        for name in ("first", "second"):
+            said = _doctor(planes, name, "receiver idp")
+            assert "is behind" in said, said
+            assert "https://127.0.0.1:1/events does not answer" in said
         listener.up()
         head = _happen(planes, "heard-")
         _until(lambda: has(head))

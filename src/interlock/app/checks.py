@@ -166,7 +166,7 @@ def _check_running(folder: DataFolder, plan: Plan | None, active: Configuration 
     yield asyncio.run(_check_state(folder.root))
     yield from asyncio.run(check_notifiers(folder, active.notify))
     yield asyncio.run(check_ledger(folder, places_of(folder, plan.configuration), active.witnesses))
-    yield from asyncio.run(check_sinks(folder, active.sinks))
+    yield from asyncio.run(check_sinks(folder, active.sinks, active.receivers))
 
 
 def _check_api(folder: DataFolder, address: Address) -> Iterator[Finding]:

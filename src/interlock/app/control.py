@@ -147,7 +147,7 @@ async def run_control(
                     desk, Feeding(adapters.sinks, services.credentials, plan.folder, outflow, stores.tellings)
                 ),
                 notifying(desk, stores.outbox, channels, address.url),
-                telling_receivers(desk, Telling(issuer_of(plan), tokens, credentials, plan.folder)),
+                telling_receivers(desk, Telling(issuer_of(plan), tokens, credentials, plan.folder, stores.tellings)),
                 keeping_accounts(desk, credentials, keepers_of(adapters.protocols)),
             ):
                 await _serve(services, plan, files, authority, ssh, asked, ready)

@@ -1,7 +1,8 @@
 """Tells receivers that somebody's sessions, credentials or account ended: pushed as RFC 8935 says, each at least once.
 
-As with sinks each receiver has its own cursor, and none stands in the way of another. A receiver that is new is told of
-what happens from then on. One that says of an event that it cannot take it (400) is not asked again about that one.
+As with sinks it is known of each receiver how far it was told, none stands in the way of another, and of several
+control planes one tells it (:mod:`interlock.app.taking_turns`). A receiver that is new is told of what happens from
+then on. One that says of an event that it cannot take it (400) is not asked again about that one.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import json
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,8 +19,9 @@ import httpx2
 from interlock.app.background import beside, follow, for_good
 from interlock.app.data_folder import DataFolder
 from interlock.app.sinking import Cursor
+from interlock.app.taking_turns import Turn, new_teller, take_turns
 from interlock.domain.resources import CredentialSource
-from interlock.errors import Failure, InterlockError
+from interlock.errors import Failure
 from interlock.identity.sent_signals import claims_of
 from interlock.identity.tokens import Tokens
 from interlock.ledger.entries import Unreadable
@@ -27,6 +29,7 @@ from interlock.policy.configuration import Receiver
 from interlock.ports.state import LedgerEntry, State
 from interlock.services.credentials import Credentials
 from interlock.services.desk import Desk
+from interlock.store.tellings import PostgresTellings
 
 _AT_ONCE = 500
 _LONGEST_PAUSE_S = 30.0
@@ -42,49 +45,48 @@ class Transmitter:
     issuer: str
     tokens: Tokens
     state: State
-    cursor: Cursor
+    turn: Turn
     token: str = field(default="", repr=False)
 
     async def run(self) -> None:
-        """Until cancelled."""
-        pause_s = 0.0
-        await self._begin()
-        while True:
-            try:
-                async for _ in self.state.changes(await asyncio.to_thread(self.cursor.read)):
-                    await self._send_all()
-                    pause_s = 0.0
-            except InterlockError as error:
-                if not pause_s:
-                    _log.warning("The receiver %s is behind and will be told later: %s", self.receiver.name, error)
-                pause_s = min(_LONGEST_PAUSE_S, max(1.0, pause_s * 2))
-                await asyncio.sleep(pause_s)
+        """Tell whenever it is our turn, until cancelled. Raises Failure."""
+        async with self.state.reading() as reading:
+            head = await reading.ledger_head()
+        # What happened before anybody asked to be told is not told.
+        await self.turn.tellings.begin(self.turn.key, head)
+        await take_turns(self.turn, self._tell, _log, longest_pause_s=_LONGEST_PAUSE_S)
 
-    async def _begin(self) -> None:
-        """What happened before anybody asked to be told is not told."""
-        while not self.cursor.there:
-            with suppress(InterlockError):
-                async with self.state.reading() as reading:
-                    head = await reading.ledger_head()
-                await asyncio.to_thread(self.cursor.write, head)
-                return
-            await asyncio.sleep(1)
+    async def _tell(self) -> None:
+        position = await self.turn.reached()
+        async with aclosing(self.state.changes(position)) as changes:
+            async for _ in changes:
+                position = await self._send_all(position)
+                # also where there was nothing to send: whatever was wrong before is over
+                await self.turn.reach(position)
 
-    async def _send_all(self) -> None:
-        position = await asyncio.to_thread(self.cursor.read)
-        trust = ssl.create_default_context(cafile=self.receiver.ca or None)
+    async def _send_all(self, position: int) -> int:
+        trust = self._trust()
         async with httpx2.AsyncClient(verify=trust, trust_env=False, timeout=_TIMEOUT) as http:
             while True:
                 async with self.state.reading() as reading:
                     entries = await reading.ledger(after=position, limit=_AT_ONCE)
                 if not entries:
-                    return
+                    return position
                 for entry in entries:
                     if await self._send(http, entry):
-                        # INVARIANT: the cursor follows what was sent: an event may come twice, never not
-                        await asyncio.to_thread(self.cursor.write, entry.position)
+                        # INVARIANT: the position follows what was sent: an event may come twice, never not
+                        await self.turn.reach(entry.position)
                 position = entries[-1].position
-                await asyncio.to_thread(self.cursor.write, position)
+                await self.turn.reach(position)
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.receiver.ca or None)
+        except OSError as error:
+            raise Failure(
+                f"{self.receiver.ca} has no authorities that can be read: {error.strerror or error}.",
+                f"Mend the file, or ca of receivers.{self.receiver.name}.",
+            ) from error
 
     async def _send(self, http: httpx2.AsyncClient, entry: LedgerEntry) -> bool:
         """Whether there was something to tell of the entry, which then was told. Raises Failure."""
@@ -118,12 +120,15 @@ def _said(answer: httpx2.Response) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What telling needs besides the desk. ``folder`` holds the cursors."""
+    """What telling needs besides the desk. ``folder`` holds what an installation of before kept in files; ``teller`` is
+    how this control plane is called in the ``tellings``."""
 
     issuer: str
     tokens: Tokens
     credentials: Credentials
     folder: DataFolder
+    tellings: PostgresTellings
+    teller: str = field(default_factory=new_teller)
 
 
 @asynccontextmanager
@@ -158,9 +163,18 @@ async def follow_receivers(desk: Desk, telling: Telling) -> None:
 
 
 async def _tell_one(state: State, receiver: Receiver, telling: Telling) -> None:
-    cursor = Cursor(telling.folder.sinks / f"receiver-{receiver.name}.json")
     token = await _token_of(receiver, telling)
-    await Transmitter(receiver, telling.issuer, telling.tokens, state, cursor, token).run()
+    turn = Turn(telling.tellings, telling.teller, key_of(receiver.name), f"The receiver {receiver.name}")
+    cursor = Cursor(telling.folder.sinks / f"receiver-{receiver.name}.json")
+    if await asyncio.to_thread(lambda: cursor.there):
+        await telling.tellings.begin(turn.key, await cursor.reached())
+        await asyncio.to_thread(cursor.remove)
+    await Transmitter(receiver, telling.issuer, telling.tokens, state, turn, token).run()
+
+
+def key_of(receiver: str) -> str:
+    """A receiver's in the tellings: no sink's name has a space."""
+    return f"receiver {receiver}"
 
 
 async def _token_of(receiver: Receiver, telling: Telling) -> str:

@@ -7,9 +7,6 @@ A file is of its machine: each control plane writes its own. Any other sink is t
 import asyncio
 import json
 import logging
-import os
-import secrets
-import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.app.data_folder import DataFolder
+from interlock.app.taking_turns import new_teller, next_pause_s
 from interlock.domain.resources import CredentialSource
 from interlock.errors import Failure, InterlockError
 from interlock.identity.keys import write_private
@@ -94,18 +92,13 @@ async def feed_sink(
             outflow.failed(source.name)
             if not pause_s:
                 _log.warning("The sink %s is behind and will be told later: %s", source.name, error)
-            pause_s = next_pause_s(source, pause_s)
+            pause_s = next_pause_s(pause_s, longest_pause_s(source))
             await asyncio.sleep(pause_s)
 
 
 def longest_pause_s(source: SinkSource) -> float:
     """Between two tries. Everybody waits for one that must be told."""
     return _ENFORCED_PAUSE_S if source.enforced else _LONGEST_PAUSE_S
-
-
-def next_pause_s(source: SinkSource, pause_s: float) -> float:
-    """After a failure that came ``pause_s`` after the one before it: 1, 2, 4 … seconds."""
-    return min(longest_pause_s(source), max(1.0, pause_s * 2))
 
 
 async def tell_all(
@@ -148,7 +141,7 @@ class Feeding:
     folder: DataFolder
     outflow: Outflow
     tellings: PostgresTellings
-    teller: str = field(default_factory=lambda: f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}")
+    teller: str = field(default_factory=new_teller)
 
     def cursor_of(self, source: SinkSource) -> Cursor:
         return Cursor(self.folder.sinks / f"{source.name}.json")

@@ -631,7 +631,7 @@ tellings = Table(
     _time("until"),
     _text("fault"),
 )
-"""How far each sink was told, and which control plane tells it. Not state: without it everything is told again."""
+"""How far each sink and each receiver was told, and which control plane tells it. Not state."""
 
 watch_memory = Table("watch_memory", metadata, _key("name"), Column("content", JSON, nullable=False))
 """How far the watch has read, and what it makes of it. Not state: it follows from the ledger."""

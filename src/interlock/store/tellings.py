@@ -1,10 +1,10 @@
-"""Which control plane tells a sink, and how far it has come.
+"""Which control plane tells a sink, or a receiver of security events, and how far it has come.
 
-One at a time: it has a sink for a few seconds, and says again and again that it goes on. One that says so no more (it
-is dead, stopped, or its connection is) loses it by the database's clock, and another goes on from there. No state, like
-the followings: without it everything is told again.
+One at a time: it has whom it tells for a few seconds, and says again and again that it goes on. One that says so no
+more (it is dead, stopped, or its connection is) loses it by the database's clock, and another goes on from there. No
+state, like the followings: without it sinks are told everything again, and receivers what happens from then on.
 
-INVARIANT: only who has a sink moves its position: one that wakes up after another took over moves nothing back.
+INVARIANT: only who has it moves its position: one that wakes up after another took over moves nothing back.
 """
 
 from dataclasses import dataclass
