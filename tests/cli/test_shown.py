@@ -170,6 +170,19 @@ def test_a_number_stands_on_one_line_however_long_the_rest_is(number: str) -> No
     assert number in out.getvalue()
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_nothing_of_a_row_is_cut_off(width: int) -> None:
+    """Who stands in the last column of a wide matrix is read as well as who stands in the first."""
+    out = StringIO()
+    cells = ("writer auditor", "static", "who writes reads it", "lead@example.com", "2026-12-01", "dev@acme, mate@acme")
+    columns = ("ROLES", "KIND", "RISK", "OWNER", "UNTIL", "IN IT NOW")
+    table(columns, [cells], nothing="")(Console(file=out, width=width, highlight=False))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    letters = sorted(letter for text in (*columns, *cells) for letter in text if letter != " ")
+    assert sorted(letter for line in lines for letter in line if letter != " ") == letters
+
+
 def test_rows_are_data_on_a_terminal_too() -> None:
     part = {
         "part": "table public.orders",

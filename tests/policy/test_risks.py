@@ -70,6 +70,7 @@ def test_a_spreadsheet_calculates_nothing() -> None:
 
 
 def test_the_yaml_is_the_policys_own() -> None:
+    assert load_configuration(POLICY + write_yaml([]), "interlock.yaml").separations == ()
     found = load_configuration(POLICY + write_yaml([RISKY]), "interlock.yaml").separations
     assert found == (RISKY,)
 

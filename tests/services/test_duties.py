@@ -253,6 +253,11 @@ async def test_what_is_not_there_says_so(world: World) -> None:
     for chain, duty in (("other", "develop"), ("release", "sleep")):
         with pytest.raises(NotFound):
             await take_duty(world.desk, acting=Acting(login=login.id), chain=chain, duty=duty, artifact=ARTIFACT)
+    with pytest.raises(NotFound, match="There is no chain relaese"):
+        await list_duties(world.desk, person=LEAD, chain="relaese", artifact=ARTIFACT)
+    await _take(world, DEV, "develop")
+    await world.apply(company(chains={}))
+    assert len(await list_duties(world.desk, person=LEAD, chain="release", artifact=ARTIFACT)) == 1, "history stays"
 
 
 async def test_a_contractor_sees_the_history_of_what_they_took_part_in(world: World) -> None:

@@ -104,7 +104,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, nothing: str
         for place, column in enumerate(columns):
             # A number is copied from the screen: it must stand on one line.
             longest = max(len(row[place]) for row in rows)
-            grid.add_column(column, overflow="fold", min_width=longest if place == 0 and longest <= _NUMBER else None)
+            grid.add_column(column, overflow="fold", no_wrap=place == 0 and longest <= _NUMBER)
         for row in rows:
             grid.add_row(*(escape(cell) for cell in row))
         console.print(grid)

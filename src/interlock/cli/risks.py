@@ -66,8 +66,10 @@ def read_risks(
     """The section `separations` that FILE says, to be put into interlock.yaml and proposed."""
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError((f"{file} cannot be read: {error}",)) from error
+    except OSError as error:
+        raise ConfigurationError((f"{file} cannot be read: {error.strerror}",)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError((f"{file} cannot be read: it is no text in UTF-8",)) from error
     if file.suffix not in {".csv", ".xml"}:
         raise Refusal("no-format", f"What is {file}?", "Name a file that ends with .csv or .xml.")
     separations = read_csv(text) if file.suffix == ".csv" else read_xacml(text)

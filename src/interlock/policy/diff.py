@@ -237,7 +237,7 @@ def _role_changes(old: Role, new: Role) -> Iterator[str]:
     if old.lending.approvals != new.lending.approvals:
         yield f"is lent by {_rules(new.lending.approvals)}{_was(_rules(old.lending.approvals))}"
     if old.break_glass != new.break_glass:
-        yield f"{_glass(new.break_glass)}{_was(_glass(old.break_glass))}"
+        yield f"{_glass(new.break_glass)} (before: {_glass(old.break_glass)})"
     if old.lending.mfa != new.lending.mfa:
         yield "now asks for proof of presence" if new.lending.mfa else "no longer asks for proof of presence"
 

@@ -106,7 +106,7 @@ def write_yaml(separations: Iterable[Separation]) -> str:
                 f"    mitigation: {{control: {_quoted(row['control'])}, kind: {row['control_kind']}, "
                 f"until: {row['until']}, people: [{names}]}}"
             )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines if len(lines) > 1 else ["separations: []"]) + "\n"
 
 
 def _quoted(text: str) -> str:

@@ -128,6 +128,8 @@ async def _proposal(reading: Reading, request: Request) -> Proposal:
 
 
 def _refuse_base(desk: Desk, proposal: Proposal) -> None:
+    if proposal.digest == desk.configuration.digest:
+        raise Refusal("base-changed", f"{proposal.request} is the active policy.", "See it: interlock policy show")
     if proposal.base != desk.configuration.digest:
         raise Refusal(
             "base-changed",

@@ -106,7 +106,7 @@ async def do_duty(desk: Desk, *, acting: Acting, chain: str, duty: str, artifact
 
 async def list_duties(desk: Desk, *, person: str, chain: str, artifact: str) -> Sequence[Duty]:
     """The history of an artifact in a chain, the voided duties among it, in its order. Employees see it, and who is
-    part of it; to others there is none."""
+    part of it; to others there is none. Raises NotFound for a chain that there never was."""
     name = artifact_of(artifact)
     async with desk.state.reading() as reading:
         reader = await acting_person(reading, person)
@@ -114,6 +114,8 @@ async def list_duties(desk: Desk, *, person: str, chain: str, artifact: str) -> 
     if not reader.is_employee and all(past.person != reader.name for past in history):
         return ()
     known = desk.configuration.chains.get(chain)
+    if known is None and not history:
+        raise _no_chain(desk, chain)
     order = known.duties if known is not None else ()
     return sorted(history, key=lambda past: (past.taken_at, order.index(past.duty) if past.duty in order else 0))
 
@@ -121,11 +123,15 @@ async def list_duties(desk: Desk, *, person: str, chain: str, artifact: str) -> 
 def _chain(desk: Desk, chain: str, duty: str) -> Chain:
     known = desk.configuration.chains.get(chain)
     if known is None:
-        names = ", ".join(sorted(desk.configuration.chains)) or "none"
-        raise NotFound(f"There is no chain {chain}.", f"The chains are: {names}.")
+        raise _no_chain(desk, chain)
     if duty not in known.duties:
         raise NotFound(f"The chain {chain} has no duty {duty}.", f"Its duties are: {', '.join(known.duties)}.")
     return known
+
+
+def _no_chain(desk: Desk, chain: str) -> NotFound:
+    names = ", ".join(sorted(desk.configuration.chains)) or "none"
+    return NotFound(f"There is no chain {chain}.", f"The chains are: {names}.")
 
 
 def _content(text: str) -> str:
