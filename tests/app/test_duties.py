@@ -116,13 +116,17 @@ def test_all_ways_to_a_thing_are_told_and_drawn(stack: Stack, tmp_path: Path) ->
     picture = tmp_path / "why.svg"
     asked = ("prove", "--why", "dev@acme.example", "alter", "orders")
     said = stack.run(lead, *asked, "--svg", str(picture)).stdout
-    assert "dev@acme.example can do alter on orders in 1 way" in said
+    assert "dev@acme.example can do alter on orders in 2 ways" in said
+    assert "by a changed policy, with lead@example.com; second@example.com" in said
+    assert "second@example.com: interlock policy propose FILE --reason REASON    # one that lends dev@acme" in said
     assert "2 of (lead@example.com, second@example.com)" not in said
     assert "1 of (lead@example.com, second@example.com)" in said
     assert "dev@acme.example: interlock request orders --role writer" in said
     assert "dev@acme.example" in picture.read_text()
     why = stack.ask(lead, *asked)["why"]
-    assert [way["role"] for way in why["ways"]] == ["writer"]
+    assert [way["role"] for way in why["ways"]] == ["writer", "a changed policy"]
+    change = stack.run(lead, "prove", "--why", "second@example.com", "alter", "the policy").stdout
+    assert "second@example.com can do alter on the policy in 1 way" in change
     policy = stack.run(lead, "prove", "--why", "second@example.com", "grant", "orders")
     assert "by a changed policy, with lead@example.com" in policy.stdout
     assert stack.run(second, *asked, check=False).returncode == 1

@@ -7,7 +7,7 @@ from itertools import combinations, product
 from typing import Any
 
 from interlock.domain.codec import to_plain
-from interlock.proof.model import Lend, Member, Model, Rule
+from interlock.proof.model import OURS, THE_POLICY, Lend, Member, Model, Rule
 from interlock.proof.steps import What
 from interlock.proof.why import Why, explain_why
 from tests.proof.policies import PEOPLE, let_in_again, make_policy
@@ -123,3 +123,34 @@ def test_where_a_group_is_joined_first_it_is_said_that_there_may_be_more() -> No
                 assert not why.complete
                 return
     raise AssertionError("no policy of these lets anybody join")
+
+
+def test_who_proposes_no_change_of_the_policy_is_lent_by_others_who_do() -> None:
+    """A contractor may not propose one: with one who does and those who say yes to it, whoever they are, they can."""
+    people = {"ann": Member(), "ben": Member(), "cid": Member(), "eve": Member("acme"), "fay": Member("acme")}
+    for rules, groups in (
+        ((Rule(group="board"),), {"board": ("ann", "ben")}),
+        ((Rule(group="board"),), {"board": ("ann", "fay")}),
+        ((Rule(2, group="board"),), {"board": ("ann", "ben", "cid")}),
+        ((Rule(group="board"), Rule(group="ops")), {"board": ("ann", "ben"), "ops": ("cid", "fay")}),
+        ((Rule(group="board"),), {}),
+    ):
+        lend = Lend(THE_POLICY, ("orders",), frozenset({"execute"}), rules)
+        model = Model(people, groups, lends=(lend, Lend(THE_POLICY, (OURS,), frozenset({"execute"}), rules)))
+        for who in ("eve", "fay"):
+            others = [name for name in people if name != who]
+            changers = {
+                frozenset((who, *team))
+                for size in range(1, 5)
+                for team in combinations(others, size)
+                if Simulator(to_plain(model), (who, *team)).can({"chain": "", "action": "alter", "resource": "orders"})
+            }
+            why = explain_why(model, who, "alter", "orders")
+            assert _told(why) == {team for team in changers if not any(less < team for less in changers)}, groups
+            for way in why.ways:
+                assert {step.person for step in way.steps} == set(way.team)
+                assert (way.steps[0].what, way.steps[0].for_whom) == ("ask", who)
+                assert (way.steps[-1].person, way.steps[-1].what) == (who, "run")
+                assert all(step.person != who for step in way.steps if step.target == "the role on orders")
+            assert explain_why(model, who, "alter", OURS).ways == ()
+    assert why.reasons

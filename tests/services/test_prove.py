@@ -420,9 +420,13 @@ async def test_a_guest_asks_and_two_say_yes(world: World) -> None:
 
 
 async def test_a_contract_whose_sponsor_has_left_is_anybodys_to_take(world: World) -> None:
-    """With the sponsor gone nobody sponsors it, until somebody takes it: three persons can, so four is not claimed."""
+    """With the sponsor gone nobody sponsors it, until somebody takes it: three persons can, so four is not claimed.
+    That the sponsor could be made to go is said as long as there is one."""
     writer = company().roles["writer"]
     await world.apply(company(roles={"writer": writer}, separations=(), contracts=_scoped("writer")))
+    async with world.state.reading() as reading:
+        said = assumptions_of(build_model(await read_live(world.desk, reading)))
+    assert any("Who sponsors acme goes on doing so: that an administrator offboards" in one for one in said)
     await offboard_person(world.desk, by=ADMIN, name=LEAD, reason="left")
     async with world.state.reading() as reading:
         model = build_model(replace(await read_live(world.desk, reading), alone=frozenset()))

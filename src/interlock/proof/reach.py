@@ -6,7 +6,7 @@ administer those. INVARIANT: more persons never reach less; all of the search re
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from interlock.proof.approving import Approving, Asked, Place
 from interlock.proof.chains import Carriers
@@ -177,6 +177,22 @@ class Reach:
             if found is not None:
                 return (*self.joining.tell(team, moves), *self._tell(lead, goal, *found))
         return ()
+
+    def tell_changed_for(self, lead: Lead, goal: Goal, team: Team, proposer: Team, who: Team) -> tuple[Step, ...]:
+        """How ``team`` changes the policy so that it lends ``who``, who proposes nothing, what they then do."""
+        found = replace(lead.way, askers=proposer).find(self.approving, team, frozenset())
+        if found is None:
+            return ()
+        (asked, _, _), by, name = found, self.index.name(proposer), self.index.name(who)
+        role, another = f"{lead.way.role} on {goal.resource}", next((yes for yes in asked.yes if yes != name), by)
+        return (
+            Step(by, What.ASK, role, name),
+            *(Step(yes, What.APPROVE, role, by) for yes in asked.yes),
+            Step(by, What.ACTIVATE, goal.resource),
+            Step(name, What.ASK_CHANGED, goal.resource),
+            Step(another, What.APPROVE, f"the role on {goal.resource}", name),
+            Step(name, What.RUN, f"{goal.action} on {goal.resource}"),
+        )
 
     def leads(self, goal: Goal) -> list[Lead]:
         """The ways to ``goal``."""

@@ -17,7 +17,11 @@ def _command(step: Step) -> str:
     on = shlex.quote(resource)
     match step.what:
         case What.ASK if subject == THE_POLICY:
-            what = "a change of it" if resource == OURS else f"one that lends them a role on {resource}"
+            what = (
+                "a change of it"
+                if resource == OURS
+                else f"one that lends {step.for_whom or 'them'} a role on {resource}"
+            )
             return f"interlock policy propose FILE --reason REASON    # {what}"
         case What.ASK | What.BREAK_GLASS:
             asked = f"interlock request {on} --role {shlex.quote(subject)} --for {step.length or '1h'} --reason REASON"

@@ -97,6 +97,10 @@ _OUTSIDE = {
     "workload": "Only its owner, or those whom the owner answers for, can change what runs as the workload {}.",
     "newcomer": "No state was asked: everybody of the contracts {} is taken to have come in already.",
     "vault": "Whoever administers the vault {} uses no key and no credential of it.",
+    "sponsor": (
+        "Who sponsors {} goes on doing so: that an administrator offboards a sponsor, and another employee takes the "
+        "contract and says yes in their place, is not counted. Two persons it takes in any case."
+    ),
     "contract": (
         "Who sponsors a contract does so as long as it is asked about. Nobody who is still here sponsors {}: any "
         "employee is taken to."

@@ -10,7 +10,7 @@ from itertools import combinations, combinations_with_replacement
 
 from interlock.proof.approving import enough
 from interlock.proof.index import Team, cells, each
-from interlock.proof.model import Goal, Lend, Model, Rule
+from interlock.proof.model import OURS, THE_POLICY, Goal, Lend, Model, Rule
 from interlock.proof.reach import Lead, Reach
 from interlock.proof.steps import Step
 from interlock.proof.ways import Way
@@ -64,6 +64,8 @@ def explain_why(model: Model, person: str, action: str, resource: str) -> Why:
     for lead in reach.leads(goal):
         lend = model.lends[lead.number]
         found, whole = _ways_of(reach, lead, goal, who)
+        if lead.way.role == THE_POLICY and goal.resource != OURS and not lead.way.askers & who:
+            found, whole = _by_others_who_change_the_policy(reach, lead, goal, who)
         more, all_of_them = as_others.ways(lead, goal)
         found += [_as_other(reach, lead, one) for one in more]
         complete = complete and whole and all_of_them
@@ -99,6 +101,31 @@ def _ways_of(reach: Reach, lead: Lead, goal: Goal, who: Team) -> tuple[list[OneW
             others = tuple(Other(count, tuple(reach.members(part))) for part, count in chosen)
             found.append(OneWay(lead.way.role, tuple(reach.members(team)), others, steps))
     return (found, complete) if found or not lead.rights else (_by_joining(reach, lead, goal, who), False)
+
+
+def _by_others_who_change_the_policy(reach: Reach, lead: Lead, goal: Goal, who: Team) -> tuple[list[OneWay], bool]:
+    """Who may not propose a change is lent by it whatever those lend them who may; their own yes to it may count."""
+    found: dict[frozenset[tuple[Team, int]], OneWay] = {}
+    complete = True
+    masks = [reach.approving.anybody(place, frozenset()) for place in lead.way.rules]
+    for alike in reach.approving.parts(lead.way.askers & reach.everybody, lead.way.rules):
+        for part in cells(alike, masks):
+            proposer = part & -part
+            teams, whole = _minimal(reach, lead.way, proposer, who)
+            complete = complete and whole
+            for chosen in teams:
+                counts = {part: 1}
+                team = proposer | who
+                for others, count in chosen:
+                    team |= _first(others, count)
+                    # Who is like the proposer stands with them: any of these proposes, any other says yes.
+                    like = part if others == part & ~proposer else others
+                    counts[like] = counts.get(like, 0) + count
+                told = tuple(Other(count, tuple(reach.members(mask))) for mask, count in sorted(counts.items()))
+                steps = reach.tell_changed_for(lead, goal, team, proposer, who)
+                way = OneWay(lead.way.role, tuple(reach.members(team)), told, steps)
+                found.setdefault(frozenset(counts.items()), way)
+    return list(found.values()), complete
 
 
 def _by_joining(reach: Reach, lead: Lead, goal: Goal, who: Team) -> list[OneWay]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from interlock.domain.actions import Action
 from interlock.errors import NotFound
 from interlock.proof.certificate import digest_of
+from interlock.proof.model import OURS
 from interlock.proof.verdicts import assumptions_of
 from interlock.proof.why import Why, explain_why
 from interlock.services.desk import Desk
@@ -46,8 +47,8 @@ def explain_state(state: LiveState, person: str, action: str, resource: str, pos
         raise NotFound(
             f"There is no action {action}.", f"The actions are: {', '.join(known.value for known in Action)}."
         )
-    if resource not in state.configuration.resources:
-        known = ", ".join(sorted(state.configuration.resources)) or "none"
+    if resource not in (OURS, *state.configuration.resources):
+        known = ", ".join([*sorted(state.configuration.resources), OURS])
         raise NotFound(f"There is no resource {resource}.", f"The resources are: {known}.")
     model = build_model(state, looked_at=frozenset({Action(action)}))
     return Explained(explain_why(model, person, action, resource), assumptions_of(model), digest_of(model), position)

@@ -132,6 +132,7 @@ def _outsiders(state: LiveState, people: Mapping[str, Person], lasting: Sequence
         "workload": sorted(configuration.workloads),
         "vault": [] if configuration.openbao is None else [configuration.openbao.address],
         "contract": orphaned,
+        "sponsor": sorted(contract.name for contract in lasting if contract.sponsor in people),
         "newcomer": sorted(c.name for c in unknown if any(c.covers(person) for person in state.people)),
     }
     return [Outsider(kind, tuple(names)) for kind, names in named.items() if names]

@@ -11,7 +11,7 @@ def step_told(step: Step) -> str:
     subject, _, resource = step.target.partition(" on ")
     if step.what == "ask" and subject == THE_POLICY:
         return f"{step.person} proposes a changed policy" + (
-            f" that lends them a role on {resource}" if resource else ""
+            f" that lends {step.for_whom or 'them'} a role on {resource}" if resource else ""
         )
     told = {
         "ask": f"asks for {step.target}",
