@@ -32,7 +32,7 @@ HOUR = timedelta(hours=1)
 MOST = 4
 
 
-def _company(dice: random.Random) -> Configuration:
+def make_company(dice: random.Random) -> Configuration:
     names = ("ann", "ben", "cid", "dot@acme", "eve@acme", "fay@globex")
     people = {
         name: Person(name, name.partition("@")[2] or None, frozenset(dice.sample(GROUPS, dice.randint(0, 2))))
@@ -156,7 +156,7 @@ def test_what_a_team_can_do_by_the_engines_rules_the_prover_says_it_can() -> Non
     sizes: dict[int | None, int] = {}
     guests = 0
     for seed in range(250):
-        configuration = _company(random.Random(seed))
+        configuration = make_company(random.Random(seed))
         people, contracts = tuple(configuration.people.values()), tuple(configuration.contracts.values())
         come_in = frozenset(name for name in configuration.people if random.Random(f"{seed} {name}").random() < 0.6)
         prover = Prover(build_model(LiveState(configuration, people, contracts, AT, come_in=come_in)))
