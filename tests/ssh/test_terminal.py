@@ -112,6 +112,22 @@ def test_a_shell_in_the_browser_is_decided_and_recorded_like_any_other(hosts: Ho
     assert {code for _, code, _ in events} <= {"o", "r", "m"}
 
 
+def test_a_window_that_is_dragged_and_a_long_paste(hosts: Hosts) -> None:
+    visit = Visit(hosts, hosts.operator)
+    with visit.socket() as socket:
+        socket.send(json.dumps({"token": visit.token(), "columns": 91, "rows": 31}))
+        for columns in range(20, 60):
+            socket.send(json.dumps({"columns": columns, "rows": 24}))
+        socket.send(json.dumps({"columns": -5, "rows": 10**9}))
+        socket.send(b"stty size\r")
+        until_said(socket, "500 2")
+        socket.send(b"stty raw -echo; head -c 300000 | cksum; stty sane\r")
+        time.sleep(0.5)
+        for _ in range(300):
+            socket.send(b"x" * 1000)
+        assert "300000" in until_said(socket, " 300000")
+
+
 def test_a_reader_is_told_why_there_is_no_shell(hosts: Hosts) -> None:
     visit = Visit(hosts, hosts.reader)
     with visit.socket() as socket:

@@ -20,13 +20,18 @@ class Browser:
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
+        self.reads = True
         scope = {"type": "websocket", "path": "/terminal/orders/socket", "headers": [], "subprotocols": []}
         self.socket = WebSocket(scope, self._connected, self._send)
 
     async def _connected(self) -> dict[str, Any]:
+        if self.got:
+            await asyncio.Event().wait()
         return {"type": "websocket.connect"}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if not self.reads:
+            await asyncio.Event().wait()
         self.got.append(dict(message))
 
     @property
@@ -62,3 +67,22 @@ async def test_half_an_hour_without_a_key_ends_it(premises: Premises, monkeypatc
     assert alive.said == ""
     gone = await _after(premises, silent_s=0, over=True)
     assert gone.said == "\r\nYour login is over. Sign in again.\r\n"
+
+
+async def test_a_browser_that_reads_nothing_or_says_nothing_is_not_waited_for(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_LOOK_S", "_SAY_S", "_FIRST_WORD_S"):
+        monkeypatch.setattr(terminal, name, 0.05)
+    services, login = premises.house.services, await premises.login_of(DEV)
+    async with services.desk.state.reading() as reading:
+        person = await reading.person(DEV)
+    assert person is not None
+    visitor = Visitor(person, login, "n", "t")
+    browser = Browser()
+    await browser.socket.accept()
+    async with asyncio.timeout(20):
+        await terminal._serve(services, visitor, "orders", browser.socket)
+    browser.reads = False
+    async with asyncio.timeout(20):
+        await _look_after(services, visitor, browser.socket, [asyncio.get_running_loop().time() - IDLE_S - 1])

@@ -53,7 +53,7 @@ class Visitor:
 
     def sent_by(self, token: str) -> bool:
         """Whether a form came from a page of this very session."""
-        return compare_digest(token.encode(), self.token.encode())
+        return token.isascii() and compare_digest(token, self.token)
 
 
 async def open_session(services: Services, login: Login, before: str = "") -> str:

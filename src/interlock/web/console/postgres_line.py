@@ -15,6 +15,8 @@ from interlock.errors import Failure, Refusal
 _TLS_REQUEST = struct.pack("!II", 8, 80877103)
 _PROTOCOL = 196608
 _LONGEST = 16 * 1024 * 1024
+_MOST_OF_A_VALUE = 4096
+"""Bytes of one value, or of what a server says, that are kept: more than a terminal shows of it."""
 _OK, _CLEAR_TEXT = 0, 3
 
 
@@ -52,6 +54,7 @@ class PostgresLine:
         self._reader = reader
         self._writer = writer
         self._key = b""
+        self._busy = False
         self.status = "I"
 
     @classmethod
@@ -73,12 +76,14 @@ class PostgresLine:
 
     async def query(self, text: str) -> AsyncIterator[Answer]:
         """The answers to a query, or several; ends when the server is ready for the next."""
+        self._busy = True
         self._send(b"Q", text.encode() + b"\0")
         await self._writer.drain()
         while True:
             code, body = await self._message()
             if code == b"Z":
                 self.status = body.decode()
+                self._busy = False
                 return
             if code == b"T":
                 yield Columns(_column_names(body))
@@ -93,7 +98,7 @@ class PostgresLine:
                 self._send(b"f", b"COPY FROM STDIN is not for a terminal in the browser\0")
                 await self._writer.drain()
             elif code == b"d":
-                yield Said("COPY", body.decode(errors="replace").rstrip("\n"))
+                yield Said("COPY", body[:_MOST_OF_A_VALUE].decode(errors="replace").rstrip("\n"))
 
     async def cancel(self, where: tuple[str, int], context: ssl.SSLContext) -> None:
         """Ask for what runs to be stopped, on a connection of its own."""
@@ -108,7 +113,10 @@ class PostgresLine:
             writer.close()
 
     def close(self) -> None:
-        if not self._writer.is_closing():
+        """In the middle of an answer at once: a parting word would wait behind what nobody reads any more."""
+        if self._busy:
+            self._writer.transport.abort()
+        elif not self._writer.is_closing():
             self._send(b"X", b"")
             self._writer.close()
 
@@ -165,13 +173,13 @@ def _values(body: bytes) -> tuple[str | None, ...]:
     for _ in range(count):
         (size,) = struct.unpack("!i", body[at : at + 4])
         at += 4
-        values.append(None if size < 0 else body[at : at + size].decode(errors="replace"))
+        values.append(None if size < 0 else body[at : at + min(size, _MOST_OF_A_VALUE)].decode(errors="replace"))
         at += max(size, 0)
     return tuple(values)
 
 
 def _said(body: bytes) -> Said:
-    fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
+    fields = {part[:1]: part[1:_MOST_OF_A_VALUE].decode(errors="replace") for part in body.split(b"\0") if part}
     more = [fields[name] for name in (b"D", b"H") if name in fields]
     return Said(fields.get(b"S", "ERROR"), fields.get(b"M", "an error"), "\n".join(more))
 

@@ -5,11 +5,14 @@ Not psql, on purpose: psql starts programs and reads files of the machine that i
 how rows look.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _HISTORY = 200
-_LONGEST_LINE = 64 * 1024
+_LONGEST_REMEMBERED = 4096
+_RUNS = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]+|.", re.DOTALL)
+"""Characters in a row that only add to the line, tabs too; or one that acts."""
 _WIDEST = 60
 HELP = (
     "SQL ends with a semicolon. \\d lists tables, \\d NAME describes one, \\dn schemas, \\du roles, \\x turns rows, "
@@ -58,16 +61,22 @@ class LineEditor:
     def type(self, typed: str) -> list[str]:
         """The lines that are whole now; ``\\x03`` and ``\\x04`` stand for themselves."""
         lines = []
-        for one in typed:
-            if self._escape or one == "\x1b":
+        for run in _RUNS.findall(typed):
+            at = 0
+            while self._escape and at < len(run):
+                if run[at] < " ":
+                    # Ctrl-C or the end of a line after a lone Esc: no sequence holds it.
+                    self._escape = ""
+                    break
+                self._take_escape(run[at])
+                at += 1
+            if at == len(run):
+                continue
+            one = run[at:]
+            if one == "\x1b":
                 self._take_escape(one)
-            elif one in "\r\n":
-                self.echo += "\r\n"
-                if self.text.strip():
-                    self.history = [*self.history[1 - _HISTORY :], self.text]
-                self._at = len(self.history)
-                lines.append(self.text)
-                self.text = ""
+            elif one in ("\r", "\n"):
+                lines.append(self._end_line())
             elif one == "\x03":
                 self.echo += "^C\r\n"
                 self.text = ""
@@ -75,17 +84,27 @@ class LineEditor:
             elif one == "\x04":
                 if not self.text:
                     lines.append(one)
-            elif one in "\x7f\b":
+            elif one in ("\x7f", "\b"):
                 if self.text:
                     self.text = self.text[:-1]
                     self.echo += "\b \b"
             elif one == "\x15":
                 self._replace("")
-            elif (one.isprintable() or one == "\t") and len(self.text) < _LONGEST_LINE:
-                shown = " " if one == "\t" else one
-                self.text += shown
-                self.echo += shown
+            else:
+                self._add("".join(letter for letter in one if letter.isprintable() or letter == "\t"))
         return lines
+
+    def _end_line(self) -> str:
+        line, self.text = self.text, ""
+        self.echo += "\r\n"
+        if line.strip() and len(line) <= _LONGEST_REMEMBERED:
+            self.history = [*self.history[1 - _HISTORY :], line]
+        self._at = len(self.history)
+        return line
+
+    def _add(self, letters: str) -> None:
+        self.text += letters
+        self.echo += _echo_of(letters)
 
     def take_echo(self) -> str:
         echo, self.echo = self.echo, ""
@@ -101,8 +120,13 @@ class LineEditor:
             self._escape = ""
 
     def _replace(self, text: str) -> None:
-        self.echo += "\b \b" * len(self.text) + text
+        self.echo += "\b \b" * len(self.text) + _echo_of(text)
         self.text = text
+
+
+def _echo_of(text: str) -> str:
+    """A tab stays one in what is sent, and takes one column of the screen: it is taken back as one."""
+    return text.replace("\t", " ")
 
 
 def table_of(names: Sequence[str], rows: Sequence[Sequence[str | None]], *, turned: bool) -> list[str]:

@@ -44,8 +44,9 @@ KINDS = ("ssh", "postgres")
 IDLE_S = 30 * 60.0
 _FIRST_WORD_S = 10.0
 _LOOK_S = 2.0
+_SAY_S = 5.0
+_RESIZE_S = 0.02
 _MOST_COLUMNS, _MOST_ROWS = 1000, 500
-_MOST_BYTES = 64 * 1024
 _LONGEST_ID = 40
 _OPEN: Counter[str] = Counter()
 
@@ -146,7 +147,7 @@ async def _serve(services: Services, visitor: Visitor, name: str, websocket: Web
     except asyncssh.DisconnectError as error:
         await _say(websocket, error.reason)
         return
-    except (asyncssh.Error, OSError) as error:
+    except (asyncssh.Error, OSError, EOFError) as error:
         _log.warning("A terminal for %s could not be opened: %s", name, error)
         await _say(websocket, "The gateway cannot be reached. Tell the operator: interlock doctor")
         return
@@ -171,9 +172,9 @@ async def _serve_sql(services: Services, visitor: Visitor, name: str, websocket:
     sql = SqlTerminal(line, name, websocket.send_bytes, lambda: line.cancel(where, trust))
     typed = [asyncio.get_running_loop().time()]
     parts = (
+        asyncio.create_task(sql.work()),
         asyncio.create_task(_type_sql(websocket, sql, typed)),
         asyncio.create_task(_look_after(services, visitor, websocket, typed)),
-        asyncio.create_task(_until_over(sql)),
     )
     try:
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -181,21 +182,16 @@ async def _serve_sql(services: Services, visitor: Visitor, name: str, websocket:
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
-        await sql.close()
+        sql.close()
     with suppress(RuntimeError, WebSocketDisconnect):
         await websocket.close()
 
 
 async def _type_sql(websocket: WebSocket, sql: SqlTerminal, typed: list[float]) -> None:
-    await sql.begin()
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         if (payload := message.get("bytes")) is not None:
             typed[0] = asyncio.get_running_loop().time()
-            await sql.type(payload[:_MOST_BYTES])
-
-
-async def _until_over(sql: SqlTerminal) -> None:
-    await sql.over.wait()
+            await sql.type(payload)
 
 
 def _reached(host: str) -> str:
@@ -205,10 +201,14 @@ def _reached(host: str) -> str:
 async def _first_word(visitor: Visitor, websocket: WebSocket) -> tuple[tuple[int, int], str]:
     """The size of the terminal, and the proof of presence that the page was given for it, if any."""
     async with asyncio.timeout(_FIRST_WORD_S):
-        said = _read(await websocket.receive_text())
+        message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect
+    said = _read(message.get("text") or "")
     if not visitor.sent_by(str(said.get("token", ""))):
         raise Refusal("forged", "This terminal was not opened by a page of yours.", "Open it again.")
-    return _size(said), str(said.get("presence", ""))[:_LONGEST_ID]
+    presence = str(said.get("presence", ""))
+    return _size(said), presence[:_LONGEST_ID] if presence.isascii() else ""
 
 
 async def _connect(services: Services, visitor: Visitor, name: str, presence: str) -> asyncssh.SSHClientConnection:
@@ -272,10 +272,12 @@ async def _to_host(websocket: WebSocket, process: "asyncssh.SSHClientProcess[byt
             return
         if (payload := message.get("bytes")) is not None:
             typed[0] = asyncio.get_running_loop().time()
-            process.stdin.write(payload[:_MOST_BYTES])
+            process.stdin.write(payload)
             await process.stdin.drain()
         elif (text := message.get("text")) is not None:
             process.change_terminal_size(*_size(_read(text)))
+            # Who sends thousands waits for them; a window that is dragged does not notice.
+            await asyncio.sleep(_RESIZE_S)
 
 
 async def _look_after(services: Services, visitor: Visitor, websocket: WebSocket, typed: list[float]) -> None:
@@ -291,9 +293,11 @@ async def _look_after(services: Services, visitor: Visitor, websocket: WebSocket
 
 
 async def _say(websocket: WebSocket, sentence: str) -> None:
-    with suppress(RuntimeError, WebSocketDisconnect):
-        await websocket.send_bytes(f"\r\n{sentence}\r\n".encode())
-        await websocket.close()
+    # A browser that does not read is not waited for: the terminal ends all the same.
+    with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+        async with asyncio.timeout(_SAY_S):
+            await websocket.send_bytes(f"\r\n{sentence}\r\n".encode())
+            await websocket.close()
 
 
 def _read(text: str) -> dict[str, Any]:
