@@ -1,13 +1,14 @@
 """Forgeries of a published log: each is noticed, named, and nothing else is blamed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from interlock.ledger.audit import Progress, Sound, Trust, audit
 from interlock.ledger.canonical import canonical
 from interlock.ledger.merkle import leaf_hash
-from interlock.ledger.notes import COSIGNATURE, Checkpoint, new_signer, sign_checkpoint
+from interlock.ledger.notes import COSIGNATURE, Checkpoint, SignerKey, new_signer, sign_checkpoint
 from interlock.ledger.tiles import CHECKPOINT, body_path, bundle_path, is_path, read_bundle, tile_path, write_bundle
 from interlock.ledger.verify import Broken
 from tests.ledger.logs import MemoryLog, bodies, body, log_of
@@ -186,6 +187,19 @@ async def test_witnesses_are_counted_by_their_keys() -> None:
     assert sound.witnessed == {"w.example/1": 7, "w.example/2": 8}
     log.objects[CHECKPOINT] = log.objects[CHECKPOINT].replace(b"\n5\n", b"\n6\n")
     assert isinstance(await audit(log, trust), Broken)
+
+
+async def test_no_ledger_is_its_own_witness_and_one_key_under_two_names_is_one_witness() -> None:
+    log = log_of(5)
+    witness = new_signer("w.example/1", COSIGNATURE)
+    again = SignerKey(replace(witness.verifier, name="w.example/another"), witness.private)
+    text = log.publish([]).checkpoint.written()
+    log.objects[CHECKPOINT] += witness.sign(text, seconds=7).encode() + again.sign(text, seconds=7).encode()
+    own, other = log.signer.verifier, new_signer("w.example/2", COSIGNATURE).verifier
+    for need, believed in ((1, (own,)), (2, (witness.verifier, again.verifier, other)), (2, (witness.verifier, own))):
+        found = await audit(log, Trust(own, believed, need))
+        assert isinstance(found, Broken), believed
+        assert f"cosigned by {need - 1} of the witnesses" in found.reason
 
 
 async def test_a_long_body_is_an_object_of_its_own() -> None:

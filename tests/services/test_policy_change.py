@@ -284,7 +284,7 @@ class TestClaims:
             await company.propose(SHORTER)
 
 
-WITNESS = "witness.example+0123abcd+" + "A" * 44
+WITNESS = "witness.example+0123abcd+BA" + "A" * 42
 KINDS = {
     "the policy's own rule": "policy: {approvals: [{from: {people: [chief@example.com, deputy@example.com]}}]}\n",
     "people": POLICY.replace("clerk@example.com: {}", "clerk@example.com: {groups: [dba]}"),

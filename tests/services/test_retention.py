@@ -1,5 +1,6 @@
 """Recordings let go: by a request, two others, after their time and under no hold. Everything else is refused."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from interlock.domain.roles import ApprovalRule
 from interlock.errors import Failure, NotFound
 from interlock.ports.control import KeptSegment, SegmentReport, SessionEnd
 from interlock.services.deny_request import deny_request
+from interlock.services.offboard_person import offboard_person
 from interlock.services.recording_keys import open_recording_key
 from interlock.services.report_sessions import report_sessions
 from interlock.services.retention import list_due, list_holds, open_deletion, open_lifting, place_hold
@@ -169,6 +171,21 @@ async def test_a_live_or_unknown_session_is_no_recording(world: World) -> None:
         await open_deletion(world.desk, login_id=login.id, sessions=[], reason="x")
     with refused("bad-hold"):
         await place_hold(world.desk, login_id=login.id, reason="x")
+
+
+async def test_a_hold_on_what_is_not_there_is_refused_since_it_would_keep_nothing(world: World) -> None:
+    session = await recorded(world, days_ago=11)
+    login = await world.sign_in(ADMIN)
+    for slip in ({"session": "s-unknown"}, {"person": "d"}, {"resource": "order"}):
+        with pytest.raises(NotFound):
+            await place_hold(world.desk, login_id=login.id, reason="a lawsuit", **slip)
+    assert not await world.events("legal_hold.placed")
+    # a resource that the policy has no more still has its recordings, and somebody who left theirs
+    without = {name: one for name, one in world.configuration.resources.items() if name != "orders"}
+    object.__setattr__(world.desk, "configuration", replace(world.configuration, resources=without))
+    await place_hold(world.desk, login_id=login.id, resource="orders", session=session, reason="a lawsuit")
+    await offboard_person(world.desk, by=ADMIN, name=DEV, reason="gone")
+    await place_hold(world.desk, login_id=login.id, person=DEV, reason="a lawsuit")
 
 
 async def test_a_denied_request_deletes_nothing(world: World) -> None:

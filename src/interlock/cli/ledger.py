@@ -79,6 +79,8 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """The newest entries that hold a text; or, in the recordings that I may read, the statements with all its words."""
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("--since is not before --until: nothing lies between them")
     with signed_in(server) as client:
         if statements or person or resource or since or until:
             asked = {

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from interlock.cli.client import Client
 from interlock.domain.codec import from_plain
-from interlock.errors import Failure, NotFound
+from interlock.errors import Failure, NotFound, Refusal
 from interlock.ledger.notes import (
+    COSIGNATURE,
     Checkpoint,
     NotANote,
     VerifierKey,
@@ -48,11 +49,36 @@ def read_file(path: Path, what: str) -> bytes:
         raise Failure(f"{what} {path} cannot be read: {error.strerror}.", "Check its name.") from error
 
 
+_ASK_THE_WITNESS = "Take the one that `interlock witness` printed, from those who run it."
+
+
 def read_key(path: Path) -> VerifierKey:
     try:
         return read_verifier(read_file(path, "The key file").decode())
     except (NotANote, UnicodeDecodeError) as error:
         raise Failure(f"{path} does not hold a ledger's key: {error}.", "Ask for it: interlock ledger key") from error
+
+
+def read_witnesses(paths: Sequence[Path], log: VerifierKey) -> tuple[VerifierKey, ...]:
+    """The keys of witnesses. Raises Failure for one that is none, Refusal for one that would count for nothing."""
+    keys: dict[bytes, Path] = {}
+    found = []
+    for path in paths:
+        try:
+            key = read_verifier(read_file(path, "The key file").decode())
+        except (NotANote, UnicodeDecodeError) as error:
+            raise Failure(f"{path} does not hold a witness's key: {error}.", _ASK_THE_WITNESS) from error
+        if key.algorithm != COSIGNATURE or key.public == log.public:
+            raise Refusal(
+                "no-witness", f"{path} holds a ledger's key, and no ledger is its own witness.", _ASK_THE_WITNESS
+            )
+        if key.public in keys:
+            raise Refusal(
+                "one-witness", f"{keys[key.public]} and {path} hold the same key: it is one witness.", "Leave one out."
+            )
+        keys[key.public] = path
+        found.append(key)
+    return tuple(found)
 
 
 def read_older(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint:

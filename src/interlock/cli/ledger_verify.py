@@ -16,7 +16,7 @@ from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, signed_in
 from interlock.cli.home import open_home
 from interlock.cli.ledger_published import followed, kept_key, known_key
-from interlock.cli.ledger_source import ServerSource, entries_of, read_file, read_key, read_older
+from interlock.cli.ledger_source import ServerSource, entries_of, read_file, read_key, read_older, read_witnesses
 from interlock.cli.output import JsonOption, emit, say
 from interlock.cli.shown import counted, harmless
 from interlock.errors import Failure, Refusal
@@ -24,7 +24,7 @@ from interlock.identity.keys import write_private
 from interlock.ledger.audit import BodyCheck, Progress, Sound, Trust, audit, find_signed, no_more_checks
 from interlock.ledger.file import closing_line, entry_line, verify_file
 from interlock.ledger.merkle import NotProved
-from interlock.ledger.notes import VerifierKey
+from interlock.ledger.notes import NotANote, VerifierKey, cosigners
 from interlock.ledger.proofs import FIRST_LINE, open_proof, read_proof
 from interlock.ledger.tiles import Source, entry_of
 from interlock.ledger.verify import Broken, Verified, Verifier
@@ -63,19 +63,27 @@ def verify(
     json: JsonOption = False,
 ) -> int:
     """Check every entry and everything it hangs on, on this machine; says which entry does not hold."""
+    _check_head(head)
+    given = _given(
+        older=older, witness=witness, need=need, recordings=recordings, resume=resume, copy=copy, head=head, key=key
+    )
     kept = None if recordings is None else KeptRecordings(recordings, whole=resume is None or not resume.exists())
     check = no_more_checks if kept is None else kept.check
     if source is None:
+        _refuse(given & {"--resume"}, "the server's ledger, which is read whole")
         with signed_in(server) as client:
             trust = _trust(read_key(key) if key else known_key(client), witness, need)
             return _tell(*_verify_server(client, trust, older, check, copy, head), kept, trust.log)
     path = Path(source)
     if "://" not in source and path.is_file():
         if read_file(path, "The file").startswith(FIRST_LINE.encode()):
-            return _verify_proof(path, _key(key))
+            _refuse(given - {"--key", "--witness", "--need"}, "a proof of one entry")
+            return _verify_proof(path, _trust(_key(key), witness, need))
+        _refuse(given, "a file of entries, which nobody signed: compare its head with one that you kept")
         return _tell(verify_file(path), None)
     if "://" not in source and not path.is_dir():
         raise Failure(f"There is nothing at {source}.", "Name a folder, a file, or the URL of an object store.")
+    _refuse(given & {"--copy", "--head"}, "a published copy: name a checkpoint that you kept with --from")
     trust = _trust(_key(key), witness, need)
     return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume), kept, trust.log)
 
@@ -91,10 +99,32 @@ def _key(path: Path | None) -> VerifierKey:
     return found
 
 
+def _given(**options: object) -> set[str]:
+    names = {"older": "from"}
+    return {f"--{names.get(name, name)}" for name, value in options.items() if value}
+
+
+def _refuse(options: set[str], what: str) -> None:
+    """What would not be looked at is not passed over: who reads *holds* would take it for looked at."""
+    if options:
+        raise typer.BadParameter(f"{', '.join(sorted(options))}: not with {what}")
+
+
+def _check_head(head: str) -> None:
+    if head and (len(head) != 64 or set(head) - set("0123456789abcdef")):
+        raise typer.BadParameter(
+            "--head is the head that `interlock ledger verify` printed: 64 digits and letters a to f"
+        )
+
+
 def _trust(key: VerifierKey, witnesses: list[Path] | None, need: int) -> Trust:
-    keys = tuple(read_key(path) for path in witnesses or ())
-    if need > len({found.public for found in keys}):
-        raise Refusal("too-few-witnesses", f"{need} witnesses are needed and {len(keys)} named.", "Name more.")
+    keys = read_witnesses(witnesses or (), key)
+    if need > len(keys):
+        raise Refusal(
+            "too-few-witnesses",
+            f"--need asks for {counted(need, 'witness', 'witnesses')}, and --witness names {len(keys)}.",
+            "Name each with --witness FILE.",
+        )
     return Trust(key, keys, need)
 
 
@@ -149,22 +179,32 @@ def _read_progress(path: Path | None, keys: Sequence[VerifierKey]) -> Progress:
     raise Refusal("other-log", f"{path} is of another ledger's verification.", "Name another file with --resume.")
 
 
-def _verify_proof(path: Path, key: VerifierKey) -> int:
+def _verify_proof(path: Path, trust: Trust) -> int:
+    key = trust.log
     try:
         proved = read_proof(read_file(path, "The proof"), key)
+        seen = cosigners(proved.signed, trust.witnesses)
     except NotProved as error:
-        reason = f"{path} does not prove anything: {error}.{_other_key(path, key)}"
-        emit({"holds": False, "entry": 0, "reason": reason}, lambda _: output.note(reason))
-        return 1
+        return _proves_nothing(f"{path} does not prove anything: {error}.{_other_key(path, key)}")
+    except NotANote as error:
+        return _proves_nothing(f"{path} does not prove anything: the checkpoint does not hold: {error}.")
+    if len(seen) < trust.need:
+        return _proves_nothing(
+            f"The checkpoint in {path} is cosigned by {len(seen)} of the witnesses; {trust.need} are needed. A proof "
+            "that is made a few seconds after the entry has more."
+        )
     body = proved.body.decode()
     size = proved.signed.checkpoint.size
-    emit(
-        {"holds": True, "entry": proved.position, "size": size, "body": json_text.loads(body)},
-        lambda _: say(
-            f"Entry {proved.position} is in the ledger {key.name} of {counted(size, 'entry', 'entries')}:\n{body}"
-        ),
-    )
+    lines = [f"Entry {proved.position} is in the ledger {key.name} of {counted(size, 'entry', 'entries')}:", body]
+    lines += [f"cosigned by {name}" for name in sorted(seen)]
+    document = {"holds": True, "entry": proved.position, "size": size, "body": json_text.loads(body)}
+    emit({**document, "witnessed": seen}, lambda _: say("\n".join(lines)))
     return 0
+
+
+def _proves_nothing(reason: str) -> int:
+    emit({"holds": False, "entry": 0, "reason": reason}, lambda _: output.note(reason))
+    return 1
 
 
 def _other_key(path: Path, key: VerifierKey) -> str:

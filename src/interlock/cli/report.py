@@ -47,7 +47,12 @@ def access(
     json: JsonOption = False,
 ) -> None:
     """Who could do what at a time, who allowed it, which sessions were open, and the entries that say so."""
-    moment = _moment(at) or datetime.now(UTC)
+    now = datetime.now(UTC)
+    moment = _moment(at) or now
+    if moment > now:
+        raise Refusal(
+            "not-yet", f"{at} has not come yet: nobody knows who will have access then.", "Leave --at out, for now."
+        )
     _make(server, out, lambda entries: access_at(entries, moment))
 
 
@@ -58,7 +63,16 @@ def person(
     json: JsonOption = False,
 ) -> None:
     """Everything that the ledger says of a person."""
-    _make(server, out, lambda entries: person_report(entries, name))
+
+    def build(entries: Iterator[Recorded]) -> Report:
+        report = person_report(entries, name)
+        if not any(section.rows for section in report.sections):
+            raise NotFound(
+                f"No entry of the ledger names {name}.", "`interlock people` lists the names that there are."
+            )
+        return report
+
+    _make(server, out, build)
 
 
 def contract(
@@ -87,6 +101,8 @@ def separation(
 ) -> None:
     """Who asked, who allowed, who did which duty, and whoever stood on both sides."""
     first, last = _moment(since), _moment(until)
+    if first is not None and last is not None and first >= last:
+        raise typer.BadParameter("--from is not before --until: nothing lies between them")
     _make(server, out, lambda entries: separation_report(entries, first, last))
 
 

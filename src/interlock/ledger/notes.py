@@ -236,8 +236,13 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: SignerKey) -> SignedCheckpoi
 
 
 def cosigners(signed: SignedCheckpoint, witnesses: Sequence[VerifierKey]) -> dict[str, int]:
-    """The witnesses whose cosignature holds, and when (seconds since 1970). Raises NotANote for a forged one."""
-    times = ((witness.name, holds(signed.note, witness)) for witness in witnesses)
+    """The witnesses whose cosignature holds, and when (seconds since 1970). Raises NotANote for a forged one.
+
+    INVARIANT: who counts is a key, and only as a witness's: a log's own signature is no cosignature, and one key that
+    goes by two names is one witness.
+    """
+    keys = {witness.public: witness for witness in witnesses if witness.algorithm == COSIGNATURE}
+    times = ((witness.name, holds(signed.note, witness)) for witness in keys.values())
     return {name: seconds for name, seconds in times if seconds is not None}
 
 

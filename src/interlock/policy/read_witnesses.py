@@ -1,5 +1,6 @@
 """The section ``witnesses``: who must have seen the ledger besides the people who run it."""
 
+import base64
 import re
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from interlock.policy.nodes import Listing, Scalar
 from interlock.policy.scalars import read_count, read_text
 
 _KEY = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", re.ASCII)
+_COSIGNATURE = 0x04
+"""tlog-cosignature: a witness's key is of its own kind. A log's own key is none."""
 
 
 def read_witnesses(draft: Draft) -> Witnesses:
@@ -48,13 +51,18 @@ def _read_one(draft: Draft, one: Section) -> WitnessSource | None:
             one.at("url"), f"url of {one.where} is no address of a witness", "write https://HOST or http://HOST:PORT"
         )
         return None
-    if key is not None and _KEY.fullmatch(key) is None:
+    if key is not None and (_KEY.fullmatch(key) is None or _raw(key)[0] != _COSIGNATURE):
         draft.add(one.at("key"), f"key of {one.where} is no witness's key", "write what `interlock witness` prints")
         return None
     return None if url is None or key is None else WitnessSource(url, key)
 
 
+def _raw(key: str) -> bytes:
+    """The kind of the key, and the key; a name and a number are nobody's proof."""
+    return base64.b64decode(key.split("+", 2)[2])
+
+
 def _check_distinct(draft: Draft, found: list[WitnessSource]) -> None:
-    """One witness named twice would count as two."""
-    if len({one.key for one in found}) < len(found) or len({one.url for one in found}) < len(found):
+    """One witness named twice would count as two, under two names also."""
+    if len({_raw(one.key) for one in found}) < len(found) or len({one.url for one in found}) < len(found):
         draft.add(("witnesses", "of"), "a witness is named twice", "leave one out: it counts once")

@@ -103,7 +103,10 @@ async def open_lifting(desk: Desk, *, login_id: str, hold_id: str, reason: str) 
 async def place_hold(
     desk: Desk, *, login_id: str, session: str = "", person: str = "", resource: str = "", reason: str
 ) -> LegalHold:
-    """No recording of the session, of the person, on the resource (all that are given) is deleted from now on."""
+    """No recording of the session, of the person, on the resource (all that are given) is deleted from now on.
+
+    Raises NotFound for a name that nobody and nothing has: a hold with a slip in it would keep nothing.
+    """
     reason = check_reason(reason)
     if not (session or person or resource):
         raise Refusal("bad-hold", "A hold is about a session, a person or a resource.", "Name one.")
@@ -113,6 +116,7 @@ async def place_hold(
         now = desk.clock.now()
         login = await active_login(work, login_id, now)
         await _keeper(desk, work, login.person, to_delete=False)
+        await _check_known(desk, work, session, person, resource)
         while await work.legal_hold(hold_id := new_id("h")) is not None:
             continue
         hold = LegalHold(hold_id, session, person, resource, reason, login.person, now)
@@ -123,6 +127,21 @@ async def place_hold(
             )
         )
     return hold
+
+
+async def _check_known(desk: Desk, reading: Reading, session: str, person: str, resource: str) -> None:
+    """A resource that the policy no longer has may still have recordings."""
+    if session and await reading.activity(session) is None:
+        raise NotFound(f"There is no session {session}.", "See `interlock sessions`.")
+    if person and await reading.person(person) is None:
+        raise NotFound(f"There is no person named {person}.", "See `interlock people`.")
+    if resource and resource not in desk.configuration.resources:
+        last: Activity | None = None
+        while page := await reading.recorded(after=last):
+            if any(one.resource == resource for one in page):
+                return
+            last = page[-1]
+        raise NotFound(f"There is no resource {resource}, nor a recording on one.", "See `interlock resources`.")
 
 
 async def list_holds(desk: Desk, *, person: str) -> Sequence[LegalHold]:

@@ -100,3 +100,14 @@ def test_a_report_names_its_entries(stack: Stack, boss: Member, tmp_path: Path) 
     stack.run(boss, "report", "separation", "--out", str(tmp_path / "separation.pdf"))
     assert (tmp_path / "separation.pdf").read_bytes().startswith(b"%PDF-")
     assert stack.ask(boss, "report", "separation", "--from", "2090-01-01")["rows"] == []
+    for words, code, said in (
+        (("person", "nobody"), 1, "No entry of the ledger names nobody."),
+        (("access", "--at", "2090-01-01"), 1, "2090-01-01 has not come yet"),
+        (("separation", "--from", "2026-02-01", "--until", "2026-01-01"), 2, "--from is not before --until"),
+    ):
+        refused = stack.run(boss, "report", *words, "--out", str(tmp_path / "none.csv"), check=False)
+        assert (refused.returncode, said in refused.stderr) == (code, True), refused.stderr
+    assert not (tmp_path / "none.csv").exists()
+    between = ("--since", "2026-02-01", "--until", "2026-01-01")
+    refused = stack.run(boss, "ledger", "search", "orders", *between, check=False)
+    assert (refused.returncode, "--since is not before --until" in refused.stderr) == (2, True)
