@@ -112,7 +112,12 @@ def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(compa
     client.start()
     while not said or not stack.ask(company.admin, "sessions", "--live"):
         time.sleep(0.05)
-    report, copy = stack.folder / "report.jws", stack.folder / "ledger.jsonl"
+    report, copy, published = stack.folder / "report.jws", stack.folder / "ledger.jsonl", stack.folder / "published"
+    # a report that has no place is refused before anybody leaves
+    for nowhere in (stack.folder, stack.folder / "nowhere" / "report.jws"):
+        refused = stack.run(company.admin, "offboard", "dev@acme.example", "--report", str(nowhere), check=False)
+        assert (refused.returncode, "cannot be written" in refused.stderr) == (1, True), refused.stderr
+    stack.ask(company.admin, "ledger", "export", str(published))
     ended = stack.ask(company.admin, "offboard", "dev@acme.example", "--report", str(report))
     client.join(30)
     assert "has left" in said[-1]
@@ -126,6 +131,18 @@ def test_an_offboarding_is_one_act_and_its_report_holds_without_the_server(compa
     stack.ask(company.admin, "ledger", "verify", "--copy", str(copy))
     verified = stack.ask(company.admin, "verify-report", str(report), "--ledger", str(copy))
     assert (verified["holds"], verified["entries"]) == (True, 5)
+    # and in a published copy, by its key; in one of before not
+    key = stack.folder / "ledger.vkey"
+    key.write_text(stack.run(company.admin, "ledger", "key").stdout)
+    beside = ("--authority", str(stack.data / "keys" / "authority.pem"), "--ledger", str(published), "--key", str(key))
+    refused = stack.run(None, "verify-report", str(report), *beside, check=False)
+    assert (refused.returncode, "of the report do not stand in this copy" in refused.stderr) == (1, True)
+    end = time.monotonic() + 20
+    while stack.ask(company.admin, "ledger", "checkpoint")["size"] < max(one["entry"] for one in ended["ended"]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    stack.ask(company.admin, "ledger", "export", str(published))
+    assert "stands in the ledger: 5 entries" in stack.run(None, "verify-report", str(report), *beside).stdout
     text = report.read_text()
     report.write_text(text[:200] + ("A" if text[200] != "A" else "B") + text[201:])
     assert stack.run(company.admin, "verify-report", str(report), check=False).returncode == 1

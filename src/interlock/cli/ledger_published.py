@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from interlock.cli.client import Client, ServerOption, signed_in
-from interlock.cli.home import Home
-from interlock.cli.ledger_source import ServerSource
+from interlock.cli.home import Home, open_home
+from interlock.cli.ledger_source import ServerSource, read_key
 from interlock.cli.output import JsonOption, emit, note, say
 from interlock.cli.shown import counted
 from interlock.errors import Failure, Refusal
@@ -129,6 +129,18 @@ def kept_key(home: Home) -> VerifierKey | None:
         return None
     except (OSError, NotANote, UnicodeDecodeError) as error:
         raise Failure(f"{path} does not hold a ledger's key.", "Remove it, or put the right one there.") from error
+
+
+def trusted_key(path: Path | None) -> VerifierKey:
+    """The key in the file, else the one that this home has kept. Raises Refusal when there is neither."""
+    found = read_key(path) if path else kept_key(open_home())
+    if found is None:
+        raise Refusal(
+            "no-key",
+            "Whose ledger is it? Without its key a copy says nothing: whoever made it can have signed it.",
+            "Name the key with --key FILE. `interlock ledger key` tells it to who is signed in.",
+        )
+    return found
 
 
 async def newest(source: Source, key: VerifierKey) -> SignedCheckpoint:

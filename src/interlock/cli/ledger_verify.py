@@ -14,8 +14,7 @@ from rich.progress import Progress as ProgressBar
 from interlock.app.kept_recordings import KeptRecordings
 from interlock.cli import output
 from interlock.cli.client import Client, ServerOption, signed_in
-from interlock.cli.home import open_home
-from interlock.cli.ledger_published import followed, kept_key, known_key
+from interlock.cli.ledger_published import followed, known_key, trusted_key
 from interlock.cli.ledger_source import ServerSource, entries_of, read_file, read_key, read_older, read_witnesses
 from interlock.cli.output import JsonOption, emit, say
 from interlock.cli.shown import counted, harmless
@@ -78,25 +77,14 @@ def verify(
     if "://" not in source and path.is_file():
         if read_file(path, "The file").startswith(FIRST_LINE.encode()):
             _refuse(given - {"--key", "--witness", "--need"}, "a proof of one entry")
-            return _verify_proof(path, _trust(_key(key), witness, need))
+            return _verify_proof(path, _trust(trusted_key(key), witness, need))
         _refuse(given, "a file of entries, which nobody signed: compare its head with one that you kept")
         return _tell(verify_file(path), None)
     if "://" not in source and not path.is_dir():
         raise Failure(f"There is nothing at {source}.", "Name a folder, a file, or the URL of an object store.")
     _refuse(given & {"--copy", "--head"}, "a published copy: name a checkpoint that you kept with --from")
-    trust = _trust(_key(key), witness, need)
+    trust = _trust(trusted_key(key), witness, need)
     return _tell(None, _audit(ObjectTiles(source), trust, older, check, resume), kept, trust.log)
-
-
-def _key(path: Path | None) -> VerifierKey:
-    found = read_key(path) if path else kept_key(open_home())
-    if found is None:
-        raise Refusal(
-            "no-key",
-            "Whose ledger is it? Without its key a copy says nothing: whoever made it can have signed it.",
-            "Name the key with --key FILE. `interlock ledger key` tells it to who is signed in.",
-        )
-    return found
 
 
 def _given(**options: object) -> set[str]:

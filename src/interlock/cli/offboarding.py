@@ -1,5 +1,6 @@
 """Commands around a person's leaving: end everything, say what ended with its proof, verify that without the server."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +11,18 @@ from rich.console import Console
 
 from interlock.cli.client import Client, ServerOption, call_of, signed_in
 from interlock.cli.home import open_home
+from interlock.cli.ledger_published import keep_private, trusted_key
 from interlock.cli.output import JsonOption, as_time, emit, note
 from interlock.cli.shown import counted, harmless
 from interlock.errors import Failure, Refusal
-from interlock.identity.keys import write_private
 from interlock.identity.reports import read_report
+from interlock.ledger.audit import Trust, audit
 from interlock.ledger.entries import Unreadable, read_body
 from interlock.ledger.file import verify_file
+from interlock.ledger.notes import VerifierKey
+from interlock.ledger.tiles import Source
 from interlock.ledger.verify import Broken
+from interlock.store.tiles import ObjectTiles
 
 _POLL_S = 0.2
 
@@ -40,6 +45,7 @@ def offboard(
     json: JsonOption = False,
 ) -> int:
     """End a person's access now, all of it, and say what ended; waits until sessions have, and every gateway heard."""
+    _check_place(report)
     with signed_in(server) as client:
         answer = client.post(call_of("people", person, "offboard"), {"reason": reason})
         said = _until_done(client, person, wait)
@@ -54,6 +60,7 @@ def offboarding(
     json: JsonOption = False,
 ) -> int:
     """What ended when a person left, each with its ledger entry, and what has not answered yet. Exit 1: something."""
+    _check_place(report)
     with signed_in(server) as client:
         said = _until_done(client, person, wait)
     return _tell(said, report, {})
@@ -65,7 +72,16 @@ def verify_report(
         Path | None, typer.Option("--authority", help="The authority's certificate; by default the one pinned here.")
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="A copy of the ledger (ledger verify --copy) that must hold it too.")
+        str | None,
+        typer.Option(
+            "--ledger",
+            help="What must hold it too: a published copy (ledger export, a folder or an object store's URL), or the "
+            "entries that `ledger verify --copy` kept.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="The file with the ledger's key, for a published copy; else the home's."),
     ] = None,
     json: JsonOption = False,
 ) -> int:
@@ -83,7 +99,13 @@ def verify_report(
     if any(one["entry"] not in placed for one in said.get("credentials", ())):
         raise Refusal("bad-report", "A credential's end is no entry of the report.", "Get the report again.")
     if ledger is not None:
-        _compare(entries, ledger)
+        missing = _missing(entries, ledger, key)
+        if missing:
+            raise Refusal(
+                "not-in-ledger",
+                f"{counted(missing, 'entry', 'entries')} of the report do not stand in this copy of the ledger.",
+                "Take a newer copy: interlock ledger export FOLDER",
+            )
     answer = {"holds": True, "person": said["person"], "entries": len(entries), "remains": said["remains"]}
 
     def show(console: Console) -> None:
@@ -108,7 +130,7 @@ def _until_done(client: Client, person: str, wait_s: float) -> dict[str, Any]:
 def _tell(said: Mapping[str, Any], file: Path | None, more: Mapping[str, Any]) -> int:
     report = said["report"]
     if file is not None:
-        write_private(file.expanduser().absolute(), str(said["signed"]).encode())
+        keep_private(file, str(said["signed"]))
     ended = [_said_of(entry) for entry in report["ended"]]
     credentials = [
         {"what": str(one["what"]).replace("-", " "), "id": one["of"], "entry": one["entry"]}
@@ -186,19 +208,40 @@ def _entries(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*said["ended"], *closed, *accounts, *issued]
 
 
-def _compare(entries: list[Mapping[str, Any]], ledger: Path) -> None:
-    result = verify_file(ledger)
+def _check_place(report: Path | None) -> None:
+    """Before anybody leaves: a report that has no place would be lost."""
+    if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
+        raise Failure(f"{report} cannot be written.", "Name a file in a folder that there is with --report.")
+
+
+def _missing(entries: list[Mapping[str, Any]], ledger: str, key: Path | None) -> int:
+    """How many of the entries a copy of the ledger, which holds, does not have."""
+    if "://" in ledger or Path(ledger).is_dir():
+        return asyncio.run(_missing_published(entries, ObjectTiles(ledger), trusted_key(key)))
+    if key is not None:
+        raise typer.BadParameter("--key: not with a file of entries, which nobody signed")
+    kept = Path(ledger)
+    result = verify_file(kept)
     if isinstance(result, Broken):
         raise Refusal("bad-ledger", f"The copy of the ledger does not hold: {result.reason}", "Get another copy.")
     wanted = {b'{"body":%b,"link":"%b"}\n' % (str(e["body"]).encode(), str(e["link"]).encode()) for e in entries}
-    with ledger.open("rb") as file:
-        missing = wanted - {line for line in file if line in wanted}
-    if missing:
-        raise Refusal(
-            "not-in-ledger",
-            f"{counted(len(missing), 'entry', 'entries')} of the report do not stand in this copy of the ledger.",
-            "Take a newer copy: interlock ledger verify --copy FILE",
-        )
+    with kept.open("rb") as file:
+        return len(wanted - {line for line in file if line in wanted})
+
+
+async def _missing_published(entries: list[Mapping[str, Any]], source: Source, key: VerifierKey) -> int:
+    wanted = {int(entry["position"]): str(entry["body"]).encode() for entry in entries}
+    found: set[int] = set()
+
+    async def look(position: int, body: bytes) -> str:
+        if wanted.get(position) == body:
+            found.add(position)
+        return ""
+
+    result = await audit(source, Trust(key), check=look)
+    if isinstance(result, Broken):
+        raise Refusal("bad-ledger", f"The copy of the ledger does not hold: {result.reason}", "Get another copy.")
+    return len(wanted.keys() - found)
 
 
 def _read(path: Path) -> str:
