@@ -15,7 +15,7 @@ from interlock.domain.decisions import Effect
 from interlock.domain.durations import parse_duration
 from interlock.domain.grants import Grant, Request
 from interlock.domain.people import Contract
-from interlock.domain.roles import ApprovalRule, BreakGlass
+from interlock.domain.roles import ApprovalRule, BreakGlass, Hold
 from interlock.errors import Refusal
 from interlock.policy.configuration import Chain, Claims, Separation, SeparationKind
 from interlock.policy.decide import Decider, Question
@@ -483,6 +483,18 @@ async def test_a_contract_whose_sponsor_has_left_is_anybodys_to_take(world: Worl
     request = await world.ask("writer")
     await world.approve(DBA, request)
     assert (await world.approve(OPS, request)).grant is not None
+
+
+async def test_a_role_that_writes_without_a_fence_is_named(world: World) -> None:
+    """A write of all rows is no ``destroy``: a claim on that says nothing of who is lent such a role, and says so."""
+    reader = company().roles["reader"]
+    clerk = replace(reader, name="clerk", allow=frozenset({Action.CONNECT, Action.WRITE}))
+    held = replace(clerk, name="held", hold=Hold(frozenset({Action.WRITE})))
+    roles = {"clerk": clerk, "fenced": replace(clerk, name="fenced", fence_rows=10), "held": held, "reader": reader}
+    await world.apply(company(roles=roles, separations=(), contracts={}))
+    async with world.state.reading() as reading:
+        said = assumptions_of(build_model(await read_live(world.desk, reading)))
+    assert [one for one in said if one.startswith("What the roles clerk write is `write`")]
 
 
 async def test_administrators_ask_and_nobody_else(world: World) -> None:

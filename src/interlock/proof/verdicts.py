@@ -97,6 +97,10 @@ _OUTSIDE = {
     "workload": "Only its owner, or those whom the owner answers for, can change what runs as the workload {}.",
     "newcomer": "No state was asked: everybody of the contracts {} is taken to have come in already.",
     "vault": "Whoever administers the vault {} uses no key and no credential of it.",
+    "unfenced": (
+        "What the roles {} write is `write`, however many rows it changes or deletes, and no `destroy`: they have no "
+        "fence, and no hold on it. Whoever is lent one writes alone."
+    ),
     "sponsor": (
         "Who sponsors {} goes on doing so: that an administrator offboards a sponsor, and another employee takes the "
         "contract and says yes in their place, is not counted. Two persons it takes in any case."

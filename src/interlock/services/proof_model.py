@@ -121,7 +121,8 @@ def _takeovers(configuration: Configuration) -> tuple[Takeover, ...]:
 
 
 def _outsiders(state: LiveState, people: Mapping[str, Person], lasting: Sequence[Contract]) -> Iterable[Outsider]:
-    """Who could let persons in, make them others, or act as them, and is taken not to."""
+    """Who could let persons in, make them others, or act as them, and is taken not to; and which roles may do much harm
+    by an action that is not asked about."""
     configuration = state.configuration
     unknown = [] if state.come_in is not None else [c for c in lasting if c.name not in configuration.uninvited]
     orphaned = sorted(contract.name for contract in lasting if contract.sponsor not in people)
@@ -132,10 +133,16 @@ def _outsiders(state: LiveState, people: Mapping[str, Person], lasting: Sequence
         "workload": sorted(configuration.workloads),
         "vault": [] if configuration.openbao is None else [configuration.openbao.address],
         "contract": orphaned,
+        "unfenced": sorted(name for name, role in configuration.roles.items() if _writes_unfenced(role)),
         "sponsor": sorted(contract.name for contract in lasting if contract.sponsor in people),
         "newcomer": sorted(c.name for c in unknown if any(c.covers(person) for person in state.people)),
     }
     return [Outsider(kind, tuple(names)) for kind, names in named.items() if names]
+
+
+def _writes_unfenced(role: Role) -> bool:
+    held = role.hold is not None and Action.WRITE in role.hold.actions
+    return Action.WRITE in role.allow and role.fence_rows is None and not held
 
 
 def _lends(
