@@ -125,32 +125,34 @@ def test_where_a_group_is_joined_first_it_is_said_that_there_may_be_more() -> No
     raise AssertionError("no policy of these lets anybody join")
 
 
-def test_who_proposes_no_change_of_the_policy_is_lent_by_others_who_do() -> None:
-    """A contractor may not propose one: with one who does and those who say yes to it, whoever they are, they can."""
+def test_a_changed_policy_lends_whom_it_names_whoever_proposes_it() -> None:
+    """All teams by which somebody comes to it: who proposes, who say yes, and the one who is lent it, who may be one of
+    them or not. Of the policy itself: of all teams that change it those that need the person."""
     people = {"ann": Member(), "ben": Member(), "cid": Member(), "eve": Member("acme"), "fay": Member("acme")}
     for rules, groups in (
         ((Rule(group="board"),), {"board": ("ann", "ben")}),
         ((Rule(group="board"),), {"board": ("ann", "fay")}),
+        ((Rule(group="board"),), {"board": ("ann",)}),
         ((Rule(2, group="board"),), {"board": ("ann", "ben", "cid")}),
         ((Rule(group="board"), Rule(group="ops")), {"board": ("ann", "ben"), "ops": ("cid", "fay")}),
         ((Rule(group="board"),), {}),
     ):
         lend = Lend(THE_POLICY, ("orders",), frozenset({"execute"}), rules)
         model = Model(people, groups, lends=(lend, Lend(THE_POLICY, (OURS,), frozenset({"execute"}), rules)))
-        for who in ("eve", "fay"):
-            others = [name for name in people if name != who]
-            changers = {
-                frozenset((who, *team))
-                for size in range(1, 5)
-                for team in combinations(others, size)
-                if Simulator(to_plain(model), (who, *team)).can({"chain": "", "action": "alter", "resource": "orders"})
-            }
+        plain, goal = to_plain(model), {"chain": "", "action": "alter", "resource": "orders"}
+        able = {
+            frozenset(team)
+            for size in range(len(people) + 1)
+            for team in combinations(people, size)
+            if Simulator(plain, team).can(goal)
+        }
+        for who in people:
+            lent = {team | {who} for team in able}
             why = explain_why(model, who, "alter", "orders")
-            assert _told(why) == {team for team in changers if not any(less < team for less in changers)}, groups
+            assert _told(why) == {team for team in lent if not any(less < team for less in lent)}, (groups, who)
             for way in why.ways:
                 assert {step.person for step in way.steps} == set(way.team)
-                assert (way.steps[0].what, way.steps[0].for_whom) == ("ask", who)
                 assert (way.steps[-1].person, way.steps[-1].what) == (who, "run")
                 assert all(step.person != who for step in way.steps if step.target == "the role on orders")
-            assert explain_why(model, who, "alter", OURS).ways == ()
-    assert why.reasons
+            needed = {team for team in able if who in team and not any(less < team for less in able)}
+            assert _told(explain_why(model, who, "alter", OURS)) == needed, (groups, who)

@@ -185,14 +185,14 @@ class Reach:
             return ()
         (asked, _, _), by, name = found, self.index.name(proposer), self.index.name(who)
         role, another = f"{lead.way.role} on {goal.resource}", next((yes for yes in asked.yes if yes != name), by)
-        return (
-            Step(by, What.ASK, role, name),
-            *(Step(yes, What.APPROVE, role, by) for yes in asked.yes),
-            Step(by, What.ACTIVATE, goal.resource),
-            Step(name, What.ASK_CHANGED, goal.resource),
-            Step(another, What.APPROVE, f"the role on {goal.resource}", name),
-            Step(name, What.RUN, f"{goal.action} on {goal.resource}"),
-        )
+        steps = [Step(by, What.ASK, role, "" if goal.resource == OURS else name)]
+        steps += [Step(yes, What.APPROVE, role, by) for yes in asked.yes]
+        steps.append(Step(by, What.ACTIVATE, goal.resource))
+        if goal.resource != OURS:
+            steps.append(Step(name, What.ASK_CHANGED, goal.resource))
+            steps.append(Step(another, What.APPROVE, f"the role on {goal.resource}", name))
+            steps.append(Step(name, What.RUN, f"{goal.action} on {goal.resource}"))
+        return tuple(steps)
 
     def leads(self, goal: Goal) -> list[Lead]:
         """The ways to ``goal``."""

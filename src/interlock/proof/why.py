@@ -64,8 +64,10 @@ def explain_why(model: Model, person: str, action: str, resource: str) -> Why:
     for lead in reach.leads(goal):
         lend = model.lends[lead.number]
         found, whole = _ways_of(reach, lead, goal, who)
-        if lead.way.role == THE_POLICY and goal.resource != OURS and not lead.way.askers & who:
-            found, whole = _by_others_who_change_the_policy(reach, lead, goal, who)
+        if lead.way.role == THE_POLICY:
+            others, all_of_others = _by_others_who_change_the_policy(reach, lead, goal, who)
+            known = [way.others for way in found]
+            found, whole = found + [way for way in others if way.others not in known], whole and all_of_others
         more, all_of_them = as_others.ways(lead, goal)
         found += [_as_other(reach, lead, one) for one in more]
         complete = complete and whole and all_of_them
@@ -104,11 +106,12 @@ def _ways_of(reach: Reach, lead: Lead, goal: Goal, who: Team) -> tuple[list[OneW
 
 
 def _by_others_who_change_the_policy(reach: Reach, lead: Lead, goal: Goal, who: Team) -> tuple[list[OneWay], bool]:
-    """Who may not propose a change is lent by it whatever those lend them who may; their own yes to it may count."""
+    """Somebody else proposes the change, by which it is lent to ``who``; whose own yes to it may count. Of the policy
+    itself: in which that yes is needed."""
     found: dict[frozenset[tuple[Team, int]], OneWay] = {}
     complete = True
     masks = [reach.approving.anybody(place, frozenset()) for place in lead.way.rules]
-    for alike in reach.approving.parts(lead.way.askers & reach.everybody, lead.way.rules):
+    for alike in reach.approving.parts(lead.way.askers & reach.everybody & ~who, lead.way.rules):
         for part in cells(alike, masks):
             proposer = part & -part
             teams, whole = _minimal(reach, lead.way, proposer, who)
@@ -121,11 +124,17 @@ def _by_others_who_change_the_policy(reach: Reach, lead: Lead, goal: Goal, who: 
                     # Who is like the proposer stands with them: any of these proposes, any other says yes.
                     like = part if others == part & ~proposer else others
                     counts[like] = counts.get(like, 0) + count
+                if any(_changes(reach, lead, team & ~one) for one in each(team) if one != who or goal.resource == OURS):
+                    continue
                 told = tuple(Other(count, tuple(reach.members(mask))) for mask, count in sorted(counts.items()))
                 steps = reach.tell_changed_for(lead, goal, team, proposer, who)
                 way = OneWay(lead.way.role, tuple(reach.members(team)), told, steps)
                 found.setdefault(frozenset(counts.items()), way)
     return list(found.values()), complete
+
+
+def _changes(reach: Reach, lead: Lead, team: Team) -> bool:
+    return lead.way.find(reach.approving, team, frozenset()) is not None
 
 
 def _by_joining(reach: Reach, lead: Lead, goal: Goal, who: Team) -> list[OneWay]:
