@@ -27,6 +27,8 @@ PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 DATABASE = "bench"
 FENCED = "other1"
 """The resource whose role has a fence and holds; it is the same database."""
+MASKED = "other2"
+"""The one whose role has a mask; the same database too."""
 
 DIRECT, PGBOUNCER, HAPROXY, INTERLOCK = "direct", "PgBouncer", "HAProxy", "Interlock"
 PEERS = (DIRECT, PGBOUNCER, HAPROXY, INTERLOCK)
@@ -41,7 +43,7 @@ def policy(port: int) -> str:
     ]
     for number in range(RESOURCES):
         name = DATABASE if number == 0 else f"other{number}"
-        database = DATABASE if number < 2 else name
+        database = DATABASE if number < 3 else name
         where = f'address: "127.0.0.1:{port}", database: {database}, credential: {{user: {USER}}}'
         lines.append(f"  {name}: {{kind: postgres, {where}, labels: {{group: g{number % ROLES}}}}}")
     lines += ["people:", "  dev@example.com: {}", "  lead@example.com: {groups: [dba]}"]
@@ -52,6 +54,8 @@ def policy(port: int) -> str:
         allow = "allow: [connect, read, write, export], "
         if number == 1:
             allow = "allow: [connect, read, write, destroy], fence: {rows: 100}, hold: [destroy], "
+        if number == 2:
+            allow = "allow: [connect, read], mask: [public.bench_rows.note], "
         lines.append(f"  role{number}: {{on: {{kind: postgres, group: g{number}}}, {allow}{lend}}}")
     return "\n".join(lines) + "\n"
 
@@ -133,6 +137,7 @@ def staged(scale: int, sessions: int) -> Iterator[Stage]:
         dev, lead = stack.member("dev@example.com"), stack.member("lead@example.com")
         stack.grant(dev, DATABASE, "role0", [lead], hours=8)
         stack.grant(dev, FENCED, "role1", [lead], hours=8)
+        stack.grant(dev, MASKED, "role2", [lead], hours=8)
         bouncer = held.enter_context(pgbouncer(server.port, DATABASE))
         proxy = held.enter_context(haproxy(server.port))
         yield Stage(server, stack, dev, lead, bouncer, proxy, held.enter_context(client(stack, dev)))

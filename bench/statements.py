@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 
 from bench.bulk import copy, rows
 from bench.lines import Line, Options, goal_rows
+from bench.masked import masked
 from bench.processes import load_average
 from bench.report import RESULTS, goal_table, write_report
 from bench.sessions import idle, slow_reader
@@ -43,11 +44,12 @@ WORKLOADS: Mapping[str, Workload] = {
     "copy": copy,
     "slow-reader": slow_reader,
     "writes": writes,
+    "masked": masked,
     "workers": workers,
 }
 """In the order in which they are run. The memory of idle sessions comes first: it needs processes that are fresh."""
 
-_NO_GOAL = frozenset({"slow-reader", "writes"})
+_NO_GOAL = frozenset({"slow-reader", "writes", "masked"})
 _ORDINARY_SESSIONS = 700
 _QUICK = Options(rounds=1, seconds=1, goals=True, rows=100_000, copy_mib=16, sessions=200, statements=2000, held=2)
 _BRIEF = Options(rounds=3, goals=True, copy_mib=350, held=5)

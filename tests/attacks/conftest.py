@@ -45,6 +45,11 @@ roles:
     fence: {{rows: 100}}
     hold: [alter, destroy]
     lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
+  clerk:
+    on: {{kind: postgres, environment: test}}
+    allow: [connect, read, export]
+    mask: [public.orders.note]
+    lend: {{longest: 8h, approvals: [{{from: {{group: dba}}, count: 1}}]}}
   auditor:
     on: {{kind: postgres, environment: test}}
     allow: [replay]
@@ -126,6 +131,7 @@ class Scene:
     writer: Member
     lead: Member
     auditor: Member
+    """Reads what was recorded; and the database as a clerk, of whom a column is masked."""
 
     def variables(self, role: str, resource: str = "shop") -> dict[str, str]:
         return self.stack.variables(self.reader if role == "reader" else self.writer, resource)
@@ -183,6 +189,7 @@ def scene() -> Iterator[Scene]:
                 stack.grant(reader, resource, "reader", [lead])
                 stack.grant(writer, resource, "writer", [lead])
                 stack.grant(auditor, resource, "auditor", [lead])
+            stack.grant(auditor, "shop", "clerk", [lead])
             yield Scene(server, stack, reader, writer, lead, auditor)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from interlock.domain.actions import Action
 from interlock.domain.resources import Selector
+from interlock.domain.roles import Hold
 from interlock.errors import ConfigurationError
 from interlock.policy.annotations import Terms
 from interlock.policy.cedar import compile_policies, compile_role
@@ -34,6 +35,21 @@ def test_a_role_compiles_to_one_permit_for_each_set_of_obligations() -> None:
         "role:writer:alter,destroy": Terms(hold=frozenset({Action.ALTER, Action.DESTROY})),
     }
     assert policies["role:writer:write"].roles == {"writer"}
+
+
+def test_a_mask_goes_with_what_reads() -> None:
+    masked = replace(load().roles["writer"], masks=("public.people.email", "*.*.salary"))
+    timing = load().timing
+    assert [text.split("permit")[0] for text in compile_role(masked, timing)] == [
+        '@id("role:writer:connect")\n',
+        '@id("role:writer:read")\n@mask("public.people.email, *.*.salary")\n',
+        '@id("role:writer:write")\n@fence("100")\n',
+        '@id("role:writer:alter,destroy")\n@hold\n',
+    ]
+    held = replace(masked, hold=Hold(frozenset({Action.READ})), fence_rows=None)
+    assert [text.split("permit")[0] for text in compile_role(held, timing)][1:] == [
+        '@id("role:writer:read")\n@hold\n@mask("public.people.email, *.*.salary")\n'
+    ]
 
 
 def test_names_and_labels_of_any_kind_are_compiled() -> None:

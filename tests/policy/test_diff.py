@@ -31,6 +31,11 @@ def test_nothing_changed_is_nothing_to_say() -> None:
         ("hold: [alter, destroy]", "hold: [alter, destroy, read]", "The role writer now also holds read."),
         ("rows: 100", "rows: 900", "The role writer has a fence at 900 rows (was 100 rows)."),
         ("    fence: {rows: 100}\n", "", "The role writer has no fence any more (was 100 rows)."),
+        (
+            "    fence: {rows: 100}\n",
+            "    fence: {rows: 100}\n    mask: a.b.c\n",
+            "The role writer now also masks a.b.c.",
+        ),
         ("longest: 8h", "longest: 9h", "The role reader is lent for 9h at most (was 8h)."),
         (", mfa: true", "", "The role reader no longer asks for proof of presence."),
         ("mfa: false", "mfa: true", "The role shell now asks for proof of presence."),

@@ -17,6 +17,7 @@ ROLE = Role(
     Lending(HOUR, (ApprovalRule(1, group="dba"),)),
     Hold(frozenset({Action.WRITE})),
     100,
+    masks=("public.people.email",),
 )
 
 
@@ -27,6 +28,7 @@ ROLE = Role(
         (replace(ROLE, hold=None), "no longer holds write"),
         (replace(ROLE, fence_rows=101), "wider fence"),
         (replace(ROLE, fence_rows=None), "wider fence"),
+        (replace(ROLE, masks=("*.*.salary",)), "no longer masks public.people.email"),
     ],
 )
 def test_what_lends_more_is_wider(now: Role, said: str) -> None:
@@ -36,7 +38,12 @@ def test_what_lends_more_is_wider(now: Role, said: str) -> None:
 
 def test_what_lends_the_same_or_less_is_not() -> None:
     narrower = replace(ROLE, allow=ROLE.allow - {Action.WRITE}, fence_rows=10)
-    for now in (ROLE, narrower, replace(ROLE, hold=Hold(frozenset({Action.WRITE, Action.READ})))):
+    for now in (
+        ROLE,
+        narrower,
+        replace(ROLE, masks=("*.*.salary", *ROLE.masks)),
+        replace(ROLE, hold=Hold(frozenset({Action.WRITE, Action.READ}))),
+    ):
         assert why_wider(now, lends_of(ROLE)) is None
     assert why_wider(replace(narrower, hold=None), lends_of(ROLE)) is None
 

@@ -43,7 +43,7 @@ async def test_a_request_is_bound_to_its_content_and_key(world: World) -> None:
         "reason": "a task",
         "key": "thumbprint",
         "contract": "acme-orders",
-        "lends": {"allow": ["connect", "destroy", "read"], "hold": ["destroy"], "fence_rows": None},
+        "lends": {"allow": ["connect", "destroy", "read"], "hold": ["destroy"], "fence_rows": None, "masks": []},
         "rules": [
             {"count": 1, "group": "dba", "sponsor": False, "people": [], "same_vendor": False, "any_of": []},
             {"count": 1, "group": None, "sponsor": True, "people": [], "same_vendor": False, "any_of": []},

@@ -78,7 +78,8 @@ class BreakGlass:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A named set of actions on a set of resources. ``fence_rows`` bounds what one write may touch."""
+    """A named set of actions on a set of resources. ``fence_rows`` bounds what one write may touch; ``masks`` are
+    columns (``schema.table.column``, ``*`` for any part) whose values are not shown."""
 
     name: str
     on: Selector
@@ -87,3 +88,4 @@ class Role:
     hold: Hold | None = None
     fence_rows: int | None = None
     break_glass: BreakGlass | None = None
+    masks: tuple[str, ...] = ()

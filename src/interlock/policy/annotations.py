@@ -21,7 +21,7 @@ KNOWN = ("id", "hold", "mfa", "mask", "limit", "fence", "reason")
 READING = frozenset({Action.READ, Action.EXPORT})
 """The actions that ``@limit`` and ``@mask`` speak of."""
 
-_COLUMN = re.compile(r'[^\s,".*]+(\.[^\s,".*]+){0,2}|([^\s,".*]+|\*)\.([^\s,".*]+|\*)\.([^\s,".*]+|\*)')
+COLUMN = re.compile(r'[^\s,".*]+(\.[^\s,".*]+){0,2}|([^\s,".*]+|\*)\.([^\s,".*]+|\*)\.([^\s,".*]+|\*)')
 _ACTIONS = {action.value: action for action in Action}
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -100,7 +100,7 @@ def _read_mask(text: str, actions: frozenset[Action], complain: Complaint) -> tu
     if not READING & actions:
         complain("mask", "@mask on a policy that permits no read has no effect", "put it where read is permitted")
     for column in columns:
-        if _COLUMN.fullmatch(column) is None:
+        if COLUMN.fullmatch(column) is None:
             complain("mask", f"@mask names no column by {column!r}", "write schema.table.column, with * for any part")
     return columns
 

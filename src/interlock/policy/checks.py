@@ -9,6 +9,7 @@ from interlock.domain.approving import Ask, count_approvals, narrow_down, rules_
 from interlock.domain.people import Contract, Person
 from interlock.domain.resources import Resource
 from interlock.domain.roles import ApprovalRule, Role
+from interlock.policy.annotations import READING
 from interlock.policy.draft import Draft, Path
 from interlock.policy.mistakes import closest
 from interlock.policy.read_resources import RESERVED_LABELS
@@ -85,6 +86,10 @@ def _check_actions(draft: Draft, role: Role) -> None:
     elif role.fence_rows is not None and role.hold is not None and Action.WRITE in role.hold.actions:
         draft.add(
             (*path, "fence"), "every write is held already, so the fence never acts", "drop the fence or that hold"
+        )
+    if role.masks and not role.allow & READING:
+        draft.add(
+            (*path, "mask"), f"the role {role.name} masks columns and may not read", "allow read, or drop the mask"
         )
     if not role.allow & {Action.CONNECT, Action.REPLAY}:
         draft.warn(

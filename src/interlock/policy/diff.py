@@ -205,6 +205,8 @@ def _role(role: Role) -> str:
         parts.append(_glass(role.break_glass))
     if role.fence_rows is not None:
         parts.append(f"with a fence at {role.fence_rows} rows")
+    if role.masks:
+        parts.append(f"masks {_list(role.masks)}")
     return ", ".join(parts)
 
 
@@ -232,6 +234,7 @@ def _role_changes(old: Role, new: Role) -> Iterator[str]:
             if new.fence_rows is None
             else (f"has a fence at {new.fence_rows} rows{_was(before_rows)}")
         )
+    yield from _more_and_less("masks", set(new.masks) - set(old.masks), set(old.masks) - set(new.masks))
     if old.lending.longest != new.lending.longest:
         yield f"is lent for {_time(new.lending.longest)} at most{_was(_time(old.lending.longest))}"
     if old.lending.approvals != new.lending.approvals:

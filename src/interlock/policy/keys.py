@@ -46,7 +46,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "people.NAME": ("vendor", "groups", "identities"),
     "groups.NAME": ("contains",),
     "contracts.NAME": ("vendor", "sponsor", "start", "end", "roles", "people", "review", "invitations"),
-    "roles.NAME": ("on", "allow", "hold", "fence", "lend", "break_glass"),
+    "roles.NAME": ("on", "allow", "hold", "fence", "mask", "lend", "break_glass"),
     "roles.NAME.break_glass": ("longest", "by", "tell", "review"),
     "roles.NAME.break_glass.WHO": ("group", "people"),
     "roles.NAME.on": ("kind", "resources"),

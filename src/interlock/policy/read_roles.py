@@ -8,6 +8,7 @@ from interlock.domain.people import ADMINISTRATORS
 from interlock.domain.resources import Selector
 from interlock.domain.roles import ApprovalRule, BreakGlass, Hold, Lending, Role
 from interlock.errors import Misuse
+from interlock.policy.annotations import COLUMN
 from interlock.policy.draft import Draft, Path, Section, dangling, named_entries, shown
 from interlock.policy.mistakes import did_you_mean
 from interlock.policy.nodes import Listing, Node, Table
@@ -46,12 +47,14 @@ def _read_role(section: Section, name: str, groups: frozenset[str]) -> Role:
         allow = _read_actions(section.draft, node, section.at("allow"), f"allow of {section.where}")
     hold = None if (node := section.get("hold")) is None else _read_hold(section, node, groups)
     fence_rows = None if (node := section.get("fence")) is None else _read_fence(section, node)
+    masks = None if (node := section.get("mask")) is None else _read_masks(section, node)
     lending = None
     if (node := section.need("lend", "write lend: {longest: 8h, approvals: [{from: {group: NAME}}]}")) is not None:
         lending = _read_lending(section, node, groups)
     glass = None if (node := section.get("break_glass")) is None else _read_break_glass(section, node, groups)
     lost = None in (selector, allow, lending) or (hold is None) is not (section.get("hold") is None)
     lost = lost or (fence_rows is None) is not (section.get("fence") is None)
+    lost = lost or (masks is None) is not (section.get("mask") is None)
     lost = lost or (glass is None) is not (section.get("break_glass") is None)
     if lost and not section.draft.mistakes.any:
         raise Misuse(f"a part of {section.where} was lost without a mistake")
@@ -64,6 +67,7 @@ def _read_role(section: Section, name: str, groups: frozenset[str]) -> Role:
         hold,
         fence_rows,
         glass,
+        masks or (),
     )
 
 
@@ -132,6 +136,15 @@ def _read_fence(section: Section, node: Node) -> int | None:
     inner = Section(section.draft, node, section.at("fence"), "roles.NAME.fence", f"fence of {section.where}")
     rows = inner.need("rows", "write fence: {rows: 100}")
     return None if rows is None else read_count(section.draft, rows, inner.at("rows"), f"rows of {inner.where}")
+
+
+def _read_masks(section: Section, node: Node) -> tuple[str, ...] | None:
+    draft, what = section.draft, f"mask of {section.where}"
+    items = read_list(draft, node, section.at("mask"), what, empty="name columns, or leave mask out")
+    wrong = [(path, column) for path, column in items or () if COLUMN.fullmatch(column) is None]
+    for path, column in wrong:
+        draft.add(path, f"{what} names no column by {shown(column)}", "write schema.table.column, with * for any part")
+    return None if items is None or wrong else tuple(column for _, column in items)
 
 
 def _read_break_glass(section: Section, node: Node, groups: frozenset[str]) -> BreakGlass | None:

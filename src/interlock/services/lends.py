@@ -11,11 +11,13 @@ from interlock.domain.roles import Role
 
 
 def lends_of(role: Role) -> dict[str, object]:
-    """The actions that ``role`` allows, those that it holds, and its fence in rows (None: no fence)."""
+    """The actions that ``role`` allows, those that it holds, its fence in rows (None: no fence), and the columns that
+    it masks."""
     return {
         "allow": sorted(action.value for action in role.allow),
         "hold": sorted(action.value for action in role.hold.actions) if role.hold is not None else [],
         "fence_rows": role.fence_rows,
+        "masks": sorted(role.masks),
     }
 
 
@@ -36,6 +38,9 @@ def why_wider(role: Role, then: object) -> str | None:
     fence = lent.get("fence_rows")
     if isinstance(fence, int) and (role.fence_rows is None or role.fence_rows > fence):
         return f"the role {role.name} has a wider fence than {fence} rows"
+    shown = sorted(set(_words(lent.get("masks"))) - set(role.masks))
+    if shown:
+        return f"the role {role.name} no longer masks {', '.join(shown)}"
     return None
 
 

@@ -77,6 +77,7 @@ _OFFER: Final = shape(
     approvals=Sequence[str],
     hold=frozenset[Action],
     fence_rows=int | None,
+    masks=Sequence[str],
     may_ask=bool,
     why_not=str,
 )

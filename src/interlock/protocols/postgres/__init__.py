@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock.domain.actions import Need
-from interlock.domain.decisions import Fence
+from interlock.domain.decisions import Fence, Mask
 from interlock.ports.protocol import Machine, Outlet
 from interlock.protocols.postgres.accounts import PostgresAccounts
 from interlock.protocols.postgres.classify import ClassifyContext, classify
@@ -22,7 +22,7 @@ class PostgresAdapter:
     upstream_socket = ".s.PGSQL.{port}"
     """The socket's name in the folder that a resource's address may name instead of a host."""
 
-    honours: frozenset[type] = frozenset({Fence})
+    honours: frozenset[type] = frozenset({Fence, Mask})
 
     accounts = PostgresAccounts()
     """How a role is kept for each person and grant (``account: per-person``)."""

@@ -19,7 +19,8 @@ Row = tuple[bytes | None, ...]
 class Step:
     """One statement to run, with ``parameters`` as text. ``statement`` and ``tail`` bind one that is already there.
 
-    Rows are discarded as they come unless ``keeps_rows``.
+    Rows are discarded as they come unless ``keeps_rows``. With ``describes`` it is not run: what columns it would show
+    is asked for.
     """
 
     text: str = ""
@@ -27,6 +28,7 @@ class Step:
     statement: str | None = None
     tail: bytes | None = None
     keeps_rows: bool = True
+    describes: bool = False
 
     def build(self) -> list[tuple[str, bytes]]:
         """The messages of the step, each with its type."""
@@ -34,8 +36,11 @@ class Step:
         built = [("C", messages.close(b"P", _NAME)), ("C", messages.close(b"S", _NAME))]
         if self.statement is None:
             built.append(("P", messages.parse(_NAME, self.text)))
-        tail = messages.bind_tail(self.parameters) if self.tail is None else self.tail
-        built += [("B", messages.bind(_NAME, statement, tail)), ("E", messages.execute(_NAME))]
+        if self.describes:
+            built.append(("D", messages.describe(b"S", statement)))
+        else:
+            tail = messages.bind_tail(self.parameters) if self.tail is None else self.tail
+            built += [("B", messages.bind(_NAME, statement, tail)), ("E", messages.execute(_NAME))]
         built += [("C", messages.close(b"P", _NAME)), ("C", messages.close(b"S", _NAME))]
         return built
 
@@ -50,13 +55,15 @@ class Answer:
 class Injection:
     """The steps on their way and what came back. ``error`` holds the server's fields when a step failed.
 
-    ``answers`` has one entry for each step that succeeded, in order.
+    ``answers`` has one entry for each step that succeeded, in order. ``description`` is the RowDescription that was
+    asked for, empty for a statement that shows nothing.
     """
 
     steps: Sequence[Step]
     answers: list[Answer] = field(default_factory=list)
     error: dict[str, str] | None = None
     done: bool = False
+    description: bytes = b""
     _raw_rows: bytearray = field(default_factory=bytearray)
 
     @property
@@ -80,6 +87,10 @@ class Injection:
         rows = messages.read_rows(bytes(self._raw_rows)) if self._raw_rows else []
         self._raw_rows.clear()
         self.answers.append(Answer(rows, tag))
+
+    def take_description(self, raw: bytes) -> None:
+        self.description = raw
+        self.take_end("")
 
     def take_error(self, fields: dict[str, str]) -> None:
         if self.error is None:

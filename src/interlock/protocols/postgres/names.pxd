@@ -1,5 +1,6 @@
 from interlock.ports.statement cimport Outcome, new_outcome
 from interlock.protocols.postgres.reading cimport Reading
+from interlock.protocols.postgres.row_mask cimport RowMask
 cimport cython
 
 
@@ -16,6 +17,7 @@ cdef class Running:
     cdef public bint begun
     cdef public bint over
     cdef public bint deferred
+    cdef public RowMask mask
 
     cpdef Outcome outcome(self)
 

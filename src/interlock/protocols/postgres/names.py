@@ -15,6 +15,7 @@ from interlock.ports.statement import Outcome, new_outcome
 from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.messages import BindMessage
 from interlock.protocols.postgres.reading import Reading, show
+from interlock.protocols.postgres.row_mask import RowMask
 
 NAME_BYTES = 63
 """How much of a name counts for a server (NAMEDATALEN). What is longer is the same name as its beginning."""
@@ -24,7 +25,7 @@ class Running:
     """A statement that was told to proceed, and what came of it so far. ``finish`` was called when ``over``.
 
     While ``deferred`` its end is not told yet, because a fence may still undo it. ``prepared`` and ``deallocated``
-    count how many of its PREPAREs and DEALLOCATEs the server has done.
+    count how many of its PREPAREs and DEALLOCATEs the server has done. ``mask`` covers what its rows may not show.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Running:
     begun: bool
     over: bool
     deferred: bool
+    mask: RowMask | None
 
     @property
     def classified(self) -> Classified:
@@ -62,6 +64,7 @@ def new_running(number: int, reading: Reading) -> Running:
     made.prepared = made.deallocated = 0
     made.tag = made.error = ""
     made.begun = made.over = made.deferred = False
+    made.mask = None
     return made
 
 

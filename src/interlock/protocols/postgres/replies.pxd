@@ -1,9 +1,11 @@
 from interlock.protocols.postgres.framer cimport Message, Run
 from interlock.protocols.postgres.names cimport Running
+from interlock.protocols.postgres.row_mask cimport RowMask
 from interlock.protocols.postgres.sink cimport Sink
 cimport cython
 
 cdef int _ERROR, _READY, _COMPLETE, _EMPTY, _SUSPENDED, _COPY_IN, _NOTICE, _NOTIFICATION, _PARAMETER
+cdef int _DESCRIPTION, _NOTHING_SHOWN
 
 
 cdef class Awaited:
@@ -41,7 +43,10 @@ cdef class Replies:
     cpdef expect(self, Awaited awaited)
     cpdef take(self, piece)
     cpdef end(self, Running running, str error=*)
+    @cython.locals(running=Running)
     cdef _take_run(self, Run run)
+    @cython.locals(covered=bytes)
+    cdef _take_masked(self, Run run, Running running, RowMask mask)
     @cython.locals(code=int, head=Awaited, last=bint)
     cdef _take_answer(self, Message message)
     cdef _take_injected(self, Awaited head, Message message, injection)

@@ -28,6 +28,7 @@ from interlock.protocols.postgres.framer import Message, Piece, Run
 from interlock.protocols.postgres.injection import Injection
 from interlock.protocols.postgres.names import Asked, Names, Portal, Prepared, Running
 from interlock.protocols.postgres.reading import Reading
+from interlock.protocols.postgres.row_mask import RowMask
 from interlock.protocols.postgres.sink import Sink
 
 REFUSAL = "refusal"
@@ -49,6 +50,7 @@ IDLE, IN_TRANSACTION, FAILED = b"I"[0], b"T"[0], b"E"[0]
 _ERROR, _READY, _COMPLETE, _EMPTY, _SUSPENDED = b"E"[0], b"Z"[0], b"C"[0], b"I"[0], b"s"[0]
 _ASIDE = b"ENAS"
 _COPY_IN, _NOTICE, _NOTIFICATION, _PARAMETER = b"G"[0], b"N"[0], b"A"[0], b"S"[0]
+_DESCRIPTION, _NOTHING_SHOWN = b"T"[0], b"n"[0]
 
 
 class Awaited:
@@ -174,8 +176,16 @@ class Replies:
         running = head.running
         if running is not None:
             running.rows += run.begun
+            if running.mask is not None:
+                self._take_masked(run, running, running.mask)
+                return
             running.size_bytes += len(run.raw)
         self._sink.write(run.raw, run.whole)
+
+    def _take_masked(self, run: Run, running: Running, mask: RowMask) -> None:
+        covered = mask.take(bytes(run.raw))
+        running.size_bytes += len(covered)
+        self._sink.write(covered, run.whole or mask.covers)
 
     def _take_answer(self, message: Message) -> None:
         code = message.code
@@ -197,6 +207,8 @@ class Replies:
             return
         elif code == _READY:
             self.become_ready(messages.read_ready(message.raw))
+        elif code == _DESCRIPTION and head.running is not None and head.running.mask is not None:
+            head.running.mask.check(message.raw)
         if last:
             self._confirm(head, code)
         if not head.quiet:
@@ -207,6 +219,8 @@ class Replies:
             injection.take_end(messages.read_tag(message.raw))
         elif message.code in (_EMPTY, _SUSPENDED):
             injection.take_end("")
+        elif message.code in (_DESCRIPTION, _NOTHING_SHOWN):
+            injection.take_description(message.raw if message.code == _DESCRIPTION else b"")
         elif message.code == _READY:
             self.become_ready(messages.read_ready(message.raw))
         elif message.code == _COPY_IN:
@@ -307,6 +321,9 @@ class Replies:
             head.running.error = said
         if head.injection is not None:
             head.injection.take_error(fields)
+        elif _is_masked(head):
+            # Its details may be values of a row, as of one that breaks a constraint.
+            self._sink.write(messages.relay_error({code: text for code, text in fields.items() if code not in "DW"}))
         else:
             self._sink.write(head.refusal or message.raw)
         if head.kind not in "QS":
@@ -339,6 +356,13 @@ class Replies:
             self.end(awaited.running, error)
         if awaited.injection is not None and awaited.last:
             awaited.injection.done = True
+
+
+def _is_masked(head: Awaited) -> bool:
+    """Whether what it is about reads what is masked."""
+    portal = None if head.portal is None else head.portal.thing
+    running = head.running if portal is None else portal.running
+    return running is not None and running.mask is not None
 
 
 def _out_of_place(piece: Piece) -> PeerError:

@@ -13,6 +13,7 @@ from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.classify_result import not_understood
 from interlock.protocols.postgres.impact import PREPARED
 from interlock.protocols.postgres.injection import Step
+from interlock.protocols.postgres.mask import mask, masks_of
 from interlock.protocols.postgres.names import NAME_BYTES, UNSETTLED, Names, Portal, Prepared, Running, T, new_portal
 from interlock.protocols.postgres.reading import Reader, Reading, is_reserved, may_execute_prepared, show
 from interlock.protocols.postgres.relay import DENIED, Relay, Script, Wait
@@ -75,9 +76,7 @@ class Scripts:
         if verdict is None:
             verdict = yield from relay.await_verdict(running)
         target = hold.Target(text, classified)
-        sheltered = isinstance(verdict, Held) or (
-            isinstance(verdict, Proceed) and fence_of(verdict, classified) is not None
-        )
+        sheltered = isinstance(verdict, Held) or (isinstance(verdict, Proceed) and not is_free(verdict, classified))
         if sheltered and not (yield from self._end_batch()):
             relay.outlet.withdraw(running.number)
             self._replies.end(running, "not run, because the batch before it failed")
@@ -109,6 +108,9 @@ class Scripts:
 
     def _carry_out_query(self, raw: bytes, running: Running, verdict: Verdict, target: hold.Target) -> Script:
         relay = self._relay
+        masked = masks_of(verdict) if isinstance(verdict, Proceed) else ()
+        if masked and not relay.cancelled and not (yield from mask(relay, running, masked, target.text)):
+            return
         if not isinstance(verdict, Proceed) or relay.cancelled:
             relay.turn_down(running, verdict, query=True)
             return
@@ -189,6 +191,11 @@ class Scripts:
             name = None if portal.bound is None else portal.bound.statement
             target = hold.Target(portal.prepared.text, classified, name, tail)
             verdict = yield from hold.hold(relay, running, verdict, target)
+        masked = masks_of(verdict) if isinstance(verdict, Proceed) and not self._skips() else ()
+        if masked and not relay.cancelled:
+            name = "" if portal.bound is None else portal.bound.statement
+            if not (yield from mask(relay, running, masked, portal.prepared.text, name)):
+                return False
         if not isinstance(verdict, Proceed) or relay.cancelled:
             relay.turn_down(running, verdict, query=False)
             return False
@@ -336,6 +343,11 @@ def fence_of(verdict: Proceed, classified: Classified) -> int | None:
         return None
     fences = [obligation.rows for obligation in verdict.obligations if isinstance(obligation, Fence)]
     return min(fences) if fences and classified.changes_rows else None
+
+
+def is_free(verdict: Proceed, classified: Classified) -> bool:
+    """Whether a statement may go as it is, with nothing to keep to."""
+    return not verdict.obligations or (fence_of(verdict, classified) is None and not masks_of(verdict))
 
 
 def why_unusable(name: str) -> Refused | None:

@@ -14,7 +14,7 @@ from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.relay import DENIED, EXPECTED_LIMIT, Relay, Script, Wait
 from interlock.protocols.postgres.replies import Awaited
 from interlock.protocols.postgres.reported import Reported
-from interlock.protocols.postgres.scripts import Scripts, fence_of, why_unusable
+from interlock.protocols.postgres.scripts import Scripts, is_free, why_unusable
 
 _DESCRIBED = Awaited("D")
 _QUERY, _PARSE, _BIND, _EXECUTE, _DESCRIBE, _CLOSE, _SYNC, _FLUSH, _TERMINATE, _CALL = b"QPBEDCSHXF"
@@ -125,7 +125,7 @@ class Steady:
             return False
         running = relay.number(reading)
         verdict = relay.ask_text(running, text)
-        if isinstance(verdict, Proceed) and fence_of(verdict, running.classified) is None:
+        if isinstance(verdict, Proceed) and is_free(verdict, running.classified):
             relay.send_query(raw, running)
         else:
             relay.start(self.scripts.go_on_with_query(raw, text, running, verdict))
@@ -152,7 +152,7 @@ class Steady:
         portal = new_portal(bound.portal, found, bound)
         running = relay.number(portal.prepared.reading)
         verdict = relay.ask_portal(running, portal)
-        if isinstance(verdict, Proceed) and fence_of(verdict, running.classified) is None:
+        if isinstance(verdict, Proceed) and is_free(verdict, running.classified):
             relay.send_bind(raw, portal, running, None)
         else:
             relay.start(self.scripts.go_on_with_bind(raw, portal, running, verdict))

@@ -130,6 +130,7 @@ def _offer(offer: RoleOffer) -> dict[str, Any]:
         "approvals": [str(rule) for rule in role.lending.approvals],
         "hold": role.hold.actions if role.hold is not None else (),
         "fence_rows": role.fence_rows,
+        "masks": role.masks,
         "may_ask": offer.may_ask,
         "why_not": offer.why_not,
     }
