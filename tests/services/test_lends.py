@@ -8,7 +8,7 @@ from interlock.domain.actions import Action
 from interlock.domain.resources import Selector
 from interlock.domain.roles import ApprovalRule, Hold, Lending, Role
 from interlock.services.lends import lends_of, why_wider
-from tests.services.world import DBA, DBA2, HOUR, World, refused, with_role
+from tests.services.world import DBA, DBA2, HOUR, World, company, refused, with_role
 
 ROLE = Role(
     "writer",
@@ -69,3 +69,31 @@ async def test_an_approval_of_a_role_that_has_changed_since_is_refused(world: Wo
         await world.approve(DBA2, request)
     await world.apply(with_role(world.configuration, role))
     assert (await world.approve(DBA2, request)).grant is not None
+
+
+CEDAR = 'permit (principal, action == Action::"execute", resource) when { context.roles.contains("two") };\n'
+
+
+def test_what_was_held_and_a_file_now_permits_without_a_hold_is_more() -> None:
+    less = replace(ROLE, allow=frozenset({Action.CONNECT}), hold=None, fence_rows=None)
+    assert "now permits write" in (why_wider(less, lends_of(ROLE), frozenset({Action.WRITE})) or "")
+    assert why_wider(less, lends_of(ROLE), frozenset({Action.READ})) is None
+
+
+async def test_what_a_cedar_file_adds_to_a_role_was_not_approved_either(world: World) -> None:
+    """It ends grants, and yeses that were given to what the role lent before; one who is asked for more sees it."""
+    before = world.configuration
+    held, request = await world.lend("two", DBA, DBA2), await world.ask("two", resource="stock")
+    await world.approve(DBA, request)
+    await world.apply(company(cedar={"more.cedar": CEDAR}))
+    assert "a Cedar file now permits execute to the role two" in (await world.grant(held.id)).ended_reason
+    with refused("role-changed"):
+        await world.approve(DBA2, request)
+    wider = await world.ask("two")
+    assert isinstance(lends := wider.content["lends"], dict)
+    assert lends["cedar"] == ["execute"]
+    assert (await world.approve(DBA, wider)).grant is None
+    grant = (await world.approve(DBA2, wider)).grant
+    assert grant is not None
+    await world.apply(before)
+    assert (await world.grant(grant.id)).ended_at is None, "less is no more"

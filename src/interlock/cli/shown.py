@@ -98,6 +98,7 @@ def _lends(lends: Mapping[str, Any]) -> str:
     text = " ".join(str(action) for action in lends.get("allow") or ())
     held = " ".join(str(action) for action in lends.get("hold") or ())
     text += f"; held: {held}" if held else ""
+    text += f"; by Cedar: {' '.join(lends['cedar'])}" if lends.get("cedar") else ""
     text += f"; fence: {lends['fence_rows']} rows" if lends.get("fence_rows") is not None else ""
     masked = ", ".join(str(column) for column in lends.get("masks") or ())
     return text + (f"; masked: {masked}" if masked else "")

@@ -42,6 +42,18 @@ def compile_policies(configuration: Configuration) -> PolicySet:
     return PolicySet(by_id, cedarpy.PolicySet.from_json_str(json.dumps(whole)), reads)
 
 
+def permitted_beside(configuration: Configuration) -> Mapping[str, frozenset[Action]]:
+    """For each role that Cedar files permit something what that may be, at most. Raises ConfigurationError."""
+    mistakes = Mistakes("interlock.yaml")
+    policies = read_cedar_files(configuration.cedar, Names.of(configuration), mistakes) if configuration.cedar else []
+    mistakes.check()
+    found: dict[str, frozenset[Action]] = {}
+    for policy in policies:
+        for role in policy.roles if policy.permits else ():
+            found[role] = found.get(role, frozenset()) | policy.actions
+    return found
+
+
 def role_policies(roles: Iterable[Role], timing: Timing) -> Iterator[Policy]:
     """The roles' own policies. Raises Misuse if Cedar does not take what was compiled."""
     for role in roles:

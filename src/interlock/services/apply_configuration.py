@@ -29,11 +29,12 @@ from interlock.domain.rights_events import (
     VendorAdded,
 )
 from interlock.domain.snapshot import PolicyText
+from interlock.policy.cedar import permitted_beside
 from interlock.policy.configuration import Configuration
 from interlock.ports.state import UnitOfWork
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.endings import MANY, Ended, Endings
-from interlock.services.lends import why_wider
+from interlock.services.lends import NOTHING, why_wider
 from interlock.services.resting import why_grant_fell
 from interlock.services.sign_in_elsewhere import KIND as OIDC
 from interlock.services.workloads import rule_of_login
@@ -229,12 +230,13 @@ async def _end_what_fell(configuration: Configuration, work: UnitOfWork, endings
     """The grants and logins that the people, contracts and roles of now would no longer carry."""
     people = {person.name: person for person in await work.people()}
     contracts = {contract.name: contract for contract in await work.contracts()}
+    beside = permitted_beside(configuration)
     for grant in await work.grants(active_at=endings.at, limit=MANY):
         why = why_grant_fell(grant, people, contracts, configuration, endings.at)
         if why is None:
             asked = await work.request(grant.request)
             lent = None if asked is None else asked.content.get("lends")
-            why = why_wider(configuration.roles[grant.role], lent)
+            why = why_wider(configuration.roles[grant.role], lent, beside.get(grant.role, NOTHING))
         if why is not None:
             await endings.because(why).grant(grant)
     await endings.because("no running contract covers the person").stranded_logins()

@@ -30,7 +30,7 @@ from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.give_approval import lend
 from interlock.services.glass_reviews import NEVER, described_by, refuse_open_review
-from interlock.services.lends import lends_of
+from interlock.services.lends import lends_by
 from interlock.services.logins import active_login, check_presence
 from interlock.services.open_request import (
     check_asked,
@@ -123,7 +123,7 @@ async def _compose(
         "reason": reason,
         "key": login.key,
         "contract": contract.name if contract is not None else None,
-        "lends": lends_of(desk.configuration.roles[wish.role]),
+        "lends": lends_by(desk.configuration, wish.role),
         "told": sorted(p.name for p in people if p.active and p.name != wish.person and described_by(glass.tell, p)),
         "rules": to_plain((glass.review,)),
     }

@@ -32,7 +32,7 @@ from interlock.services.gate_writers import find_writers
 from interlock.services.glass_reviews import described_by, glass_of, refuse_lonely, refuse_open_review
 from interlock.services.judging import confirming
 from interlock.services.lend_for_deployment import ask_again, environment_of
-from interlock.services.lends import lends_of
+from interlock.services.lends import lends_by
 from interlock.services.logins import active_login, check_presence
 from interlock.services.open_request import check_asked, contract_of, refuse_hopeless, unused_request_id
 from interlock.services.requests import digest_of, opened
@@ -88,7 +88,7 @@ async def ask_in_emergency(delivery: Delivery, wish: Emergency) -> Request:
             "reason": reason,
             "key": login.key,
             "contract": _name(await contract_of(work, name, known.role, now)),
-            "lends": lends_of(desk.configuration.roles[known.role]),
+            "lends": lends_by(desk.configuration, known.role),
             "rules": to_plain((confirming(glass),)),
             "told": sorted(p.name for p in await work.people() if p.active and described_by(glass.tell, p)),
             "deploys": wish.artifact,

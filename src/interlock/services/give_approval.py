@@ -35,7 +35,7 @@ from interlock.services.glass_reviews import begin_emergency
 from interlock.services.holding import refuse_dead_session
 from interlock.services.ids import new_id
 from interlock.services.judging import Case, open_case, refuse
-from interlock.services.lends import lends_of
+from interlock.services.lends import lends_by
 from interlock.services.logins import active_login, check_presence
 from interlock.services.open_request import contract_of, refuse_hopeless
 from interlock.services.requests import locate_open
@@ -111,7 +111,7 @@ async def _refuse_judge(desk: Desk, work: UnitOfWork, case: Case, login: Login, 
             f"This login uses the very key that {request.person} asked with: that is one machine, not two persons.",
             "Approve from your own machine, with your own key.",
         )
-    _refuse_changed_role(case)
+    _refuse_changed_role(desk, case)
     if request.kind is RequestKind.GRANT:
         asker = case.people[request.person]
         await refuse_separated(desk, work, asker, request.role, request.artifact, case.at, own=request.id)
@@ -150,10 +150,12 @@ async def _refuse_early_review(work: UnitOfWork, request: Request, now: datetime
             )
 
 
-def _refuse_changed_role(case: Case) -> None:
+def _refuse_changed_role(desk: Desk, case: Case) -> None:
     """A yes is to what the role lent when it was asked for."""
     request, role = case.request, case.role_now
-    if request.kind is RequestKind.GRANT and role is not None and lends_of(role) != request.content.get("lends"):
+    if request.kind is not RequestKind.GRANT or role is None:
+        return
+    if lends_by(desk.configuration, role.name) != request.content.get("lends"):
         raise Refusal(
             "role-changed",
             f"The role {role.name} lends something else since {request.person} asked for it.",

@@ -7,21 +7,33 @@ narrower one.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interlock.domain.actions import Action
 from interlock.domain.roles import Role
+from interlock.policy.cedar import permitted_beside
+from interlock.policy.configuration import Configuration
+
+NOTHING: frozenset[Action] = frozenset()
 
 
-def lends_of(role: Role) -> dict[str, object]:
-    """The actions that ``role`` allows, those that it holds, its fence in rows (None: no fence), and the columns that
-    it masks."""
+def lends_by(configuration: Configuration, role: str) -> dict[str, object]:
+    """What ``role`` lends in ``configuration``, as :func:`lends_of` says it."""
+    return lends_of(configuration.roles[role], permitted_beside(configuration).get(role, NOTHING))
+
+
+def lends_of(role: Role, beside: frozenset[Action] = NOTHING) -> dict[str, object]:
+    """The actions that ``role`` allows, those that it holds, its fence in rows (None: no fence), the columns that it
+    masks and, where Cedar files permit it more (``beside``), what that may be."""
+    more = sorted(action.value for action in beside - role.allow)
     return {
         "allow": sorted(action.value for action in role.allow),
         "hold": sorted(action.value for action in role.hold.actions) if role.hold is not None else [],
         "fence_rows": role.fence_rows,
         "masks": sorted(role.masks),
+        **({"cedar": more} if more else {}),
     }
 
 
-def why_wider(role: Role, then: object) -> str | None:
+def why_wider(role: Role, then: object, beside: frozenset[Action] = NOTHING) -> str | None:
     """What ``role`` lends now beyond what it lent ``then`` (as :func:`lends_of` gave it), or None.
 
     What nobody wrote down counts as nothing lent.
@@ -31,6 +43,11 @@ def why_wider(role: Role, then: object) -> str | None:
     more = sorted(role.allow - allowed)
     if more:
         return f"the role {role.name} now allows {', '.join(more)} as well"
+    # What a file permits it permits without the hold and the fence that the role had on it.
+    bound = {*_words(lent.get("hold")), *([] if lent.get("fence_rows") is None else [Action.WRITE.value])}
+    by_cedar = sorted(beside - role.allow - (allowed - bound) - set(_words(lent.get("cedar"))))
+    if by_cedar:
+        return f"a Cedar file now permits {', '.join(by_cedar)} to the role {role.name}"
     held = role.hold.actions if role.hold is not None else frozenset()
     free = sorted((set(_words(lent.get("hold"))) & role.allow) - held)
     if free:

@@ -23,7 +23,7 @@ from interlock.ports.state import Reading, UnitOfWork
 from interlock.services.desk import Desk
 from interlock.services.ending_rights import acting_person
 from interlock.services.ids import new_id
-from interlock.services.lends import lends_of
+from interlock.services.lends import lends_by
 from interlock.services.logins import active_login
 from interlock.services.requests import check_reason, digest_of, opened
 from interlock.services.separating import artifact_of, refuse_separated, who_instead
@@ -184,7 +184,7 @@ async def _compose(
         "reason": reason,
         "key": login.key,
         "contract": contract.name if contract is not None else None,
-        "lends": lends_of(desk.configuration.roles[wish.role]),
+        "lends": lends_by(desk.configuration, wish.role),
         "rules": to_plain(rules),
         **({"artifact": artifact} if artifact else {}),
         **more,
