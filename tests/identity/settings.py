@@ -29,3 +29,6 @@ class SeenProofs:
             return False
         self.seen[jkt, jti] = until
         return True
+
+    async def was_used(self, jkt: str, jti: str) -> bool:
+        return (jkt, jti) in self.seen

@@ -5,12 +5,16 @@ import secrets
 import ssl
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 
 from interlock.errors import Refusal
 from interlock.identity.jose import Signer
 from interlock.identity.keys import new_key
+from interlock.store.connecting import driver_url
+from interlock.store.embedded import EmbeddedPostgres
+from interlock.store.home import StateAddress
 from tests.services.world import DBA
 from tests.web.house import House, trust
 from tests.web.test_oidc import PERSON, _sign_in, house
@@ -78,6 +82,28 @@ async def test_who_is_disabled_there_has_nothing_here(house: House) -> None:
     assert (await other.get("/v1/whoami"))["person"] == DBA
 
 
+async def test_an_event_on_which_nothing_could_be_done_is_no_event_that_came_before(
+    house: House, postgres_server: EmbeddedPostgres, state_database: StateAddress
+) -> None:
+    """The database fails in the middle of it; the provider pushes the same token again, as RFC 8935 has it."""
+    person = await _sign_in(house, f"u1|{PERSON}|verified")
+    token = await _signed(house, _claims(house, f"{RISC}account-disabled"))
+    name = state_database.url.rpartition("/")[2].partition("?")[0]
+    connection = await asyncpg.connect(driver_url(postgres_server.url_for("postgres", name)))
+    try:
+        await connection.execute("ALTER TABLE interlock.identities RENAME TO away")
+        try:
+            assert (await _push(house, token)).status_code >= 500
+        finally:
+            await connection.execute("ALTER TABLE interlock.away RENAME TO identities")
+    finally:
+        await connection.close()
+    assert (await person.get("/v1/whoami"))["person"] == PERSON
+    assert (await _push(house, token)).status_code == 202
+    with pytest.raises(Refusal):
+        await person.get("/v1/whoami")
+
+
 @pytest.mark.parametrize(("off_s", "passes"), [(90, True), (-90, True), (600, False)])
 async def test_an_event_of_a_clock_that_differs(house: House, off_s: int, passes: bool) -> None:
     """One of ten minutes ago is not refused: it was sent late, and what it tells of has ended all the same."""
@@ -98,6 +124,7 @@ async def test_what_is_no_event_for_us(house: House) -> None:
     now = int(house.clock.now().timestamp())
     wrong = [
         (_claims(house, event, aud="another"), "secevent+jwt"),
+        (_claims(house, event, aud=[{"interlock": 1}, None]), "secevent+jwt"),
         (_claims(house, event, iss="https://evil.example"), "secevent+jwt"),
         (_claims(house, event, iat=now - 90_000), "secevent+jwt"),
         (_claims(house, event, iat=now + 600), "secevent+jwt"),

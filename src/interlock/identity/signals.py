@@ -41,17 +41,25 @@ EVENTS: Mapping[str, Happened] = {
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """``happened`` is None for an event that means nothing here, such as the test of a stream."""
+    """``happened`` is None for an event that means nothing here, such as the test of a stream. ``jti`` is what it is
+    known by when it comes again, until ``until``."""
 
     issuer: str
     subject: str
     happened: Happened | None
+    jti: str
+    until: datetime
+
+    async def came_before(self, replays: ReplayCache) -> bool:
+        return await replays.was_used(f"signal:{self.issuer}", self.jti)
+
+    async def is_done(self, replays: ReplayCache) -> None:
+        """INVARIANT: remembered after it was acted on, never before: when something fails it is told again."""
+        await replays.first_use(f"signal:{self.issuer}", self.jti, self.until)
 
 
-async def read_signal(
-    provider: OidcProvider, text: str, *, audiences: frozenset[str], replays: ReplayCache, now: datetime
-) -> Signal | None:
-    """What a token says; None when it was said before. Raises Refusal (``invalid_request``, ``invalid_key`` …)."""
+async def read_signal(provider: OidcProvider, text: str, *, audiences: frozenset[str], now: datetime) -> Signal:
+    """What a token says. Raises Refusal (``invalid_request``, ``invalid_key`` …)."""
     if _type(text) != "secevent+jwt":
         raise _refused("invalid_request", "it is no security event token")
     try:
@@ -61,7 +69,8 @@ async def read_signal(
     if claims.get("iss") != provider.settings.issuer:
         raise _refused("invalid_issuer", "it is another provider's")
     audience = claims.get("aud")
-    if not set(audience if isinstance(audience, list) else [audience]) & audiences:
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(one, str) and one in audiences for one in named):
         raise _refused("invalid_audience", "it is for somebody else")
     iat, jti = claims.get("iat"), claims.get("jti")
     if not isinstance(iat, int | float) or isinstance(iat, bool) or not 0 <= iat < 1e11:
@@ -71,13 +80,11 @@ async def read_signal(
         raise _refused("invalid_request", "it is too old, or from the future")
     if not isinstance(jti, str) or not 0 < len(jti) <= 256:
         raise _refused("invalid_request", "it has no jti")
-    signal = _signal(claims, provider.settings.issuer)
-    if not await replays.first_use(f"signal:{provider.settings.issuer}", jti, at + _OLDEST + _SKEW):
-        return None
-    return signal
+    subject, happened = _what(claims, provider.settings.issuer)
+    return Signal(provider.settings.issuer, subject, happened, jti, at + _OLDEST + _SKEW)
 
 
-def _signal(claims: Mapping[str, Any], issuer: str) -> Signal:
+def _what(claims: Mapping[str, Any], issuer: str) -> tuple[str, Happened | None]:
     events = claims.get("events")
     if not isinstance(events, Mapping) or len(events) != 1:
         raise _refused("invalid_request", "it does not tell one event")
@@ -85,13 +92,13 @@ def _signal(claims: Mapping[str, Any], issuer: str) -> Signal:
     happened = EVENTS.get(name)
     about = claims.get("sub_id") or (event.get("subject") if isinstance(event, Mapping) else None)
     if happened is None:
-        return Signal(issuer, "", None)
+        return "", None
     if not isinstance(about, Mapping) or about.get("format") != "iss_sub" or about.get("iss") != issuer:
         raise _refused("invalid_request", "it names nobody by issuer and subject (iss_sub)")
     subject = about.get("sub")
     if not isinstance(subject, str) or not subject:
         raise _refused("invalid_request", "it names nobody by issuer and subject (iss_sub)")
-    return Signal(issuer, subject, happened)
+    return subject, happened
 
 
 def _type(text: str) -> str:

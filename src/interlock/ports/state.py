@@ -341,3 +341,6 @@ class WatchMemory(Protocol):
 class ReplayCache(Protocol):
     async def first_use(self, jkt: str, jti: str, until: datetime) -> bool:
         """Whether (jkt, jti) was never seen before; remembers it until ``until``. Shared by all control planes."""
+
+    async def was_used(self, jkt: str, jti: str) -> bool:
+        """Whether (jkt, jti) was seen before, and is remembered."""

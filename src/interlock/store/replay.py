@@ -45,6 +45,12 @@ class PostgresReplayCache:
                 await self._prune(connection)
         return first
 
+    async def was_used(self, jkt: str, jti: str) -> bool:
+        statement = select(seen_proofs.c.proof).where(seen_proofs.c.proof == _proof(jkt, jti))
+        with as_failures():
+            async with self._engine.begin() as connection:
+                return (await connection.execute(statement)).one_or_none() is not None
+
     async def _prune(self, connection: AsyncConnection) -> None:
         now = self._clock.now()
         # A clock that was set back must not stop the pruning.

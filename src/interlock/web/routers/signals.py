@@ -25,23 +25,19 @@ async def receive(provider: InPath, request: Request, services: ServicesOf) -> R
         raise NotFound(f"There is no identity provider {provider} here.", "See interlock.yaml.")
     audiences = frozenset({known.settings.client_id, services.oauth.issuer, f"{services.oauth.issuer}/v1/signals"})
     text = (await request.body()).decode("ascii", "replace").strip()
+    replays = services.proofs.replays
     try:
-        signal = await read_signal(
-            known,
-            text,
-            audiences=audiences,
-            replays=services.proofs.replays,
-            now=services.desk.clock.now(),
-        )
+        signal = await read_signal(known, text, audiences=audiences, now=services.desk.clock.now())
     except Refusal as refusal:
         code = refusal.code if refusal.code in _CODES else "invalid_request"
         return JSONResponse({"err": code, "description": refusal.sentence}, status_code=400)
-    if signal is not None and signal.happened is not None:
+    if signal.happened is not None and not await signal.came_before(replays):
         ended = await take_signal(
             services.desk,
             provider=provider,
             subject=f"{signal.issuer} {signal.subject}",
             disabled=signal.happened is Happened.DISABLED,
         )
+        await signal.is_done(replays)
         await await_hearing(services.desk.state, upto(ended))
     return Response(status_code=202)
