@@ -12,11 +12,12 @@ import pytest
 
 from interlock.domain.actions import Action
 from interlock.domain.grants import RequestState
-from interlock.domain.roles import Hold
+from interlock.domain.roles import ApprovalRule, BreakGlass, Hold
 from interlock.errors import ConfigurationError, Refusal
 from interlock.policy.configuration import Chain, Configuration, ConflictKind, Separation, SeparationKind
 from interlock.policy.load import load_configuration
 from interlock.ports.control import SessionEnd, SessionStart
+from interlock.services.break_glass import break_glass
 from interlock.services.duties import do_duty, take_duty
 from interlock.services.hold_statement import hold_statement
 from interlock.services.report_sessions import report_sessions
@@ -124,6 +125,17 @@ async def at_request(world: World, rule: Rule, person: str) -> None:
     await world.ask("checker", person=person, artifact=SUBJECT)
 
 
+async def at_breaking_the_glass(world: World, rule: Rule, person: str) -> None:
+    """In an emergency the rule stands as it does: only approvals are left out."""
+    await _made(world, rule.first)
+    who, group = ApprovalRule(1, people=frozenset({person})), ApprovalRule(2, group="dba")
+    glass = replace(world.configuration.roles["checker"], break_glass=BreakGlass(HOUR, who, group, group))
+    await world.apply(replace_roles(world, {"checker": glass}))
+    login = await world.sign_in(person)
+    on = {"resource": "orders", "role": "checker", "artifact": SUBJECT}
+    await break_glass(world.desk, login_id=login.id, duration=HOUR / 4, reason="it burns", **on)
+
+
 async def at_approval(world: World, rule: Rule, person: str) -> None:
     """Asked for when nothing stood against it; the first act comes between."""
     login = await world.sign_in(person)
@@ -202,7 +214,16 @@ def replace_roles(world: World, roles: dict[str, Any], **parts: Any) -> Configur
     return company(**{**kept, **parts, "roles": {**before.roles, **roles}})
 
 
-POINTS = (at_request, at_approval, at_activation, at_hold, at_use_of_a_hold, at_duty_take, at_duty_done)
+POINTS = (
+    at_request,
+    at_breaking_the_glass,
+    at_approval,
+    at_activation,
+    at_hold,
+    at_use_of_a_hold,
+    at_duty_take,
+    at_duty_done,
+)
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
