@@ -240,6 +240,31 @@ class TestClaims:
             await company.sign_in(person)
         await company.change(ALONE.replace("2h", "1h"))
 
+    async def test_what_the_policy_itself_takes_is_not_lowered_and_broken_in_one_act(
+        self, state: PostgresState
+    ) -> None:
+        """A chain claims three persons, so three change the policy. The claim goes first, for two others to see."""
+        names = "chief@example.com, deputy@example.com, keeper@example.com"
+        strict = POLICY.replace("min_persons: 2", "min_persons: 3").replace(
+            "roles: [writer]}", "roles: [writer], invitations: false}"
+        )
+        strict += f"policy: {{approvals: [{{from: {{people: [{names}]}}, count: 2}}]}}\n"
+        company = Guarded(state)
+        await company.start(strict)
+        for person in (CHIEF, DEPUTY, KEEPER):
+            await company.sign_in(person)
+        lower = strict.replace("min_persons: 3", "min_persons: 2")
+        both = lower.replace("count: 2}]}", "count: 1}]}")
+        gone = both[: both.index("chains:")] + both[both.index("policy:") :]
+        for text in (both, gone):
+            with pytest.raises(Refusal, match="alter on the policy takes 3 persons, and"):
+                await company.propose(text)
+        for text in (lower, both):
+            request = await company.propose(text)
+            for name in (DEPUTY, KEEPER):
+                await company.approve(name, request)
+            await company.activate(request)
+
     async def test_what_is_lent_at_this_moment_makes_no_room_for_a_change(self, state: PostgresState) -> None:
         """Somebody holds what they can destroy with alone: true for an hour, and no leave to make it so for ever."""
         unheld = POLICY.replace("    hold: [alter, destroy]\n", "")

@@ -3,8 +3,8 @@
 Holds to:
 
 * what is proved is the state as it would be: the change is put into effect in a unit of work that is never committed
-* claimed is what the new policy claims, and what the active one does of the chains and resources that stay. So nobody
-  breaks a claim and lowers it in one act: it is lowered first, for everybody to see, and then broken
+* claimed is what the new policy claims, and what the active one does of itself, and of the chains and resources that
+  stay. So nobody breaks a claim and lowers it in one act: it is lowered first, for everybody to see, and then broken
 * a claim that was not true before is not broken by the change, unless fewer could with it than before; one that is new,
   or was true, must be proven. A search that was given up proves nothing
 * what is lent at this moment makes no room: a claim that is untrue for it alone is looked at as if nothing was lent
@@ -21,6 +21,7 @@ from interlock.errors import ConfigurationError, Failure, Refusal
 from interlock.policy.configuration import Configuration
 from interlock.policy.load import digest_of
 from interlock.proof.certificate import digest_of as digest_of_model
+from interlock.proof.model import OURS
 from interlock.proof.prove import prove
 from interlock.proof.story import tell
 from interlock.proof.verdicts import Claim, Counted, Outcome, Verdict
@@ -144,7 +145,7 @@ def _in_order(claims: set[Claim]) -> list[Claim]:
 
 def _is_there(claim: Claim, configuration: Configuration) -> bool:
     goal = claim.goal
-    return goal.chain in configuration.chains if goal.chain else goal.resource in configuration.resources
+    return goal.chain in configuration.chains if goal.chain else goal.resource in (OURS, *configuration.resources)
 
 
 def refuse_broken(judged: Judged) -> None:
