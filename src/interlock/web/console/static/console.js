@@ -38,19 +38,35 @@ setInterval(tellTimes, 5000);
 // A piece that was brought up to date tells its times as the server does.
 new MutationObserver(() => tellTimes()).observe(document.body, { childList: true, characterData: true, subtree: true });
 
-// --- news: one stream a page; the pieces that htmx keeps up to date ask again
+// --- news: one stream a browser; the pieces that htmx keeps up to date ask again
+// A browser opens six connections to a server at most: with a stream a page, the seventh tab would not open. The page
+// that holds the lock listens, and tells the others; when it goes, the next one has the lock.
 
-let news = null;
+let stopListening = null;
 let leaving = false;
 function listen() {
   leaving = false;
   if (!document.body.hasAttribute("data-news") || !document.querySelector("[hx-trigger]")) return;
-  news = new EventSource("/news");
-  news.addEventListener("news", tell);
-  news.addEventListener("over", () => location.reload());
+  const others = new BroadcastChannel("news");
+  const stopping = new AbortController();
+  const asked = performance.now();
+  let stream = null;
+  stopListening = () => [stream, others, { close: () => stopping.abort() }].forEach((one) => one?.close());
+  const hear = (what) => (what === "over" ? location.reload() : tell());
+  const tellAll = (what) => [others.postMessage(what), hear(what)];
+  others.addEventListener("message", (message) => hear(message.data));
+  const hold = () => {
+    // What happened while nobody listened is looked for: after the page before this one went, and after a break.
+    let missed = performance.now() - asked > 500;
+    stream = new EventSource("/news");
+    stream.addEventListener("open", () => (missed ? tellAll("news") : (missed = true)));
+    for (const what of ["news", "over"]) stream.addEventListener(what, () => tellAll(what));
+    return new Promise((_, end) => stopping.signal.addEventListener("abort", end));
+  };
+  navigator.locks.request("news", { signal: stopping.signal }, hold).catch(() => {});
 }
 listen();
-addEventListener("pagehide", () => news?.close());
+addEventListener("pagehide", () => stopListening?.());
 addEventListener("pageshow", (event) => event.persisted && listen());
 
 // Nothing moves under a hand: while a pointer is pressed, or on its way to where somebody saw something, the page stays
@@ -84,7 +100,7 @@ document.addEventListener("htmx:before:response", (event) => {
 // number, and a piece that was asked for with the old one would lead away from what the form is answered with.
 function leave() {
   leaving = true;
-  news?.close();
+  stopListening?.();
 }
 document.addEventListener("htmx:before:request", (event) => leaving && event.preventDefault());
 document.addEventListener("htmx:before:response", (event) => {
