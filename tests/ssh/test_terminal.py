@@ -18,6 +18,7 @@ from tests.support.stack import Member, Stack
 from tests.support.websocket import Socket
 
 _COOKIE = "__Host-interlock"
+_MOST = 150_000
 
 
 class Place(Protocol):
@@ -66,6 +67,16 @@ class Visit:
         return Socket(where, self.trust, origin=origin or self.server, headers=headers)
 
 
+def _weight(visit: Visit, path: str) -> int:
+    """Bytes of a page with everything that it loads, as they are sent."""
+    shown = visit.post(path) if path.startswith("/recordings") else visit.get(path)
+    assert shown.status_code == 200
+    parts = sorted(set(re.findall(r'(?:src|href)="(/static/[^"]+)"', shown.text)))
+    assert any("xterm.js" in part or "asciinema-player.js" in part for part in parts)
+    with visit.http() as http:
+        return len(shown.content) + sum(int(http.get(visit.server + one).headers["content-length"]) for one in parts)
+
+
 def until_said(socket: Socket, words: str) -> str:
     said = ""
     while words not in said:
@@ -105,6 +116,7 @@ def test_a_shell_in_the_browser_is_decided_and_recorded_like_any_other(hosts: Ho
     assert (answering.status_code, "No grant lets you read" in answering.text) == (403, True), (
         "an administrator needs the role"
     )
+    assert _weight(visit, f"/recordings/{session}") <= _MOST
     cast = visit.post(f"/recordings/{session}/cast")
     head, *events = [json.loads(line) for line in cast.text.splitlines()]
     assert head == {"version": 2, "width": 91, "height": 31}
@@ -157,6 +169,8 @@ def test_who_may_not_see_a_session_joins_none(hosts: Hosts) -> None:
         session = _only_live_of(hosts, hosts.operator)
         assert other.post(f"/live/{session}/join").status_code == 404
         watcher = Visit(hosts, hosts.auditor)
+        assert _weight(watcher, f"/live/{session}") <= _MOST
+        assert _weight(owner, "/terminal/web") <= _MOST
         where, headers = f"{watcher.server}/live/{session}/join", watcher.form_headers()
         with watcher.http() as http, http.stream("POST", where, headers=headers, data={"f": ""}) as watched:
             assert "ready" in next(part for part in watched.iter_text() if "ready" in part)

@@ -322,6 +322,12 @@ class WholeStory:
         await second.press("Deny")
         await expect(dev.at(".xterm-rows")).to_contain_text("items stay")
         assert self.whole.count("items") == 900
+        await dev.press("the line before")
+        await expect(dev.at(".xterm-rows")).to_contain_text(
+            re.compile(r"drop table items;.*drop table items;", re.DOTALL)
+        )
+        await dev.press("Ctrl-C")
+        await expect(dev.at(".xterm-rows")).to_contain_text("^C")
         await dev.types("\\q", "\\q")
         await dev.sees("This terminal is over")
         await dev.go("/terminal/web")
@@ -338,7 +344,7 @@ class WholeStory:
         await expect(second.at("#joined .xterm-rows")).to_contain_text("in-the-browser")
         await expect(dev.at(".xterm-rows")).to_contain_text("looks on")
         await self.picture("live-look-on", second.page)
-        await dev.types("exit", "exit")
+        await dev.press("Ctrl-D")
         await dev.sees("This terminal is over")
         await second.go("/live")
         await second.at("tr", has="orders").get_by_role("link").click()

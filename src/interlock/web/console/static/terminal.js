@@ -89,6 +89,7 @@ joining?.addEventListener("click", async () => {
 // --- one of one's own
 
 const own = at("terminal");
+const KEYS = { "Ctrl-C": "\x03", "Ctrl-D": "\x04", Esc: "\x1b", Tab: "\t", "↑": "\x1b[A", "↓": "\x1b[B" };
 
 function openOwn() {
   const screen = new Terminal({ cursorBlink: true, scrollback: 5000, screenReaderMode: true });
@@ -110,6 +111,7 @@ function openOwn() {
   socket.addEventListener("close", () => {
     at("terminal-said").textContent = "This terminal is over. Open the page again for a new one.";
     screen.options.disableStdin = true;
+    at("terminal-keys").hidden = true;
   });
   // A long paste goes in pieces that the server takes.
   function send(payload) {
@@ -120,6 +122,12 @@ function openOwn() {
   screen.onData((text) => send(bytes.encode(text)));
   screen.onBinary((text) => send(Uint8Array.from(text, (one) => one.charCodeAt(0))));
   screen.onResize(() => socket.readyState === 1 && socket.send(JSON.stringify(size())));
+  at("terminal-keys").hidden = false;
+  for (const button of at("terminal-keys").querySelectorAll("button")) {
+    // The keyboard of a phone stays: the terminal keeps the focus.
+    button.addEventListener("pointerdown", (event) => event.preventDefault());
+    button.addEventListener("click", () => screen.input(KEYS[button.dataset.key]));
+  }
   addEventListener("resize", () => fit.fit());
   screen.focus();
 }
