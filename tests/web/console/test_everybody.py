@@ -29,6 +29,8 @@ def _reads(stage: Stage) -> dict[str, tuple[frozenset[str], int]]:
         "/requests?scope=all": (ALL, 0),
         # who asked, who could approve (of operations, not of the same vendor), the sponsor, the administrator
         f"/requests/{stage.held}": (frozenset({DEV, OPS, DBA, SECOND, LEAD}), 404),
+        f"/requests/{stage.held}/statement": (frozenset({DEV, OPS, DBA, SECOND, LEAD}), 404),
+        f"/requests/{stage.asked}/statement": (frozenset(), 404),
         f"/decide/{stage.held}": (frozenset({DEV, OPS, DBA, SECOND, LEAD}), 404),
         f"/requests/{stage.asked}": (frozenset({OPS, DBA, LEAD, SECOND}), 404),
         "/requests/r-00000000": (frozenset(), 404),

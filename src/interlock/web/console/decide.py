@@ -23,7 +23,7 @@ from interlock.services.step_up import step_up
 from interlock.services.withdraw_request import withdraw_request
 from interlock.web.authentication import ServicesOf
 from interlock.web.console.browser_sessions import Visitor
-from interlock.web.console.page import Acting, PageRoute, Visiting, page, renew_session, to
+from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, renew_session, to
 from interlock.web.console.text_changes import Change, changes_of
 from interlock.web.models import InPath, InQuery, answer
 from interlock.web.oauth import bad_request, needed
@@ -71,6 +71,17 @@ async def prover(request_id: InPath, request: Request, services: ServicesOf, vis
     title = f"What the prover says about {request_id}"
     context: dict[str, Any] = {"view": view, "grant": grant, "change": change}
     return page(request, visitor, "prover.html", title=title, place="decide", **context)
+
+
+@router.get("/requests/{request_id}/statement")
+async def statement(request_id: InPath, services: ServicesOf, visitor: Visiting) -> Response:
+    """A held statement and its values, whole, as a file: what acts in it is written as JSON writes it."""
+    view = await show_request(services.desk, person=visitor.name, request_id=request_id)
+    if view.request.kind is not RequestKind.STATEMENT:
+        raise NotFound(f"{request_id} asks for no statement.", "Look at its page.")
+    whole = {name: view.request.content.get(name) for name in ("text", "parameters")}
+    disposition = {"Content-Disposition": f'attachment; filename="{view.request.id}.json"'}
+    return Response(json.dumps(whole, indent=1), media_type="application/json", headers={**HEADERS, **disposition})
 
 
 @router.get("/requests")

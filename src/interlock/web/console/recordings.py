@@ -21,6 +21,8 @@ from interlock.web.authentication import Caller, ServicesOf
 from interlock.web.console.casts import Cast
 from interlock.web.console.page import HEADERS, Acting, PageRoute, Visiting, page, to, with_terminals
 from interlock.web.console.records import Line, Told, read_record
+from interlock.web.console.shown import lines as lines_of
+from interlock.web.console.shown import sql
 from interlock.web.models import InPath, InQuery
 from interlock.web.recordings import open_recording, read_segment
 from interlock.web.routers.sessions import replayed
@@ -30,6 +32,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _PAGE = 50
 _LONGEST_WORDS = 400
 _MOST_BYTES = 90_000
+_MOST_BESIDE_A_PLAYER = 30_000
 """Of records' text on one page; what follows is on the next."""
 
 
@@ -141,8 +144,8 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
         terminal = terminal or line.kind == "output"
         if place < after:
             continue
-        size += len(line.said) + len(line.statement or "") + 400
-        if lines and size > _MOST_BYTES:
+        size += _size_of(line)
+        if lines and size > (_MOST_BESIDE_A_PLAYER if terminal else _MOST_BYTES):
             following = place
             break
         lines.append(line)
@@ -160,6 +163,12 @@ async def replay(session_id: InPath, request: Request, services: ServicesOf, act
         terminal=terminal,
     )
     return with_terminals(opened) if terminal else opened
+
+
+def _size_of(line: Line) -> int:
+    """About as many bytes as its part of the page."""
+    shown = (lines_of(line.said), sql(line.statement or ""), lines_of(line.output), *line.parameters[:30], *line.parts)
+    return 400 + sum(len(str(one)[:_MOST_BYTES].encode(errors="replace")) for one in shown)
 
 
 @router.post("/recordings/{session_id}/cast")

@@ -1,7 +1,7 @@
 """How things look on a page. Text of other people is data: markup is escaped, what would act is written out."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,13 @@ from interlock.domain.actions import Action
 from interlock.domain.durations import format_duration
 from interlock.domain.plain_text import acts, written_out
 
-_LONGEST = 100_000
+_MOST_OF_A_TEXT = 60_000
+"""Bytes of one text on a page, as they are sent. What is left out is said."""
+_MOST_COLOURED = 10_000
+"""Characters: a text may be made so that it takes the square of its length to tell its words apart."""
+_PIECE = 500
+MOST_VALUES = 30
+_MOST_OF_A_VALUE = 2000
 _SQL = re.compile(
     r"""(?P<comment>--[^\n]*|/\*.*?\*/)
       | (?P<text>'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
@@ -40,27 +46,56 @@ def finish(value: object) -> object:
     return value
 
 
-def lines(text: object) -> Markup:
+def lines(text: object, most: int = _MOST_OF_A_TEXT) -> Markup:
     """Text of several lines. What acts is written out and marked, so that it is not taken for what was written."""
-    return _marked(str(text)[:_LONGEST])
+    source = str(text)
+    return _as_far_as(((source[at : at + _PIECE], "") for at in range(0, len(source), _PIECE)), len(source), most)
 
 
-def sql(text: object) -> Markup:
+def sql(text: object, most: int = _MOST_OF_A_TEXT) -> Markup:
     """A statement exactly as it was sent, with its words told apart by colour. The colours are no judgement."""
-    source = str(text)[:_LONGEST]
-    out: list[str] = []
+    source = str(text)
+    return _as_far_as(_coloured(source), len(source), most)
+
+
+def _coloured(source: str) -> Iterator[tuple[str, str]]:
+    """The pieces of a statement, each with what it is; at its end without that."""
     at = 0
-    for match in _SQL.finditer(source):
+    for match in _SQL.finditer(source[:_MOST_COLOURED]):
         kind = match.lastgroup or ""
         kind = "text" if kind == "tag" else kind
-        said = match.group()
         if kind == "word":
-            kind = "does" if _DOES.fullmatch(said) else "key" if _KEYS.fullmatch(said) else ""
-        out.append(_marked(source[at : match.start()]))
-        out.append(f'<span class="sql-{kind}">{_marked(said)}</span>' if kind else _marked(said))
+            kind = "does" if _DOES.fullmatch(match.group()) else "key" if _KEYS.fullmatch(match.group()) else ""
+        yield source[at : match.start()], ""
+        yield match.group(), kind
         at = match.end()
-    out.append(_marked(source[at:]))
+    for begin in range(at, len(source), _PIECE):
+        yield source[begin : begin + _PIECE], ""
+
+
+def _as_far_as(pieces: Iterable[tuple[str, str]], length: int, most: int) -> Markup:
+    """Pieces of a text of ``length`` characters until ``most`` bytes are shown, and how much is not."""
+    out: list[str] = []
+    size = shown = 0
+    for said, kind in pieces:
+        marked = _marked(said)
+        piece = f'<span class="sql-{kind}">{marked}</span>' if kind else str(marked)
+        size += len(piece.encode(errors="replace"))
+        if size > most:
+            out.append(
+                f'<strong class="left-out">{length - shown:,} of {length:,} characters are not shown here.</strong>'
+            )
+            break
+        out.append(piece)
+        shown += len(said)
     return Markup("".join(out))  # noqa: S704 -- every piece was escaped above
+
+
+def is_whole(content: Mapping[str, Any]) -> bool:
+    """Whether a page shows all of a held statement, and of its values."""
+    values = content.get("parameters") or ()
+    cut = 'class="left-out"' in sql(content.get("text", ""))
+    return not cut and len(values) <= MOST_VALUES and all(len(str(value)) <= _MOST_OF_A_VALUE for value in values)
 
 
 def moment(at: datetime | None, form: str = "full") -> Markup:
@@ -101,7 +136,12 @@ def duration(value: object) -> str:
 
 def bind(value: object) -> str:
     """A bind value as SQL would write it."""
-    return "NULL" if value is None else "'" + written_out(str(value)).replace("'", "''") + "'"
+    if value is None:
+        return "NULL"
+    text = str(value)
+    left_out = f" … {len(text) - _MOST_OF_A_VALUE:,} of {len(text):,} characters are not shown here"
+    quoted = "'" + written_out(text[:_MOST_OF_A_VALUE]).replace("'", "''")
+    return quoted + "'" if len(text) <= _MOST_OF_A_VALUE else quoted + left_out
 
 
 def by_width(actions: Iterable[str]) -> list[str]:
@@ -183,6 +223,7 @@ FILTERS: dict[str, Any] = {
     "as_is": as_is,
     "way_on": way_on,
     "told_time": told_time,
+    "is_whole": is_whole,
     "lines": lines,
     "sql": sql,
     "moment": moment,
