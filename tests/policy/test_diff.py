@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interlock.domain.roles import ApprovalRule
 from interlock.errors import ConfigurationError
-from interlock.policy.configuration import Configuration
+from interlock.policy.configuration import Chain, Claims, Configuration, Separation, SeparationKind
 from interlock.policy.diff import describe_changes
+from interlock.policy.diff_chains import chain_changes
 from tests.policy.example import EXAMPLE, PAYROLL, load
 
 DBA_AND_SPONSOR = "1 person of the group dba and 1 person who sponsors the contract"
@@ -90,7 +92,11 @@ def test_nothing_changed_is_nothing_to_say() -> None:
             "Nobody may now act under more than one of shell, writer over the same artifact.",
         ),
         ("[writer, shell]", "[writer, shell], kind: historic", "One person may now hold shell, writer together."),
-        ("bind: [test, deploy]", "bind: [review, test]", "The chain release has changed."),
+        (
+            "bind: [test, deploy]",
+            "bind: [review, test]",
+            "The chain release has changed: no longer one person for test, deploy; now one person for review, test.",
+        ),
         ("lease: 5s", "lease: 6s", "The timing lease is 6s (was 5s)."),
         ("127.0.0.1:15432", "127.0.0.1:15433", "The listener postgres has changed."),
         (
@@ -189,3 +195,28 @@ def test_who_can_be_invited_is_told() -> None:
     assert describe_changes(load(), load(open_)) == ()
     with pytest.raises(ConfigurationError, match="invitations of the contract acme-orders is"):
         load(wrong)
+
+
+def test_a_chain_is_told_with_who_may_carry_what() -> None:
+    separate = Separation(SeparationKind.SEPARATE, ("make", "check"))
+    apart = Separation(SeparationKind.INDEPENDENT, ("check",), by="vendor")
+    two = Separation(SeparationKind.AT_LEAST, ("make", "check", "pay"), count=2)
+    plain = Chain("pay", ("make", "check"), (separate,), takers={"check": ApprovalRule(1, group="dba")})
+    other = Chain("pay", ("make", "check", "pay"), (apart, two), refuses_dead_ends=True, roles={"pay": "payer"})
+    claimed = replace(plain, claims=Claims(min_persons=2))
+    assert list(chain_changes({}, {"pay": plain})) == [
+        (
+            "The chain pay is new: its duties are make, check; separate persons for make, check; "
+            "check may be carried by anybody of the group dba."
+        )
+    ]
+    assert list(chain_changes({"pay": plain}, {})) == ["The chain pay is gone."]
+    assert list(chain_changes({"pay": plain}, {"pay": claimed})) == ["The chain pay has changed."]
+    assert list(chain_changes({"pay": plain}, {"pay": other})) == [
+        (
+            "The chain pay has changed: its duties are make, check, pay (was make, check); "
+            "no longer separate persons for make, check; now another vendor for check than for the duty before; "
+            "now at least 2 persons for make, check, pay; check may be carried by anybody (was anybody of the group dba); "
+            "pay is carried under payer (was under none); dead ends are refused."
+        )
+    ]

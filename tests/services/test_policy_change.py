@@ -265,6 +265,18 @@ class TestClaims:
                 await company.approve(name, request)
             await company.activate(request)
 
+    async def test_a_repository_does_not_leave_the_claims_of_its_chain_for_another(self, state: PostgresState) -> None:
+        shop = f"repositories: {{shop: {{from: https://git.example/shop.git, since: {'ab' * 20}, chain: release}}}}\n"
+        quick = "  quick: {duties: [develop, review, deploy], claims: {min_persons: 1}}\n"
+        company = Guarded(state)
+        await company.start(POLICY + quick + shop)
+        for person in (CHIEF, DEPUTY):
+            await company.sign_in(person)
+        with pytest.raises(Refusal, match="the chain quick takes 2 persons, and"):
+            await company.propose(POLICY + quick + shop.replace("chain: release", "chain: quick"))
+        apart = quick.replace("deploy],", "deploy], separate: all,")
+        await company.change(POLICY + apart + shop.replace("chain: release", "chain: quick"))
+
     async def test_what_is_lent_at_this_moment_makes_no_room_for_a_change(self, state: PostgresState) -> None:
         """Somebody holds what they can destroy with alone: true for an hour, and no leave to make it so for ever."""
         unheld = POLICY.replace("    hold: [alter, destroy]\n", "")

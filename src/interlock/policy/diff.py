@@ -11,6 +11,7 @@ from interlock.domain.resources import Resource, Selector
 from interlock.domain.roles import ApprovalRule, BreakGlass, Role
 from interlock.policy.cedar_text import split_policies
 from interlock.policy.configuration import Claims, Configuration, ConflictKind, Mitigation
+from interlock.policy.diff_chains import chain_changes
 
 _Part = TypeVar("_Part")
 
@@ -25,7 +26,7 @@ def describe_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_by_name("contract", old.contracts, new.contracts, _contract, _contract_changes),
         *_by_name("role", old.roles, new.roles, _role, _role_changes),
         *_conflict_changes(old, new),
-        *_whole("chain", old.chains, new.chains),
+        *chain_changes(old.chains, new.chains),
         *_claim_changes(old, new),
         *_guard_changes(old, new),
         *_whole("listener", old.listen, new.listen),

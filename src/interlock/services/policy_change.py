@@ -21,7 +21,7 @@ from interlock.errors import ConfigurationError, Failure, Refusal
 from interlock.policy.configuration import Configuration
 from interlock.policy.load import digest_of
 from interlock.proof.certificate import digest_of as digest_of_model
-from interlock.proof.model import OURS
+from interlock.proof.model import OURS, Goal
 from interlock.proof.prove import prove
 from interlock.proof.story import tell
 from interlock.proof.verdicts import Claim, Counted, Outcome, Verdict
@@ -107,6 +107,7 @@ def _refuse_lock(after: LiveState) -> None:
 def _judge(before: LiveState, after: LiveState) -> Judged:
     old, new = claims_of(before.configuration), claims_of(after.configuration)
     stay = [claim for claim in old if _is_there(claim, after.configuration)]
+    stay += _moved(old, before.configuration, after.configuration)
     claims = tuple(dict.fromkeys([*new, *stay]))
     model = build_model(after)
     unproven = [verdict for verdict in prove(model, claims).verdicts if verdict.outcome is not Outcome.PROVEN]
@@ -115,6 +116,15 @@ def _judge(before: LiveState, after: LiveState) -> Judged:
     broken = [verdict for verdict in unproven if verdict.claim not in untrue or _worse(verdict, untrue[verdict.claim])]
     broken += _broken_beside(before, after, _in_order(set(untrue) - {verdict.claim for verdict in broken}))
     return Judged(digest_of_model(model), len(claims), tuple(broken))
+
+
+def _moved(old: list[Claim], before: Configuration, after: Configuration) -> list[Claim]:
+    """Of repositories that stay and are carried by another chain now: it keeps what was claimed of the one."""
+    found: list[Claim] = []
+    for name in sorted(before.repositories.keys() & after.repositories.keys()):
+        was, is_ = before.repositories[name].chain, after.repositories[name].chain
+        found += [replace(one, goal=Goal(chain=is_)) for one in old if was != is_ and one.goal.chain == was]
+    return found
 
 
 def _broken_beside(before: LiveState, after: LiveState, untrue: list[Claim]) -> list[Verdict]:
