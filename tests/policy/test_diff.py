@@ -216,7 +216,8 @@ def test_a_chain_is_told_with_who_may_carry_what() -> None:
         (
             "The chain pay has changed: its duties are make, check, pay (was make, check); "
             "no longer separate persons for make, check; now another vendor for check than for the duty before; "
-            "now at least 2 persons for make, check, pay; check may be carried by anybody (was anybody of the group dba); "
+            "now at least 2 persons for make, check, pay; "
+            "check may be carried by anybody (was anybody of the group dba); "
             "pay is carried under payer (was under none); dead ends are refused."
         )
     ]
