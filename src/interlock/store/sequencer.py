@@ -38,7 +38,7 @@ from interlock.ledger.tiles import (
     stands_for,
 )
 from interlock.ports.log_keys import LogKeys
-from interlock.store.election import check_elected, elected
+from interlock.store.election import Elected, check_elected, elected
 from interlock.store.failures import as_failures
 from interlock.store.locks import SEQUENCER_LOCK
 from interlock.store.signing import Signing
@@ -99,7 +99,7 @@ class Sequencer:
                 _log.exception("The ledger is not published, by a fault of ours.")
             await asyncio.sleep(_PAUSE_S)
 
-    async def _publish_all(self, connection: asyncpg.Connection) -> None:
+    async def _publish_all(self, connection: Elected) -> None:
         await self._tiles.check()
         published = await self._published()
         await self._signing.check_ours()
@@ -128,14 +128,12 @@ class Sequencer:
         self._version = None if found is None else found[1]
         return await self._signing.take_up(None if found is None else found[0])
 
-    async def _rows(
-        self, connection: asyncpg.Connection, after: int, limit: int = _AT_ONCE
-    ) -> Sequence[asyncpg.Record]:
+    async def _rows(self, connection: Elected, after: int, limit: int = _AT_ONCE) -> Sequence[asyncpg.Record]:
         with as_failures():
             rows: Sequence[asyncpg.Record] = await connection.fetch(_SELECT, after, limit)
         return rows
 
-    async def _check_not_shorter(self, connection: asyncpg.Connection, size: int) -> None:
+    async def _check_not_shorter(self, connection: Elected, size: int) -> None:
         with as_failures():
             last = await connection.fetchval("SELECT coalesce(max(position), 0) FROM interlock.ledger")
         if last < size:
@@ -155,9 +153,7 @@ class Sequencer:
                 )
         return head
 
-    async def _take_up(
-        self, connection: asyncpg.Connection, published: SignedCheckpoint | None
-    ) -> tuple[Growth, bytes]:
+    async def _take_up(self, connection: Elected, published: SignedCheckpoint | None) -> tuple[Growth, bytes]:
         """The right edge of what was published, and the link of its last entry, compared with the database."""
         if published is None:
             return Growth(), GENESIS
@@ -173,7 +169,7 @@ class Sequencer:
             head = await connection.fetchval("SELECT link FROM interlock.ledger WHERE position = $1", checkpoint.size)
         return growth, bytes(head) if head is not None else GENESIS
 
-    async def _compare_end(self, connection: asyncpg.Connection, size: int) -> None:
+    async def _compare_end(self, connection: Elected, size: int) -> None:
         """The last published entries are the database's: after a restored backup they are not, whatever came since."""
         number = (size - 1) // WIDTH
         width = size - number * WIDTH
@@ -186,7 +182,7 @@ class Sequencer:
                     "A backup older than the ledger was restored, or it was rewritten: restore the newest backup.",
                 )
 
-    async def _make_anew(self, connection: asyncpg.Connection, checkpoint: Checkpoint) -> Growth:
+    async def _make_anew(self, connection: Elected, checkpoint: Checkpoint) -> Growth:
         frontier = Frontier()
         async for bodies in self._bodies(connection, checkpoint.size):
             for body in bodies:
@@ -202,7 +198,7 @@ class Sequencer:
             await self._write(growth, bodies, anew=True)
         return growth
 
-    async def _bodies(self, connection: asyncpg.Connection, size: int) -> AsyncIterator[list[bytes]]:
+    async def _bodies(self, connection: Elected, size: int) -> AsyncIterator[list[bytes]]:
         done = 0
         while done < size:
             rows = await self._rows(connection, done, min(_AT_ONCE, size - done))
@@ -222,9 +218,7 @@ class Sequencer:
         for path, content in growth.add(entries):
             await self._tiles.write(path, content, anew=anew)
 
-    async def _publish(
-        self, connection: asyncpg.Connection, growth: Growth, bodies: Sequence[bytes]
-    ) -> SignedCheckpoint:
+    async def _publish(self, connection: Elected, growth: Growth, bodies: Sequence[bytes]) -> SignedCheckpoint:
         signed = None
         for part, step in self._signing.parts(bodies, growth.size):
             # Before anything of it is written: who has not got a key that has to sign publishes nothing.
@@ -245,7 +239,7 @@ class Sequencer:
             raise RuntimeError("nothing was to be published")
         return signed
 
-    async def _check_all_handed_over(self, connection: asyncpg.Connection, step: Succession) -> None:
+    async def _check_all_handed_over(self, connection: Elected, step: Succession) -> None:
         """Handovers are counted; one that was removed from the store is not to be taken for one that never was."""
         with as_failures():
             before = await connection.fetchval(_COUNT_NAMED, LedgerKeyRotated.kind, step.position)
@@ -256,7 +250,7 @@ class Sequencer:
                 "Restore the objects handover/… of the published ledger from your backup.",
             )
 
-    async def _refresh(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> SignedCheckpoint:
+    async def _refresh(self, connection: Elected, current: SignedCheckpoint) -> SignedCheckpoint:
         """Cosignatures say when they were given: those who look want to see that the witnesses still agree."""
         signed = await self._cosign(current)
         if signed == current:
@@ -266,12 +260,12 @@ class Sequencer:
             return signed
         return current
 
-    async def _put(self, connection: asyncpg.Connection, signed: SignedCheckpoint) -> None:
+    async def _put(self, connection: Elected, signed: SignedCheckpoint) -> None:
         # Who has lost the connection has lost the lock: this is the last moment to notice.
         await check_elected(connection)
         self._version = await self._tiles.replace(CHECKPOINT, str(signed.note).encode(), self._version)
 
-    async def _guard(self, connection: asyncpg.Connection, current: SignedCheckpoint) -> None:
+    async def _guard(self, connection: Elected, current: SignedCheckpoint) -> None:
         """A sequencer that lost its election in the middle of a write may have put an older checkpoint over ours."""
         found = await self._tiles.read_version(CHECKPOINT)
         self._version = None if found is None else found[1]
