@@ -30,7 +30,7 @@ async def test_who_approves_is_told_what_the_page_leaves_out(
         second = await enter(premises, http, SECOND)
         for path in ("/decide", f"/decide/{held}", f"/requests/{held}"):
             shown = await second.get(path)
-            assert _NOT_ALL in shown.text
+            assert shown.text.index(_NOT_ALL) < shown.text.index("exactly as it was sent"), "before anything else"
             assert f'href="/requests/{held}/statement"' in shown.text
             assert len(shown.content) < 115_000, "with what it loads no more than 150 KB"
         whole = await second.get(f"/requests/{held}/statement")
@@ -49,6 +49,7 @@ async def test_what_is_shown_whole_says_nothing_of_it(premises: Premises) -> Non
         shown = await (await enter(premises, http, SECOND)).get(f"/decide/{held}")
     assert _NOT_ALL not in shown.text
     assert "not shown" not in shown.text
+    assert "1 line, 9,034 characters: scroll to its end." in shown.text
 
 
 def test_texts_and_changes_say_what_they_leave_out() -> None:
