@@ -68,9 +68,10 @@ class Waiting:
         return self.process.returncode or 0, out.decode(), self.said + err.decode()
 
 
-def _default_interrupt() -> None:
-    # A shell's background job ignores it, and so would what it starts.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _as_a_terminal_has_it() -> None:
+    # A shell's background job ignores the one, what nohup started the other, and so would what they start.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @asynccontextmanager
@@ -78,7 +79,7 @@ async def _waiting(site: Site, resource: str = "shop") -> AsyncIterator[Waiting]
     process = await asyncio.create_subprocess_exec(
         INTERLOCK, "connect", resource, "--", "-XAtc", "select 'in'",
         env=site.stack.seated(site.dev),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_default_interrupt,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_as_a_terminal_has_it,
     )  # fmt: skip
     try:
         said = ""
