@@ -71,6 +71,8 @@ async def test_a_persons_page_has_what_they_reach_and_did(premises: Premises) ->
         for named in (stage.grant, stage.live, stage.closed, stage.held, "acme-orders", "Could ask for"):
             assert named in page, named
         assert f'action="/people/{DEV}/offboard"' in page.replace("%40", "@")
+        assert stage.closed in (await second.get(f"/recordings?q={DEV}")).text
+        assert f"/recordings?q={DEV}" in page.replace("%40", "@")
         did = (await second.get(f"/ledger?who={DEV}")).text
         about = (await second.get(f"/ledger?q={DEV}")).text
         assert did.count('class="row-link"') > 5
