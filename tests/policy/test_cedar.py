@@ -43,7 +43,7 @@ def test_a_mask_goes_with_what_reads() -> None:
     assert [text.split("permit")[0] for text in compile_role(masked, timing)] == [
         '@id("role:writer:connect")\n',
         '@id("role:writer:read")\n@mask("public.people.email, *.*.salary")\n',
-        '@id("role:writer:write")\n@fence("100")\n',
+        '@id("role:writer:write")\n@fence("100")\n@mask("public.people.email, *.*.salary")\n',
         '@id("role:writer:alter,destroy")\n@hold\n',
     ]
     held = replace(masked, hold=Hold(frozenset({Action.READ})), fence_rows=None)

@@ -19,7 +19,10 @@ from interlock.policy.mistakes import did_you_mean
 KNOWN = ("id", "hold", "mfa", "mask", "limit", "fence", "reason")
 
 READING = frozenset({Action.READ, Action.EXPORT})
-"""The actions that ``@limit`` and ``@mask`` speak of."""
+"""The actions that ``@limit`` speaks of, and without which ``@mask`` has no effect."""
+
+MASKED = READING | {Action.WRITE}
+"""The actions that ``@mask`` goes with: the error of a write tells of a row."""
 
 COLUMN = re.compile(r'[^\s,".*]+(\.[^\s,".*]+){0,2}|([^\s,".*]+|\*)\.([^\s,".*]+|\*)\.([^\s,".*]+|\*)')
 _ACTIONS = {action.value: action for action in Action}

@@ -11,7 +11,7 @@ from interlock.domain.durations import format_duration
 from interlock.domain.resources import Selector
 from interlock.domain.roles import Role
 from interlock.errors import Misuse
-from interlock.policy.annotations import READING
+from interlock.policy.annotations import MASKED
 from interlock.policy.cedar_files import read_cedar_files
 from interlock.policy.cedar_policy import RESERVED_ID, Names, Policy, read_policy
 from interlock.policy.cedar_text import PolicyText, quote
@@ -75,12 +75,12 @@ def compile_role(role: Role, timing: Timing) -> tuple[str, ...]:
         return ()
     held = role.hold.actions & role.allow if role.hold is not None else frozenset()
     fenced = {Action.WRITE} & (role.allow - held) if role.fence_rows is not None else frozenset()
-    masked = READING & role.allow if role.masks else frozenset()
-    mask = (f'@mask("{", ".join(role.masks)}")',)
+    masked = MASKED & role.allow if role.masks else frozenset()
+    mask = (f'@mask("{", ".join(role.masks)}")',) if role.masks else ()
     parts = (
         (role.allow - held - fenced - masked, ()),
-        (masked - held, mask),
-        (fenced, (f'@fence("{role.fence_rows}")',)),
+        (masked - held - fenced, mask),
+        (fenced, (f'@fence("{role.fence_rows}")', *mask)),
         (held - masked, ("@hold",)),
         (held & masked, ("@hold", *mask)),
     )

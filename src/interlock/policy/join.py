@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from interlock.domain.actions import Action, Need
 from interlock.domain.decisions import Fence, Mask, Obligation, RowLimit
-from interlock.policy.annotations import READING
+from interlock.policy.annotations import MASKED, READING
 from interlock.policy.ask_cedar import Ruling
 from interlock.policy.cedar_policy import Policy
 
@@ -30,6 +30,7 @@ class Terms:
             self.fence = _least(self.fence, terms.fence)
         if need.action in READING:
             self.limit = _least(self.limit, terms.limit)
+        if need.action in MASKED:
             self.masks.update(dict.fromkeys(terms.mask))
         if need.action in terms.hold:
             self.held[need] = None

@@ -20,6 +20,23 @@ TABLES = (
     "CREATE VIEW found AS SELECT id, find_mail(id) AS at FROM teams",
     "CREATE VIEW seen AS SELECT id FROM found",
     'CREATE TABLE "Quoted" (id int, "Salary" int)',
+    "CREATE TABLE pay (id int, salary int, city text, yearly int GENERATED ALWAYS AS (salary * 12) STORED)",
+    "ALTER TABLE pay ADD town text GENERATED ALWAYS AS (upper(city)) STORED",
+    "CREATE TABLE raises (id int, salary int, more int GENERATED ALWAYS AS (salary + 1) VIRTUAL)",
+    "CREATE DOMAIN people_then AS people[]",
+    "CREATE TYPE paired AS (one people, other int)",
+    "CREATE TABLE archive (id int, was people)",
+    "CREATE TABLE archives (id int, were people_then)",
+    "CREATE TABLE pairs (id int, pair paired)",
+    "CREATE VIEW of_archive AS SELECT id, was AS x FROM archive",
+    "CREATE VIEW told AS SELECT attname, histogram_bounds::text AS x FROM pg_stats",
+    "CREATE TABLE odd (id int, row_to_json text, max int)",
+    "CREATE TABLE towns (id int PRIMARY KEY)",
+    "CREATE TABLE dwellers (id int, salary int, town int NOT NULL REFERENCES towns ON DELETE SET NULL)",
+    "CREATE TABLE keys (id int, salary int UNIQUE)",
+    "CREATE TABLE kept (id int, pay int REFERENCES keys (salary) DEFERRABLE INITIALLY DEFERRED)",
+    "INSERT INTO odd VALUES (1, 'x', 1)",
+    "INSERT INTO towns VALUES (1)",
 )
 """Masked are ``email`` of people, ``who`` of visits, and every ``salary``."""
 
@@ -35,6 +52,10 @@ _COLUMNS = {
     "reds": ("id", "name"),
     "copied": ("id", "at"),
     "addresses": ("id", "at"),
+    "pay": ("id", "salary", "city", "yearly", "town"),
+    "raises": ("id", "salary", "more"),
+    "archive": ("id", "was"),
+    "odd": ("id", "row_to_json", "max"),
 }
 _OFTEN = ("people", "people", "people", "elders", "teams", "visits", *_COLUMNS)
 _FUNCTIONS = (
@@ -42,7 +63,7 @@ _FUNCTIONS = (
     "max({}::text)", "row_to_json({})", "array_agg({})", "ROW({})", "({}).email", "length(({})::text)",
 )  # fmt: skip
 _JOINS = (", {}", " JOIN {} USING (id)", " LEFT JOIN {} ON true", " NATURAL JOIN {}", " CROSS JOIN {}")
-_ROW_FUNCTIONS = ("contact", "row_to_json", "to_jsonb", "array_agg")
+_ROW_FUNCTIONS = ("contact", "row_to_json", "to_jsonb", "array_agg", "max")
 
 Scope = list[tuple[str, tuple[str, ...]]]
 """What may be named: sources, and the columns of each."""
@@ -58,6 +79,16 @@ def values_of(seed: str) -> Iterator[str]:
     yield f"INSERT INTO elders VALUES (9, 'eve', '{secrets[3]}', 7, 'Rome', 80)"
     yield f"INSERT INTO visits VALUES (1, '{secrets[4]}', '2026-01-01'), (2, '{secrets[5]}', '2026-01-02')"
     yield f'INSERT INTO "Quoted" VALUES (1, {chance.randrange(90_000)})'
+    amount = chance.randrange(90_000)
+    other = amount if seed == "a" else amount + 1
+    yield f"INSERT INTO pay VALUES (1, {amount}, 'Oslo'), (1, {other}, 'Oslo')"
+    yield f"INSERT INTO raises VALUES (1, {amount}), (1, {other})"
+    yield f"INSERT INTO dwellers VALUES (1, {amount}, 1)"
+    yield f"INSERT INTO keys VALUES (1, {amount})"
+    yield f"INSERT INTO kept VALUES (1, {amount})"
+    yield "INSERT INTO archive SELECT id, p FROM people AS p"
+    yield "INSERT INTO archives SELECT id, ARRAY[p] FROM people AS p"
+    yield "INSERT INTO pairs SELECT id, ROW(p, 1)::paired FROM people AS p"
     yield "REFRESH MATERIALIZED VIEW copied"
     yield "ANALYZE"
 
@@ -90,7 +121,8 @@ class Chance:
         if chance.random() < 0.25:
             text += f" WHERE {self._condition(scope, depth)}"
         if chance.random() < 0.06:
-            text += f" GROUP BY {self._sorted(scope)}"
+            grouped = chance.choice(("{}", "{}", "ROLLUP ({})", "GROUPING SETS (({}), ())", "({}, 1)"))
+            text += f" GROUP BY {grouped.format(self._sorted(scope))}"
         if chance.random() < 0.05:
             text += f" {chance.choice(('UNION', 'UNION ALL', 'EXCEPT'))} {text}"
         if chance.random() < 0.3:

@@ -18,17 +18,26 @@ from interlock.ports.protocol import Proceed, Refused
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.classify import Classified
 from interlock.protocols.postgres.injection import Step
-from interlock.protocols.postgres.mask_relations import SYSTEM, Relations, ask_relations, covered
+from interlock.protocols.postgres.mask_relations import STATISTICS, SYSTEM, Relations, ask_relations, covered
 from interlock.protocols.postgres.mask_uses import SELECT, Fields, Uses, find_uses
 from interlock.protocols.postgres.names import Running
 from interlock.protocols.postgres.relay import DENIED, Relay, Wait
 from interlock.protocols.postgres.row_mask import RowMask
 
 _QUOTED_SYSTEM = ('"pg_catalog".', '"information_schema".')
-_STATISTICS = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", "pg_statistic_ext_data"})
-"""The system's own relations that hold values of columns."""
+_ANY_ROW = """
+    any_out any_value anycompatible_out anycompatiblenonarray_out anyelement_out anynonarray_out array_agg concat
+    count cume_dist dense_rank hash_record hash_record_extended json_agg json_agg_strict json_build_array
+    json_build_object jsonb_agg jsonb_agg_strict jsonb_build_array jsonb_build_object max min mode num_nonnulls
+    num_nulls percent_rank pg_collation_for pg_column_compression pg_column_size pg_column_toast_chunk_id pg_typeof
+    quote_literal quote_nullable rank record_out record_send row_to_json to_json to_jsonb
+"""
+_ROW_FUNCTIONS = frozenset(_ANY_ROW.split())
+"""The server's own functions that take any row (pg_proc, versions 15 to 18): ``s.max`` is ``max(s)``, when ``s`` has
+no column of that name."""
 
 _ROW_COLUMNS = frozenset({"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"})
+_READING = frozenset({Action.READ, Action.EXPORT})
 _ALLOWED = frozenset({Action.CONNECT, Action.READ, Action.WRITE})
 
 
@@ -45,6 +54,15 @@ def mask(
     False: it may not run, the client was told why, and it is finished.
     """
     simple = prepared is None
+    # Also of what comes later: a constraint may be looked at when the transaction ends.
+    relay.replies.hides_details = True
+    if not any(need.action in _READING for need in running.classified.needs):
+        return True
+    if not simple and relay.replies.expected:
+        yield Wait.DRAINED
+    if not simple and relay.replies.skipping:
+        relay.replies.end(running, "not run, because a statement before it in the batch failed")
+        return False
     uses = find_uses(text)
     refused = _judge_kind(running.classified, uses)
     relations: Relations = {}
@@ -62,6 +80,7 @@ def mask(
             refused = _judge_places(uses, running.mask)
     if refused is None:
         return True
+    relay.cancelled = False
     relay.replies.end(running, f"not run: {refused.sentence}")
     relay.refuse(DENIED, refused, query=simple)
     return False
@@ -70,8 +89,9 @@ def mask(
 def _relay_error(relay: Relay, running: Running, error: dict[str, str] | None, *, simple: bool) -> None:
     """The server does not take the statement (or was asked to stop): what it says is the answer."""
     said = error or {}
+    relay.cancelled = False
     relay.replies.end(running, f"{said.get('C', '')}: {said.get('M', '')}")
-    relay.sink.write(messages.relay_error({code: text for code, text in said.items() if code not in "DW"}))
+    relay.sink.write(messages.relay_error(said))
     if simple:
         relay.sink.write(messages.ready(relay.replies.status))
     else:
@@ -97,7 +117,7 @@ def _judge_kind(classified: Classified, uses: Uses) -> Refused | None:
     beyond = next((need for need in classified.needs if need.action not in _ALLOWED), None)
     if beyond is not None:
         return _refuse(f"Columns are masked for you here, and {beyond.part} may read them.")
-    holds = next((name for name in uses.relations if name.rpartition('"."')[2].strip('"') in _STATISTICS), None)
+    holds = next((name for name in uses.relations if name.rpartition('"."')[2].strip('"') in STATISTICS), None)
     if holds is not None:
         return _refuse(f"Columns are masked for you here, and {holds} holds values of them.")
     return None
@@ -106,13 +126,15 @@ def _judge_kind(classified: Classified, uses: Uses) -> Refused | None:
 def _judge(uses: Uses, relations: Relations) -> Refused | None:
     """Whether every use of what is masked is one that shows it."""
     for relation in relations.values():
-        if relation.schema == "pg_toast" or (relation.schema in SYSTEM and relation.name in _STATISTICS):
+        if relation.schema == "pg_toast" or (relation.schema in SYSTEM and relation.name in STATISTICS):
             return _refuse(f"Columns are masked for you here, and {relation.shown} holds values of them.")
         if relation.over:
             return _refuse(
-                f"{relation.shown} is made of {relation.over}, of which columns are masked for you. Read the table"
-                " itself: what is masked in it comes covered."
+                f"{relation.shown} is made of {relation.over}, of which columns are masked for you. Read"
+                f" {relation.over} itself: what is masked in it comes covered."
             )
+        if relation.statistics:
+            return _refuse(f"Columns are masked for you here, and {relation.shown} reads statistics that hold values.")
         if relation.calls:
             return _refuse(
                 f"Columns are masked for you here, and nobody knows what {relation.calls} reads, which {relation.shown}"
@@ -161,7 +183,7 @@ def _is_column(fields: Fields, uses: Uses, relations: Relations) -> bool:
         if source.relation:
             allowed = {column.lower() for column in relations[source.relation].columns.values()} | _ROW_COLUMNS
         else:
-            allowed = source.names | (everything if source.star else set())
+            allowed = source.names | (everything - _ROW_FUNCTIONS if source.star else set())
         if fields[-1] not in allowed:
             return False
     return bool(sure)

@@ -14,20 +14,33 @@ from interlock.protocols.postgres.relay import Relay, Wait
 from interlock.protocols.postgres.sampling import is_named
 
 SYSTEM = frozenset({"pg_catalog", "information_schema"})
+STATISTICS = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", "pg_statistic_ext_data"})
+"""The system's own relations that hold values of columns."""
 
 _OWN = """
 SELECT n.place, c.oid, s.nspname, c.relname, a.attnum, a.attname,
   s.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema}'::pg_catalog.name[])
   AND (c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::pg_catalog."char"[]) OR c.relhassubclass OR c.relispartition
-  OR EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid))
+  OR a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+  OR EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid)),
+  CASE WHEN a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char" THEN (
+    SELECT pg_catalog.string_agg(k.refobjsubid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend AS k
+    LEFT JOIN pg_catalog.pg_attrdef AS f ON f.oid OPERATOR(pg_catalog.=) k.objid
+      AND k.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid
+    WHERE k.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+      AND k.refobjid OPERATOR(pg_catalog.=) c.oid
+      AND (f.adrelid OPERATOR(pg_catalog.=) c.oid AND f.adnum OPERATOR(pg_catalog.=) a.attnum
+      OR k.classid OPERATOR(pg_catalog.=) k.refclassid AND k.objid OPERATOR(pg_catalog.=) c.oid
+      AND k.objsubid OPERATOR(pg_catalog.=) a.attnum)
+  ) END
 FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS n(name, place)
 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(n.name)::pg_catalog.oid
 JOIN pg_catalog.pg_namespace AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
   AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped
 """
-"""All columns of the relations that are named, and whether there is more to know of each. Most are tables without kin,
-of which there is not: the other question takes four times as long."""
+"""All columns of the relations that are named, whether there is more to know of each, and the columns that one is
+generated from. Most are tables without kin, of which there is no more: the other question takes four times as long."""
 
 _MORE = """
 WITH RECURSIVE named(place, oid) AS (
@@ -50,6 +63,16 @@ WITH RECURSIVE named(place, oid) AS (
     WHERE w.ev_class OPERATOR(pg_catalog.=) r.oid AND w.ev_type OPERATOR(pg_catalog.=) '1'::pg_catalog."char"
       AND d.refobjid OPERATOR(pg_catalog.<>) r.oid
       AND s.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema}'::pg_catalog.name[])
+    UNION ALL
+    SELECT y.typrelid, true FROM pg_catalog.pg_attribute AS b
+    JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) b.atttypid
+    LEFT JOIN pg_catalog.pg_type AS u ON u.oid OPERATOR(pg_catalog.=) t.typelem
+      OR u.oid OPERATOR(pg_catalog.=) t.typbasetype
+    JOIN pg_catalog.pg_type AS y ON y.oid OPERATOR(pg_catalog.=) ANY (
+      ARRAY[t.oid, u.oid, u.typelem, u.typbasetype]::pg_catalog.oid[])
+    WHERE b.attrelid OPERATOR(pg_catalog.=) r.oid AND b.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
+      AND NOT b.attisdropped AND b.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND y.typrelid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid AND y.typrelid OPERATOR(pg_catalog.<>) r.oid
   ) AS x(oid, beneath)
 )
 SELECT r.place, r.beneath, n.oid OPERATOR(pg_catalog.=) r.oid, s.nspname, c.relname, c.oid, a.attnum, a.attname
@@ -78,7 +101,9 @@ not the server's own (of which it is not said whether they are what is named).""
 @dataclass(slots=True)
 class Relation:
     """What a name of the statement stands for. ``masked`` are names of its columns, in lower case; of a view, ``over``
-    is a table that it reads of which columns are masked, and ``calls`` a function that nobody knows."""
+    (or of a table with a column that holds whole rows) is a table of which columns are masked, ``calls`` a function
+    that nobody knows, and ``statistics`` says that it reads the server's. ``generated`` are the places of the columns
+    that a column is made from."""
 
     oid: int
     schema: str
@@ -86,6 +111,8 @@ class Relation:
     columns: dict[int, str] = field(default_factory=dict)
     masked: set[str] = field(default_factory=set)
     over: str = ""
+    statistics: bool = False
+    generated: dict[int, set[int]] = field(default_factory=dict)
     calls: str = ""
 
     @property
@@ -119,11 +146,12 @@ def _read(own: Answer, more: list[Row], names: list[str], patterns: list[str]) -
     found: dict[int, Relation] = {}
     kin: dict[int, set[tuple[str, str]]] = {}
     for row in own.rows:
-        place, oid, schema, name, number, column, _ = (impact.text(cell) for cell in row)
+        place, oid, schema, name, number, column, _, sources = (impact.text(cell) for cell in row)
         relation = found.setdefault(int(place), Relation(int(oid), schema, name))
         kin.setdefault(int(place), {(schema, name)})
         if number:
             relation.columns[int(number)] = column
+            relation.generated[int(number)] = {int(one) for one in sources.split()}
     for row in more:
         place, beneath, is_own, schema, name, _, _, column = (impact.text(cell) for cell in row)
         # It was dropped in between.
@@ -132,6 +160,8 @@ def _read(own: Answer, more: list[Row], names: list[str], patterns: list[str]) -
             relation.calls = f"{schema}.{name}"
         elif beneath != "t":
             kin.setdefault(int(place), set()).add((schema, name))
+        elif schema in SYSTEM and name in STATISTICS:
+            relation.statistics = True
         elif is_named(patterns, schema, name, column):
             relation.over = f"{schema}.{name}"
     for at, relation in found.items():
@@ -140,6 +170,11 @@ def _read(own: Answer, more: list[Row], names: list[str], patterns: list[str]) -
                 column.lower()
                 for column in relation.columns.values()
                 if any(is_named(patterns, schema, name, column) for schema, name in kin[at])
+            }
+            relation.masked |= {
+                relation.columns[number].lower()
+                for number, sources in relation.generated.items()
+                if any(relation.columns.get(source, "").lower() in relation.masked for source in sources)
             }
     return {names[at - 1]: relation for at, relation in found.items()}
 

@@ -121,6 +121,8 @@ class _Walk:
             self._name(value.get("alias"), Source(free=True), renames=False)
         elif key == "JoinExpr":
             self._join(value)
+        elif key == "ReturningOption":
+            self._name({"aliasname": value.get("value", "")}, Source(star=True))
         elif key == "SubLink" and value.get("subLinkType") == "EXISTS_SUBLINK":
             self._exists.add(id(value["subselect"].get("SelectStmt", {}).get("targetList")))
         elif key == "A_Indirection":
@@ -134,8 +136,10 @@ class _Walk:
 
     def _select(self, select: dict[str, Any]) -> None:
         found = self.found
-        found.by_place |= "distinctClause" in select
-        found.by_place |= any("A_Const" in one for one in select.get("groupClause", ()))
+        by_place = "distinctClause" in select or _has_place(select.get("groupClause", ()))
+        found.by_place |= by_place
+        # What an EXISTS shows counts for nothing, unless it decides how many rows there are.
+        found.inner_star |= by_place and id(select.get("targetList")) in self._exists
         for side in ("larg", "rarg"):
             # Their type is fixed, so that they are no nodes of their own.
             if side in select:
@@ -212,7 +216,9 @@ class _Walk:
         for target in select.get("targetList", ()):
             given, value = target["ResTarget"].get("name"), target["ResTarget"].get("val", {})
             fields = value.get("ColumnRef", {}).get("fields", ())
-            star |= bool(fields) and "A_Star" in fields[-1]
+            if fields and "A_Star" in fields[-1]:
+                star = True
+                continue
             names.add(str(given).lower() if given else _own_name(value))
         return Source(names=names, star=star)
 
@@ -227,6 +233,16 @@ class _Walk:
         parts = [relation[part] for part in ("catalogname", "schemaname", "relname") if relation.get(part)]
         for name in _TARGET_NAMES:
             self._name({"aliasname": name}, Source(relation=".".join(quote(part) for part in parts)))
+
+
+def _has_place(groups: Any) -> bool:
+    """Whether something is grouped by its place, also within a ROLLUP (and the like) or a list in brackets."""
+    return any(
+        "A_Const" in one
+        or _has_place(one.get("GroupingSet", {}).get("content", ()))
+        or _has_place(one.get("RowExpr", {}).get("args", ()))
+        for one in groups
+    )
 
 
 def _own_name(value: dict[str, Any]) -> str:

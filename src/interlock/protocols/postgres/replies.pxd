@@ -38,6 +38,7 @@ cdef class Replies:
     cdef public bint stale_settings
     cdef public bint transaction_over
     cdef public bint fatal
+    cdef public bint hides_details
     cdef public dict proceeding
 
     cpdef expect(self, Awaited awaited)

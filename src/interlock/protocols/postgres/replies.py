@@ -92,7 +92,8 @@ class Replies:
     batch's own transaction, and has to end it with the batch. ``proceeding`` are the statements that were told to
     proceed and have not ended, by number. ``copying`` is what takes copy data now. ``skipping`` is
     true from an error until the client's next Sync, ``server_skipping`` until the next Sync of anyone.
-    ``transaction_over`` says that the last thing executed in this batch ended a transaction.
+    ``transaction_over`` says that the last thing executed in this batch ended a transaction, ``hides_details`` that the
+    details of errors are not for the client.
     """
 
     def __init__(self, sink: Sink, finish: Callable[[Running], None], settle: Callable[[str, str], None]) -> None:
@@ -113,6 +114,7 @@ class Replies:
         self.stale_settings = False
         self.transaction_over = False
         self.fatal = False
+        self.hides_details = False
         self.proceeding: dict[int, Running] = {}
 
     def expect(self, awaited: Awaited) -> None:
@@ -316,14 +318,16 @@ class Replies:
         if not self.expected:
             raise _out_of_place(message)
         head = self.expected[0]
+        if self.hides_details:
+            # Details may be values of a row, as of one that breaks a constraint.
+            fields = {code: text for code, text in fields.items() if code not in "DW"}
         self.copying = None
         if head.running is not None:
             head.running.error = said
         if head.injection is not None:
             head.injection.take_error(fields)
-        elif _is_masked(head):
-            # Its details may be values of a row, as of one that breaks a constraint.
-            self._sink.write(messages.relay_error({code: text for code, text in fields.items() if code not in "DW"}))
+        elif self.hides_details and not head.refusal:
+            self._sink.write(messages.relay_error(fields))
         else:
             self._sink.write(head.refusal or message.raw)
         if head.kind not in "QS":
@@ -356,13 +360,6 @@ class Replies:
             self.end(awaited.running, error)
         if awaited.injection is not None and awaited.last:
             awaited.injection.done = True
-
-
-def _is_masked(head: Awaited) -> bool:
-    """Whether what it is about reads what is masked."""
-    portal = None if head.portal is None else head.portal.thing
-    running = head.running if portal is None else portal.running
-    return running is not None and running.mask is not None
 
 
 def _out_of_place(piece: Piece) -> PeerError:
