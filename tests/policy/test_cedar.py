@@ -48,7 +48,8 @@ def test_a_mask_goes_with_what_reads() -> None:
     ]
     held = replace(masked, hold=Hold(frozenset({Action.READ})), fence_rows=None)
     assert [text.split("permit")[0] for text in compile_role(held, timing)][1:] == [
-        '@id("role:writer:read")\n@hold\n@mask("public.people.email, *.*.salary")\n'
+        '@id("role:writer:write")\n@mask("public.people.email, *.*.salary")\n',
+        '@id("role:writer:read")\n@hold\n@mask("public.people.email, *.*.salary")\n',
     ]
 
 
