@@ -201,7 +201,7 @@ def test_the_strictest_of_all_obligations_counts() -> None:
 
 def test_obligations_come_with_the_action_that_they_speak_of() -> None:
     assert decide(READ, cedar=STRICT).obligations == (RowLimit(20), Mask(("a.b.a", "a.b.c")))
-    assert decide(WRITE, cedar=STRICT).obligations == (Fence(10),)
+    assert decide(WRITE, cedar=STRICT).obligations == (Fence(10), Mask(("a.b.a", "a.b.c")))
     assert decide(GRANT, cedar=STRICT).obligations == ()
 
 
