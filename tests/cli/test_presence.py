@@ -11,8 +11,9 @@ from interlock.cli.presence import stop_asked
 
 @pytest.fixture(autouse=True)
 def _as_a_terminal_has_it() -> None:
-    # A shell's background job ignores it, and so would we.
+    # A shell's background job ignores the one, what nohup started the other, and so would we.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

