@@ -10,10 +10,11 @@ Holds to:
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from interlock.errors import Failure
-from interlock.ledger.notes import Note, SignedCheckpoint, VerifierKey, check_signed, read_checkpoint, signers_of
+from interlock.ledger.notes import SignedCheckpoint, VerifierKey, check_signed, read_checkpoint, signers_of
 from interlock.ledger.proofs import write_proof
 from interlock.ledger.succession import (
     Chain,
@@ -136,15 +137,15 @@ class Signing:
         if key is None:
             raise Failure(
                 f"The ledger is signed with the key {verifier.number.hex()}, which this control plane has not got.",
-                "Copy keys/ledger*.key from the one where it was rotated: interlock keys rotate ledger",
+                "Bring keys/ledger*.key from the one where it was rotated: interlock keys rotate ledger",
             )
         return key
 
     async def hand_over(self, signed: SignedCheckpoint, step: Succession, body: bytes) -> None:
         """Keep, for good, what both keys signed: the same bytes whoever does it, so that it can be done twice. Raises
         Failure for what would not hold: nobody could verify the ledger by its older key any more."""
-        both = Note(signed.note.text, signed.note.signatures[:2])
-        proof = await write_proof(self._tiles, SignedCheckpoint(signed.checkpoint, both), step.position, body)
+        both = replace(signed, note=replace(signed.note, signatures=signed.note.signatures[:2]))
+        proof = await write_proof(self._tiles, both, step.position, body)
         try:
             read_handover(proof.encode())
         except NoSuccession as error:
