@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from interlock.app.background import beside
 from interlock.app.data_folder import DataFolder, open_data_folder
 from interlock.app.key_service import open_log_keys, open_master_key
 from interlock.app.ledger_keys import FileLogKeys
@@ -18,7 +19,7 @@ from interlock.errors import Failure, Refusal
 from interlock.identity.master_key import MASTER_FILE, FileMasterKey
 from interlock.identity.openbao import Transit, TransitMasterKey
 from interlock.ledger.audit import Sound, Trust, audit
-from interlock.ledger.notes import Checkpoint, SignedCheckpoint, holds, open_checkpoint, read_checkpoint
+from interlock.ledger.notes import Checkpoint, SignedCheckpoint, VerifierKey, holds, open_checkpoint, read_checkpoint
 from interlock.ledger.tiles import CHECKPOINT
 from interlock.policy.configuration import OpenBao
 from interlock.ports.log_keys import LogKeys
@@ -84,6 +85,10 @@ async def test_a_checkpoint_that_openbao_signed_holds_as_any(bao: Bao, transit: 
     assert not (folder.keys / "ledger.key").exists()
 
 
+async def _until_known(folder: DataFolder, key: VerifierKey) -> None:
+    await until(lambda: public_key_of(folder) == key)
+
+
 async def test_the_ledgers_key_rotates_in_openbao(
     bao: Bao, transit: Transit, folder: DataFolder, state: PostgresState, state_database: StateAddress, tmp_path: Path
 ) -> None:
@@ -93,18 +98,13 @@ async def test_the_ledgers_key_rotates_in_openbao(
     old = public_key_of(folder)
     for overlap in (timedelta(days=1), timedelta(0)):
         keys = await open_log_keys(folder, section(bao, ledger="rotating"), transit)
-        task = asyncio.create_task(Sequencer(state_database.url, tiles, keys).run())
-        try:
+        async with beside(Sequencer(state_database.url, tiles, keys).run()):
             await append(state, 3, f"v{overlap}-")
             await _all_published(state, tiles)
             done = await rotate_ledger_key(state, keys, tiles, now=datetime.now(UTC), overlap=overlap, by="operator")
             await append(state, 3, f"w{overlap}-")
             await _all_published(state, tiles)
-            await until(lambda key=done.key: public_key_of(folder) == key)  # type: ignore[misc]
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await _until_known(folder, done.key)
         for believed in (old, done.older, done.key):
             found = await audit(tiles, Trust(believed))
             assert isinstance(found, Sound), found
@@ -120,21 +120,16 @@ async def test_a_version_that_is_over_signs_no_more_in_openbao(
     bao.call("POST", f"{MOUNT}/keys/over", {"type": "ed25519"})
     tiles = ObjectTiles(str(tmp_path / "log"), create=True)
     keys = await open_log_keys(folder, section(bao, ledger="over"), transit)
-    task = asyncio.create_task(Sequencer(state_database.url, tiles, keys).run())
-    try:
+    async with beside(Sequencer(state_database.url, tiles, keys).run()):
         await append(state, 3, "v")
         await _all_published(state, tiles)
         done = await rotate_ledger_key(state, keys, tiles, now=datetime.now(UTC), overlap=timedelta(0), by="operator")
         await _all_published(state, tiles)
-        await until(lambda: public_key_of(folder) == done.key)
+        await _until_known(folder, done.key)
         for _ in range(200):
             if (await transit.read_key("over")).get("min_encryption_version") == 2:
                 break
             await asyncio.sleep(0.05)
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
     with pytest.raises(Failure, match="refuses transit/sign/over"):
         await transit.sign("over", b"another history", 1)
 
@@ -254,7 +249,7 @@ async def test_the_token_needs_no_more_than_the_documentation_says(
         await _grown(state, tiles)
         now = datetime.now(UTC)
         done = await rotate_ledger_key(state, keys, tiles, now=now, overlap=timedelta(0), by="operator")
-        await until(lambda: public_key_of(folder) == done.key)
+        await _until_known(folder, done.key)
         said = await _grown(state, tiles)
     finally:
         await _ended(task)

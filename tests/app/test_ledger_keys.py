@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from interlock.app.background import beside
 from interlock.app.check_ledger import check_ledger
 from interlock.app.data_folder import DataFolder, locked, open_data_folder
 from interlock.app.finding import Verdict
@@ -61,14 +62,8 @@ class House:
 
     @asynccontextmanager
     async def sequencing(self, keys: FileLogKeys) -> AsyncIterator[None]:
-        run = Sequencer(self.url, self.tiles, keys, now=lambda: datetime.now(UTC) + self.ahead).run()
-        task = asyncio.create_task(run)
-        try:
+        async with beside(Sequencer(self.url, self.tiles, keys, now=lambda: datetime.now(UTC) + self.ahead).run()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def rotate(self, keys: FileLogKeys, overlap: timedelta = DAY) -> LedgerRotation:
         return await rotate_ledger_key(
