@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ARRAY, Text, and_, cast, func, or_, select
+from sqlalchemy import ARRAY, Text, and_, cast, func, select
 
 from interlock.ledger.canonical import canonical
 from interlock.ports.state import Entity, Following, LedgerEntry, Mark
 from interlock.store import tables
 from interlock.store.chronicle import Page
-from interlock.store.reads import AnyRow, Reads, equals
+from interlock.store.reads import AnyRow, Reads
 from interlock.store.rows import form_of_table, keepable
 
 
@@ -73,9 +73,14 @@ class LogReads(Reads):
         return Page(upto, entities, full)
 
     async def _by_keys(self, name: str, keys: Sequence[tuple[str, ...]]) -> Sequence[Entity]:
+        """One statement for any number of keys: an array for each column of the key."""
         form = form_of_table(name)
-        matches = or_(*(and_(*equals(form.table, form.key_values(key))) for key in keys))
-        return [form.read(row._mapping) for row in await self._rows(select(form.table).where(matches))]
+        values = [form.key_values(key) for key in keys]
+        columns = [form.table.c[column] for column in form.key]
+        arrays = (cast([value[column.name] for value in values], ARRAY(column.type)) for column in columns)
+        wanted = func.unnest(*arrays).table_valued(*form.key).render_derived()
+        query = select(form.table).join(wanted, and_(*(column == wanted.c[column.name] for column in columns)))
+        return [form.read(row._mapping) for row in await self._rows(query)]
 
     async def followings(self) -> Sequence[Following]:
         table = tables.followings

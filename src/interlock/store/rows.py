@@ -90,11 +90,12 @@ class Form(Generic[E]):
 
 def keepable(text: str) -> bool:
     """Whether PostgreSQL can keep ``text``: no NUL, and UTF-8 can say it. What it cannot keep, it does not have."""
+    if "\0" in text:
+        return False
     try:
-        text.encode()
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
-    return "\0" not in text
 
 
 def _all_keepable(value: object) -> bool:
