@@ -28,7 +28,7 @@ from interlock.ports.state import LedgerEntry
 from interlock.services.desk import SYSTEM, Desk
 from interlock.services.search_recordings import index_key, index_segment
 from interlock.store.locks import KEEPING_LOCK
-from interlock.web.recordings import StoreUnreadable, fetch_segment, lines_of, segments_of
+from interlock.web.recordings import StoreUnreadable, lines_of, read_object, segments_of
 from interlock.wire.segments import segment_path
 
 _PAUSE_S = 2.0
@@ -44,6 +44,15 @@ class Keeper:
     master: MasterKey
     store: ObjectStore
     index: SegmentWords
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A segment of a session, and the key that opens it."""
+
+    activity: Activity
+    segment: Segment
+    opens: bytes
 
 
 @asynccontextmanager
@@ -64,14 +73,14 @@ async def _keep(keeper: Keeper, check: Check) -> None:
 
 
 async def index_more(keeper: Keeper) -> bool:
-    """Index what the next entries of the ledger speak of. False when there are none. Raises Failure."""
+    """Index what the next entries of the ledger speak of. Whether there may be more at once. Raises Failure."""
     after = await keeper.index.upto()
     async with keeper.desk.state.reading() as reading:
         entries = await reading.ledger(after=after, limit=_AT_ONCE)
     if not entries:
         return False
     await keeper.index.add(await _parts_of(keeper, entries), upto=entries[-1].position)
-    return True
+    return len(entries) == _AT_ONCE
 
 
 async def _parts_of(keeper: Keeper, entries: Sequence[LedgerEntry]) -> list[IndexedPart]:
@@ -84,27 +93,29 @@ async def _parts_of(keeper: Keeper, entries: Sequence[LedgerEntry]) -> list[Inde
         activities = await reading.activities_named(sessions)
         keys = await reading.recording_keys_named(sessions)
     hashes = await index_key(keeper.desk, keeper.master)
-    parts: list[IndexedPart] = []
+    sealed: list[_Sealed] = []
     for at, event in events:
         activity, kept = activities.get(event.session), keys.get(event.session)
         if activity is None or kept is None or kept.destroyed_at is not None:
             continue
         opens = await keeper.master.unwrap(Wrapped(kept.wrapped, kept.master), event.session)
         for number, digest in enumerate(event.digests, event.first):
-            segment = Segment(event.session, number, digest, event.records, at)
-            try:
-                content = await fetch_segment(keeper.store, segment)
-                parts += await asyncio.to_thread(_index, hashes, activity, segment, opens, content)
-            except StoreUnreadable:
-                raise
-            except Failure as error:
-                _log.warning("Not indexed: %s", error)
+            sealed.append(_Sealed(activity, Segment(event.session, number, digest, event.records, at), opens))
+    return await asyncio.to_thread(_index, keeper.store, hashes, sealed)
+
+
+def _index(store: ObjectStore, hashes: bytes, sealed: Sequence[_Sealed]) -> list[IndexedPart]:
+    """Blocks. Raises StoreUnreadable."""
+    parts: list[IndexedPart] = []
+    for one in sealed:
+        try:
+            lines = lines_of(one.opens, one.segment, read_object(store, one.segment))
+            parts += index_segment(hashes, one.activity, one.segment, lines)
+        except StoreUnreadable:
+            raise
+        except Failure as error:
+            _log.warning("Not indexed: %s", error)
     return parts
-
-
-def _index(hashes: bytes, activity: Activity, segment: Segment, key: bytes, content: bytes) -> list[IndexedPart]:
-    """Blocks. Raises Failure."""
-    return list(index_segment(hashes, activity, segment, lines_of(key, segment, content)))
 
 
 async def erase_deleted(keeper: Keeper) -> int:

@@ -63,10 +63,15 @@ async def segments_of(desk: Desk, session: str) -> Sequence[Segment]:
 
 async def fetch_segment(store: ObjectStore, segment: Segment) -> bytes:
     """The segment's object, as the ledger knows it. Raises Failure."""
+    return await asyncio.to_thread(read_object, store, segment)
+
+
+def read_object(store: ObjectStore, segment: Segment) -> bytes:
+    """As ``fetch_segment``. Blocks."""
     path = segment_path(segment.digest)
     what = f"Segment {segment.number} of the recording of {segment.session}"
     try:
-        content = await asyncio.to_thread(_get, store, path)
+        content = _get(store, path)
     except FileNotFoundError as error:
         raise Failure(f"{what} is not in the object store.", "Restore it from a backup.") from error
     except (OSError, BaseError) as error:
