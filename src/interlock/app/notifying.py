@@ -28,6 +28,8 @@ _AT_ONCE = 500
 _SENT_AT_ONCE = 20
 _LOOK_S = 1.0
 _PAUSE_S = 1.0
+_BREATH_S = 0.5
+"""What happens within it is looked at together."""
 _LONGEST_PAUSE_S = 600
 _MOST_TRIES = 300
 """With the longest pause between them: two days."""
@@ -108,6 +110,8 @@ async def _write_letters(desk: Desk, outbox: Outbox, channels: Mapping[str, Chan
                 await outbox.put(letters, upto=position, now=desk.clock.now())
                 for name in {letter.notifier for letter, _ in letters}:
                     now[name].news.set()
+            # Where sessions come and go there are entries all the time, of which hardly one is anybody's news.
+            await asyncio.sleep(_BREATH_S)
 
 
 async def _letters_of(

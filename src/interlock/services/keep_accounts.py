@@ -57,14 +57,16 @@ class AccountKeeper:
         """Make what is missing and end what is over, on every resource that is not being left alone for a while."""
         now = self.desk.clock.now()
         async with self.desk.state.reading() as reading:
-            grants = {grant.id: grant for grant in await reading.grants(active_at=now, limit=MANY)}
             accounts = {account.id: account for account in await reading.accounts(live=True)}
-        used = {account.resource for account in accounts.values()}
-        resources = [
-            resource
-            for resource in self.desk.configuration.resources.values()
-            if resource.kind in self.keepers and (resource.personal or resource.name in used)
-        ]
+            used = {account.resource for account in accounts.values()}
+            resources = [
+                resource
+                for resource in self.desk.configuration.resources.values()
+                if resource.kind in self.keepers and (resource.personal or resource.name in used)
+            ]
+            if not resources:
+                return
+            grants = {grant.id: grant for grant in await reading.grants(active_at=now, limit=MANY)}
         await asyncio.gather(*(self._settle(resource, grants, accounts, now) for resource in resources))
 
     async def _settle(
