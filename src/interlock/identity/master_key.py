@@ -25,21 +25,22 @@ _NONCE_BYTES = 12
 
 
 class FileMasterKey:
-    """Implements :class:`interlock.ports.master_key.MasterKey`. The file is read each time: another program of ours
-    may have rotated it."""
+    """Implements :class:`interlock.ports.master_key.MasterKey`. The file is looked at each time, and read when it is
+    another one: another program of ours may have rotated it, and puts a fresh file in its place."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known: tuple[tuple[int, ...], Mapping[str, bytes]] | None = None
 
     async def wrap(self, key: bytes, context: str) -> Wrapped:
-        versions = await asyncio.to_thread(self._read)
+        versions = await self._versions()
         name = list(versions)[-1]
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = AESGCM(versions[name]).encrypt(nonce, key, context.encode())
         return Wrapped(base64.b64encode(nonce + sealed).decode(), name)
 
     async def unwrap(self, wrapped: Wrapped, context: str) -> bytes:
-        versions = await asyncio.to_thread(self._read)
+        versions = await self._versions()
         if wrapped.master not in versions:
             raise Failure(
                 f"The master key {wrapped.master}, which a recording needs, is not in {self._path}.",
@@ -56,10 +57,10 @@ class FileMasterKey:
             ) from error
 
     async def current(self) -> str:
-        return list(await asyncio.to_thread(self._read))[-1]
+        return list(await self._versions())[-1]
 
     async def rotated(self) -> str | None:
-        names = list(await asyncio.to_thread(self._read))
+        names = list(await self._versions())
         return names[-1] if len(names) > 1 else None
 
     async def rotate(self) -> str:
@@ -81,6 +82,15 @@ class FileMasterKey:
             staying = keep | set(list(versions)[-2:])
             self._write({name: key for name, key in versions.items() if name in staying})
 
+    async def _versions(self) -> Mapping[str, bytes]:
+        written = _written(self._path)
+        if self._known is not None and self._known[0] == written:
+            return self._known[1]
+        versions = await asyncio.to_thread(self._read)
+        # As it was before it was read: a file that was put there meanwhile is read the next time.
+        self._known = None if written is None else (written, versions)
+        return versions
+
     def _read(self) -> Mapping[str, bytes]:
         content = load_or_create_secret(self._path, lambda: _line(_new_name(), secrets.token_bytes(_KEY_BYTES)))
         versions: dict[str, bytes] = {}
@@ -99,6 +109,15 @@ class FileMasterKey:
 
     def _unreadable(self) -> Failure:
         return Failure(f"{self._path} does not hold master keys.", "Restore it from your backup.")
+
+
+def _written(path: Path) -> tuple[int, ...] | None:
+    """What tells the file there from another one; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _new_name() -> str:

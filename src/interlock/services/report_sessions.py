@@ -86,18 +86,13 @@ class _Report:
 
 
 async def _fresh_keys(desk: Desk, master: MasterKey, starts: Sequence[SessionStart]) -> Mapping[str, _FreshKey]:
-    """A wrapped key for each session that was not known a moment ago; made before any lock is taken."""
-    if not starts:
-        return {}
-    async with desk.state.reading() as reading:
-        known = await reading.activities_named([start.id for start in starts])
-    unknown = [start.id for start in starts if start.id not in known]
+    """A wrapped key for each session; made before any lock is taken, and for nothing when the session is known."""
     now = desk.clock.now()
     found: dict[str, _FreshKey] = {}
-    for session in unknown:
+    for start in starts:
         plain = secrets.token_bytes(KEY_BYTES)
-        wrapped = await master.wrap(plain, session)
-        found[session] = _FreshKey(RecordingKey(session, wrapped.text, wrapped.master, now), plain)
+        wrapped = await master.wrap(plain, start.id)
+        found[start.id] = _FreshKey(RecordingKey(start.id, wrapped.text, wrapped.master, now), plain)
     return found
 
 
