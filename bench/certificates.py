@@ -21,7 +21,9 @@ def write_certificates(folder: Path, client: str) -> None:
     for name, common in ((SERVER, "localhost"), (CLIENT, client)):
         key = ec.generate_private_key(ec.SECP256R1())
         issued = _certificate(common, key, (authority, authority_key))
-        (folder / f"{name}.crt").write_bytes(issued.public_bytes(serialization.Encoding.PEM))
+        # With its chain, as Interlock's own are: OpenSSL builds it in each handshake where it is not in the file.
+        chain = (issued, authority)
+        (folder / f"{name}.crt").write_bytes(b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain))
         private = folder / f"{name}.key"
         private.touch(0o600)
         private.write_bytes(

@@ -101,7 +101,7 @@ class Authority:
         return thumbprint(read_request(csr_pem))
 
     def issue_client(self, csr_pem: str, *, login: Login, at: datetime) -> str:
-        """The certificate (PEM) of a login. What the request says besides its key is not looked at."""
+        """The certificate (PEM) of a login, with its chain. What the request says besides its key is not looked at."""
         key = read_request(csr_pem)
         if thumbprint(key) != login.key:
             raise Refusal("bad-csr", "The certificate request was signed with another key than the login's.")
@@ -112,18 +112,18 @@ class Authority:
         subject = _name(login.person)
         builder = self._leaf(key, subject, at, ends_at, ExtendedKeyUsageOID.CLIENT_AUTH)
         # RFC 5280 section 4.2.1.6: critical when the subject is empty.
-        return pem_of(self._sign(builder.add_extension(alternative, critical=not list(subject)))).decode()
+        return self._with_chain(builder.add_extension(alternative, critical=not list(subject))).decode()
 
     def sign_report(self, report: Mapping[str, Any]) -> str:
         """A JWS in compact form (``reports``)."""
         return ReportSigner(self.key).sign(report)
 
     def issue_server(self, key: PublicKey, hosts: Sequence[str], at: datetime) -> bytes:
-        """A server certificate (PEM) for ``hosts`` (names and addresses), for 90 days."""
+        """A server certificate (PEM) for ``hosts`` (names and addresses), for 90 days, with its chain."""
         alternative = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         until = min(at + _SERVER_LIFETIME, self.certificate.not_valid_after_utc)
         builder = self._leaf(key, _name(hosts[0]), at, until, ExtendedKeyUsageOID.SERVER_AUTH)
-        return pem_of(self._sign(builder.add_extension(alternative, critical=False)))
+        return self._with_chain(builder.add_extension(alternative, critical=False))
 
     def ensure_server(self, folder: Path, hosts: Sequence[str], now: datetime, name: str = "server") -> ServerFiles:
         """``NAME.key`` and ``NAME.pem`` in ``folder``: made when missing, renewed a month before the end or for other
@@ -137,14 +137,15 @@ class Authority:
 
     def _still_good(self, path: Path, key: EllipticCurvePrivateKey, hosts: Sequence[str], now: datetime) -> bool:
         try:
-            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+            certificate, *chain = x509.load_pem_x509_certificates(path.read_bytes())
             certificate.verify_directly_issued_by(self.certificate)
             named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             same_key = thumbprint(usable_public_key(certificate.public_key())) == thumbprint(key)
         except Exception:  # noqa: BLE001 -- whatever is wrong with the old certificate, a fresh one mends it
             return False
         in_time = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _SERVER_RENEWAL
-        return same_key and in_time and list(named) == [_general_name(host) for host in hosts]
+        whole = chain == [self.certificate]
+        return whole and same_key and in_time and list(named) == [_general_name(host) for host in hosts]
 
     def _leaf(
         self, key: PublicKey, subject: x509.Name, at: datetime, until: datetime, usage: x509.ObjectIdentifier
@@ -164,8 +165,10 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
 
-    def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
-        return builder.sign(self.key, hashes.SHA256())
+    def _with_chain(self, builder: x509.CertificateBuilder) -> bytes:
+        """The certificate, and the authority's after it. OpenSSL sends both either way to who is trusted by the same
+        authority, and where the file has the one alone it finds the other by checking a signature in each handshake."""
+        return pem_of(builder.sign(self.key, hashes.SHA256())) + pem_of(self.certificate)
 
 
 def make_request(key: EllipticCurvePrivateKey) -> str:
