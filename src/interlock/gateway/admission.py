@@ -10,6 +10,7 @@ A session opens under all such grants, and ends with the first of them. Its righ
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -91,21 +92,37 @@ class Rights:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a client certificate says, whoever shows it and whenever: ``key`` is its thumbprint."""
+
+    login: str | None
+    key: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@lru_cache(maxsize=1024)
+def _read_certificate(der: bytes) -> _Shown:
+    """A client shows the same one at each connection. Raises ValueError, UnusableKeyError."""
+    certificate = x509.load_der_x509_certificate(der)
+    key = thumbprint(usable_public_key(certificate.public_key()))
+    return _Shown(login_of(certificate), key, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
 def read_login(der: bytes, snapshot: Snapshot, now: datetime) -> Login | Refused:
     """The login that a client certificate stands for. TLS has checked that our authority issued it."""
     again = "Type: interlock login"
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        key = thumbprint(usable_public_key(certificate.public_key()))
+        shown = _read_certificate(der)
     except (ValueError, UnusableKeyError):
         return Refused(f"The client certificate cannot be read. {again}", "bad-certificate")
-    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-        when = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+    if not shown.starts_at <= now < shown.ends_at:
+        when = f"{shown.ends_at:%Y-%m-%d %H:%M} UTC"
         return Refused(f"Your client certificate is valid until {when}, and it is {now:%H:%M}. {again}", "expired")
-    login_id = login_of(certificate)
-    if login_id is None:
+    if shown.login is None:
         return Refused(f"The client certificate names no login. {again}", "bad-certificate")
-    return _login_with(login_id, key, snapshot, now)
+    return _login_with(shown.login, shown.key, snapshot, now)
 
 
 def read_key_certificate(blob: bytes, authority: str, snapshot: Snapshot, now: datetime) -> Login | Refused:

@@ -40,7 +40,7 @@ class TlsContexts:
     def server(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
         """Raises Failure when the files cannot be used and never could."""
         identity = self._identity
-        written = tuple(_written_at(str(path)) for path in (identity.certificate, identity.key, identity.authority))
+        written = (_written_at(identity.certificate), _written_at(identity.key), _written_at(identity.authority))
         known = self._server.get(alpn)
         if known is not None and known[0] == written:
             return known[1]
@@ -63,7 +63,7 @@ class TlsContexts:
             return ""
 
     def upstream(self, mode: str, trust: str | None) -> ssl.SSLContext:
-        return _upstream(mode, trust, _written_at(trust))
+        return _upstream(mode, trust, 0 if trust is None else _written_at(Path(trust)))
 
 
 @lru_cache(maxsize=64)
@@ -71,11 +71,9 @@ def _upstream(mode: str, trust: str | None, _written_ns: int) -> ssl.SSLContext:
     return upstream_context(mode, trust)
 
 
-def _written_at(trust: str | None) -> int:
-    if trust is None:
-        return 0
+def _written_at(path: Path) -> int:
     try:
-        return Path(trust).stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
         return 0
 
