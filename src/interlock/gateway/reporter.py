@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 
 from interlock.errors import Failure, InterlockError
 from interlock.ports.control import (
@@ -22,7 +23,10 @@ from interlock.ports.control import (
 )
 
 _LOG = logging.getLogger("interlock.gateway")
-_EVERY_S = 0.2
+_EVERY_S, _AT_LEAST_EVERY_S = 0.2, 1.0
+_SHARE = 5
+"""How many times as long as a report took is gathered for the next one: many sessions that come and go cost the control
+plane least together, and a fifth of its time is enough."""
 _LONGEST_PAUSE_S = 3.0
 _AT_MOST = 500
 
@@ -38,6 +42,7 @@ class Reporter:
         self._applied = self._told_applied = 0
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._took_s = 0.0
 
     def started(self, start: SessionStart) -> None:
         self._starts[start.id] = start
@@ -98,8 +103,10 @@ class Reporter:
         while True:
             await self._asked.wait()
             await self._gather()
+            began_s = monotonic()
             try:
                 await self._report()
+                self._took_s = monotonic() - began_s
                 pause_s = 0.0
             except InterlockError as error:
                 pause_s = min(_LONGEST_PAUSE_S, max(_EVERY_S, pause_s * 2))
@@ -117,7 +124,7 @@ class Reporter:
     async def _gather(self) -> None:
         # Not ``wait_for``: it swallows a cancellation that comes with the event, and the worker would not stop.
         with suppress(TimeoutError):
-            async with asyncio.timeout(_EVERY_S):
+            async with asyncio.timeout(min(_AT_LEAST_EVERY_S, max(_EVERY_S, _SHARE * self._took_s))):
                 await self._hurry.wait()
         self._hurry.clear()
 
