@@ -17,10 +17,18 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
+_AS_THEY_ARE = frozenset({types.NoneType, bool, int, float, str})
+
 
 def to_plain(value: object) -> Any:
     """``value`` in JSON's own types. Raises TypeError on a type the rule does not name."""
-    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
+    kind: Any = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    names = _names(kind)
+    if names is not None:
+        return {name: to_plain(getattr(value, name)) for name in names}
+    if isinstance(value, bool | int | float | str) and not isinstance(value, Enum):
         return value
     if isinstance(value, Enum):
         return value.value
@@ -35,8 +43,6 @@ def to_plain(value: object) -> Any:
         return int(seconds) if seconds.is_integer() else seconds
     if isinstance(value, bytes):
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, frozenset | set):
@@ -44,6 +50,12 @@ def to_plain(value: object) -> Any:
     if isinstance(value, Sequence):
         return [to_plain(item) for item in value]
     raise TypeError(f"no plain form for {type(value).__name__}")
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type[Any]) -> tuple[str, ...] | None:
+    """The fields of a dataclass; None for any other type."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 def from_plain(kind: type[T], plain: Any) -> T:

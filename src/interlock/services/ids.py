@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_BITS, _LAST = 5, 31
+"""Of one character: how many, and the greatest number that they make."""
 _LENGTHS: Mapping[str, int] = {"r": 8, "g": 8, "l": 8, "d": 8, "s": 13, "t": 13, "e": 13, "h": 8, "i": 8, "p": 13}
 
 
@@ -21,4 +23,6 @@ def new_id(kind: Literal["r", "g", "l", "d", "s", "t", "e", "h", "i", "p"]) -> s
 
     ``s`` session, ``t`` duty, ``e`` evidence, ``p`` pass: 65.
     """
-    return f"{kind}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTHS[kind]))
+    length = _LENGTHS[kind]
+    drawn = secrets.randbits(_BITS * length)
+    return f"{kind}-" + "".join(_ALPHABET[drawn >> _BITS * place & _LAST] for place in range(length))

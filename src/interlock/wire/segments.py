@@ -19,7 +19,7 @@ import json
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import zstandard
 from cryptography.exceptions import InvalidTag
@@ -62,6 +62,9 @@ class Header:
     salt: str = ""
 
 
+_FIELDS = tuple(sorted(Header.__annotations__))
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A segment as it is stored. ``digest`` is its SHA-256 (hex), which is its name."""
@@ -89,7 +92,7 @@ def seal_segment(key: bytes, header: Header, records: Sequence[bytes]) -> Segmen
         len(packed) + _TAG_BYTES,
         salt.hex(),
     )
-    written = json.dumps(asdict(filled), separators=(",", ":"), sort_keys=True).encode()
+    written = json.dumps({name: getattr(filled, name) for name in _FIELDS}, separators=(",", ":")).encode()
     clear = MAGIC + _LENGTH.pack(len(written)) + written
     content = clear + AESGCM(_derive(key, salt)).encrypt(_NONCE, packed, clear)
     return Segment(filled, content, hashlib.sha256(content).hexdigest())
