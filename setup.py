@@ -10,8 +10,8 @@ from setuptools import Extension, setup
 
 _SOURCE = Path("src")
 _FLAGS = ["-O2", "-g0", "-Wno-maybe-uninitialized", "-Wno-unused-function"]
-# What is C itself (``in_c.pxd``) is compiled into the files that use it.
-_HOT = sorted(path.with_suffix(".py") for path in _SOURCE.rglob("*.pxd") if path.stem != "in_c")
+# What is C itself (``in_c.pxd`` and the like) is compiled into the files that use it.
+_HOT = sorted(path.with_suffix(".py") for path in _SOURCE.rglob("*.pxd") if not path.stem.endswith("in_c"))
 
 _EXTENSIONS = cythonize(
     [

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import itertools
 import shutil
+import socket
 import ssl
 import struct
 import tempfile
@@ -25,8 +26,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import uvloop
-
 from bench.stage import DATABASE, policy
 from interlock.domain.codec import to_plain
 from interlock.domain.grants import Grant, Login
@@ -36,6 +35,8 @@ from interlock.domain.snapshot import PolicyText, Snapshot, UpstreamCredential
 from interlock.errors import Refusal
 from interlock.gateway import sides
 from interlock.gateway.connection import Connection
+from interlock.gateway.loop import PumpLoop
+from interlock.gateway.pump import Pipe, Pump, Receiver
 from interlock.gateway.session import Session
 from interlock.gateway.settings import Listen, ServerIdentity, WorkerSettings
 from interlock.gateway.worker import Worker, working
@@ -112,35 +113,30 @@ def shapes() -> Iterator[Shape]:
     yield Shape("refused", [messages.query("DROP TABLE pgbench_accounts")], b"")
 
 
-class Throwaway:
-    """A transport on which nothing leaves. ``kept`` collects what was written while it is a list."""
+class Throwaway(Pipe):
+    """A pipe on which nothing leaves. ``kept`` collects what was written while it is a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, pump: Pump) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            near = socket.create_connection(listener.getsockname())
+            self._far, _ = listener.accept()
+        super().__init__(pump, near, Receiver())
         self.kept: list[bytes] | None = []
 
     def write(self, payload: bytes) -> None:
         if self.kept is not None:
-            self.kept.append(bytes(payload))
+            self.kept.append(payload)
 
     def take(self) -> bytes:
         taken, self.kept = b"".join(self.kept or []), []
         return taken
 
-    def get_extra_info(self, name: str) -> object:
-        return ("127.0.0.1", 1) if name in ("peername", "sockname") else None
+    def close(self) -> None:
+        self._far.close()
+        self.sock.close()
 
-    def set_write_buffer_limits(self, *, high: int, low: int) -> None: ...
-
-    def is_closing(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        self.close()
 
 
 class _Desk:
@@ -197,12 +193,12 @@ class _Desk:
 
 
 class Line:
-    """One open session between two throwaway transports, and the client's half of its TLS."""
+    """One open session between two throwaway pipes, and the client's half of its TLS."""
 
     def __init__(self, worker: Worker, *, tls: bool) -> None:
         self.session = Session(worker.shared, cast("ProtocolAdapter", PROTOCOL), clear_text=True)
         self.client = self.session.client
-        self.towards_client, self.towards_server = Throwaway(), Throwaway()
+        self.towards_client, self.towards_server = Throwaway(worker.shared.pump), Throwaway(worker.shared.pump)
         self.upstream: Connection | None = None
         self._tls = tls
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -214,13 +210,15 @@ class Line:
     async def open(self) -> None:
         """From the first byte to the first ReadyForQuery, as a client with a password."""
 
-        async def dial(_resource: Resource, _adapter: object, open_connection: Any, _within_s: float) -> None:
-            self.upstream = open_connection()
-            self.upstream.connection_made(cast("asyncio.Transport", self.towards_server))
+        async def dial(
+            _pump: Pump, _resource: Resource, _adapter: object, upstream: Connection, _within_s: float
+        ) -> None:
+            self.upstream = upstream
+            upstream.connection_made(self.towards_server)
 
         # Nobody listens: the machine is given the server's end of a connection as it dials.
         vars(sides)["dial"] = dial
-        self.client.connection_made(cast("asyncio.Transport", self.towards_client))
+        self.client.connection_made(self.towards_client)
         if self._tls:
             await self._shake_hands()
         asked = [("user", "dev"), ("database", DATABASE)]
@@ -359,7 +357,8 @@ def main() -> None:
     chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="interlock-hot-", dir=chosen.folder))
     try:
-        uvloop.run(run(chosen, folder))
+        with asyncio.Runner(loop_factory=PumpLoop) as runner:
+            runner.run(run(chosen, folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -9,8 +9,8 @@ import pytest
 
 from interlock.domain.snapshot import PolicyText
 from interlock.errors import Failure
+from interlock.gateway.listening import open_listener
 from interlock.gateway.settings import Limits, Listen
-from interlock.gateway.worker import open_listener
 from interlock.policy.load import digest_of
 from tests.gateway.world import gateway, outer_worker, policy, surroundings, until
 

@@ -10,10 +10,11 @@ REMEDY = "Install a C compiler (on Debian: apt install gcc python3-dev), then in
 
 
 def find_uncompiled() -> list[str]:
-    """The modules that could be compiled and are not, by name. ``in_c.pxd`` is C itself, compiled into others."""
+    """The modules that could be compiled and are not, by name. What is C itself is compiled into others."""
     root = Path(interlock.__file__).parent
     return sorted(
         ".".join(path.relative_to(root.parent).with_suffix("").parts)
         for path in root.rglob("*.pxd")
-        if path.stem != "in_c" and not any(path.with_suffix(suffix).exists() for suffix in EXTENSION_SUFFIXES)
+        if not path.stem.endswith("in_c")
+        and not any(path.with_suffix(suffix).exists() for suffix in EXTENSION_SUFFIXES)
     )

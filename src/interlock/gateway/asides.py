@@ -32,7 +32,7 @@ class AsideConnection:
         """Return when it is over, which it is after a bounded time."""
         within_s = self._shared.limits.connect_s
         try:
-            await dial(resource, adapter, lambda: self._connection, within_s)
+            await dial(self._shared.pump, resource, adapter, self._connection, within_s)
         except (OSError, UnicodeError) as error:
             _LOG.info("A signal to %s was lost: %s.", resource.name, explain_failure(resource, error, within_s))
         else:

@@ -1,11 +1,12 @@
+from interlock.gateway.pump cimport Pipe, Receiver
 from interlock.wire.tls cimport TlsEngine
 cimport cython
 
 
-cdef class Connection:
+cdef class Connection(Receiver):
     cdef object _owner
     cdef tuple _bounds
-    cdef object _transport
+    cdef Pipe _pipe
     cdef TlsEngine _tls
     cdef list _waiting
     cdef bint _over
@@ -18,5 +19,5 @@ cdef class Connection:
 
     cpdef data_received(self, bytes data)
     cpdef send(self, payload)
-    @cython.locals(tls=TlsEngine, was_secured=bint, plain=bytes, outgoing=bytes)
+    @cython.locals(tls=TlsEngine, pipe=Pipe, was_secured=bint, plain=bytes, outgoing=bytes)
     cpdef _go_on(self, bytes encrypted)

@@ -6,13 +6,16 @@ import ipaddress
 import socket
 import ssl
 import struct
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Protocol
 
 from interlock.errors import Misuse, PeerError
+from interlock.gateway.pump import Pipe, Receiver
 from interlock.wire.tls import TlsEngine
 
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 6))
 _TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 class ConnectionOwner(Protocol):
@@ -34,17 +37,16 @@ class ConnectionOwner(Protocol):
         """More (or again less) waits to be sent than the bounds allow."""
 
 
-class Connection:
+class Connection(Receiver):
     """Bytes in and out; TLS may start at any byte. All methods but ``abort`` do nothing once it is over.
 
     ``peer`` is the other side's address; ``local`` is true when both ends are on this machine's loopback.
-    It has the methods of :class:`asyncio.Protocol` without being one: a compiled class has no base in Python.
     """
 
     def __init__(self, owner: ConnectionOwner, write_high: int, write_low: int) -> None:
         self._owner = owner
         self._bounds = (write_high, write_low)
-        self._transport: asyncio.Transport | None = None
+        self._pipe: Pipe | None = None
         self._tls: TlsEngine | None = None
         self._waiting: list[bytes] = []
         self._over = False
@@ -55,15 +57,20 @@ class Connection:
         self.peer = ""
         self.local = False
 
-    # What asyncio calls
+    # What the pipe calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+    def connection_made(self, pipe: Pipe) -> None:
+        self._pipe = pipe
         high, low = self._bounds
-        self._transport.set_write_buffer_limits(high=high, low=low)
-        self.peer = _peer(transport)
-        self.local = _on_loopback(transport, "peername") and _on_loopback(transport, "sockname")
-        _tune(transport)
+        pipe.set_write_buffer_limits(high, low)
+        sock = pipe.sock
+        if sock.family in _INTERNET:
+            peer = _address(sock.getpeername)
+            self.peer = peer or "local"
+            self.local = _is_loopback(peer) and _is_loopback(_address(sock.getsockname))
+            _tune(sock)
+        else:
+            self.peer = "local"
         self._owner.connection_opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -74,14 +81,13 @@ class Connection:
         else:
             self._go_on(data)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
         self._tell_finished()
-        return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         if not self._over:
             self._over = True
-            self._owner.connection_lost(self, _reason(exc))
+            self._owner.connection_lost(self, _reason(error))
 
     def pause_writing(self) -> None:
         self.high = True
@@ -95,16 +101,16 @@ class Connection:
     # What the owner calls
 
     def send(self, payload: bytes | bytearray | memoryview) -> None:
-        if self._over or self._closing or self._transport is None or not payload:
+        if self._over or self._closing or self._pipe is None or not payload:
             return
-        # The transport keeps a reference until the bytes have left: what may still change is copied.
+        # The pipe keeps a reference until the bytes have left: what may still change is copied.
         settled = payload if isinstance(payload, bytes) else bytes(payload)
         if self._tls is None:
-            self._transport.write(settled)
+            self._pipe.write(settled)
         elif not self._tls.secured:
             self._waiting.append(settled)
         else:
-            self._transport.write(self._tls.encrypt(settled))
+            self._pipe.write(self._tls.encrypt(settled))
 
     def secure(self, context: ssl.SSLContext, *, server_name: str | None = None, rest: bytes = b"") -> None:
         """Start TLS: as the client towards ``server_name`` when it is given, else as the server.
@@ -122,32 +128,32 @@ class Connection:
             asyncio.get_running_loop().call_soon(self._go_on, b"")
 
     def pause(self) -> None:
-        if not self.paused and self._transport is not None and not self._over:
+        if not self.paused and self._pipe is not None and not self._over:
             self.paused = True
-            if not self._transport.is_closing():
-                self._transport.pause_reading()
+            if not self._pipe.is_closing():
+                self._pipe.pause_reading()
 
     def resume(self) -> None:
-        if self.paused and self._transport is not None and not self._over:
+        if self.paused and self._pipe is not None and not self._over:
             self.paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            if not self._pipe.is_closing():
+                self._pipe.resume_reading()
 
     def close(self) -> None:
         """End after what was written has left; ``connection_lost`` follows."""
-        if self._over or self._closing or self._transport is None:
+        if self._over or self._closing or self._pipe is None:
             return
         if self._tls is not None and self._tls.secured:
             self._tls.say_goodbye()
-            self._transport.write(self._tls.outgoing())
+            self._pipe.write(self._tls.outgoing())
         self._closing = True
-        self._transport.close()
+        self._pipe.close()
 
     def abort(self) -> None:
         """End now; what was not sent is lost."""
         self._closing = True
-        if self._transport is not None:
-            self._transport.abort()
+        if self._pipe is not None:
+            self._pipe.abort()
 
     @property
     def over(self) -> bool:
@@ -158,11 +164,10 @@ class Connection:
         """Whether the peer has closed its side, also while nothing is read (asked of the kernel; TCP only)."""
         if self._over:
             return True
-        raw = self._transport.get_extra_info("socket") if self._transport is not None else None
-        if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
+        if self._pipe is None or self._pipe.sock.family not in _INTERNET:
             return False
         try:
-            (state,) = struct.unpack("B", raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))
+            (state,) = struct.unpack("B", self._pipe.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))
         except OSError:
             return True
         return state in (_TCP_CLOSE, _TCP_CLOSE_WAIT)
@@ -170,20 +175,20 @@ class Connection:
     # Inside
 
     def _go_on(self, encrypted: bytes) -> None:
-        tls, transport = self._tls, self._transport
-        if self._over or self._closing or tls is None or transport is None:
+        tls, pipe = self._tls, self._pipe
+        if self._over or self._closing or tls is None or pipe is None:
             return
         was_secured = tls.secured
         try:
             plain = tls.receive(encrypted)
         except PeerError as error:
             # The alert goes out first, so that the peer learns why.
-            transport.write(tls.outgoing())
+            pipe.write(tls.outgoing())
             self._fail(error.sentence)
             return
         outgoing = tls.outgoing()
         if outgoing:
-            transport.write(outgoing)
+            pipe.write(outgoing)
         if tls.secured and not was_secured:
             self._owner.secured(self, tls.peer_certificate)
             for payload in self._take_waiting():
@@ -205,42 +210,36 @@ class Connection:
             self._owner.peer_finished(self)
 
     def _fail(self, sentence: str) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        if self._pipe is not None:
+            self._pipe.close()
         self._closing = self._over = True
         self._owner.connection_lost(self, sentence)
 
 
-def as_asyncio(connection: Connection) -> asyncio.Protocol:
-    """The same object, as what asyncio asks for."""
-    return cast("asyncio.Protocol", connection)
+def _address(name: Callable[[], tuple[object, ...]]) -> str:
+    """This end's address of a TCP connection, or nothing when it is gone already."""
+    try:
+        return str(name()[0])
+    except OSError:
+        return ""
 
 
-def _peer(transport: asyncio.BaseTransport) -> str:
-    name = transport.get_extra_info("peername")
-    return str(name[0]) if isinstance(name, tuple) else "local"
-
-
-def _on_loopback(transport: asyncio.BaseTransport, end: str) -> bool:
-    """Whether this end of a TCP connection has an address of the machine's own loopback."""
-    name = transport.get_extra_info(end)
-    if not isinstance(name, tuple):
+def _is_loopback(written: str) -> bool:
+    """Whether an address is of the machine's own loopback."""
+    if not written:
         return False
-    address = ipaddress.ip_address(str(name[0]).partition("%")[0])
+    address = ipaddress.ip_address(written.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
 
 
-def _tune(transport: asyncio.BaseTransport) -> None:
-    raw = transport.get_extra_info("socket")
-    if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    # A peer that is gone already has no options to set; its end is told by the transport.
+def _tune(sock: socket.socket) -> None:
+    # A peer that is gone already has no options to set; its end is told by the pipe.
     with contextlib.suppress(OSError):
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
-            raw.setsockopt(socket.IPPROTO_TCP, option, value)
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _reason(error: Exception | None) -> str:

@@ -17,6 +17,7 @@ from interlock.gateway.clock import WorkerClock
 from interlock.gateway.follower import Follower
 from interlock.gateway.interrupts import Interrupts
 from interlock.gateway.journal import Journal
+from interlock.gateway.pump import Pump
 from interlock.gateway.reporter import Reporter
 from interlock.gateway.rules import Rules
 from interlock.gateway.sessions import Sessions
@@ -94,6 +95,7 @@ class Shared:
     sessions: Sessions
     tls: TlsContexts
     loop: asyncio.AbstractEventLoop
+    pump: Pump
     errands: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property

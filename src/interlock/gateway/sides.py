@@ -41,7 +41,7 @@ class Sides:
         limits = self._shared.limits
         self.upstream = upstream = Connection(self._owner, limits.write_high, limits.write_low)
         try:
-            await dial(resource, self._adapter, lambda: upstream, limits.connect_s)
+            await dial(self._shared.pump, resource, self._adapter, upstream, limits.connect_s)
         except (OSError, UnicodeError) as error:
             self.upstream = None
             failed(explain_failure(resource, error, limits.connect_s))

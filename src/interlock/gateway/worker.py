@@ -9,21 +9,20 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-
-import uvloop
 
 from interlock.errors import Failure, InterlockError
 from interlock.gateway.archive import Archive
 from interlock.gateway.clock import WorkerClock
-from interlock.gateway.connection import as_asyncio
 from interlock.gateway.door import recording_sentence
 from interlock.gateway.feed_messages import Key
 from interlock.gateway.follower import Follower
 from interlock.gateway.interrupts import Interrupts
 from interlock.gateway.journal import Journal, remove_journal
+from interlock.gateway.listening import Listener, open_listener
+from interlock.gateway.loop import PumpLoop, pump_of
+from interlock.gateway.pump import Pump
 from interlock.gateway.recovery import Recovery
 from interlock.gateway.reporter import Reporter
 from interlock.gateway.rules import build_rules
@@ -41,7 +40,6 @@ _LOG = logging.getLogger("interlock.gateway")
 _FIRST_WORD_S = 10.0
 _STOP_S = 5.0
 _GOODBYE_S = 2.0
-_BACKLOG = 1024
 
 Connect = Callable[[], AbstractAsyncContextManager[ControlPlane]]
 Ready = Callable[[Mapping[str, tuple[str, int]]], None]
@@ -54,7 +52,8 @@ def run_worker(
 
     ``ready`` is called with the address of each listener once they listen. Raises Failure when it cannot start.
     """
-    uvloop.run(_run_until_told(settings, adapters, connect, ready))
+    with asyncio.Runner(loop_factory=PumpLoop) as runner:
+        runner.run(_run_until_told(settings, adapters, connect, ready))
 
 
 async def _run_until_told(
@@ -89,7 +88,7 @@ class Worker:
         self.shared = shared
         self.addresses: dict[str, tuple[str, int]] = {}
         self.broken = asyncio.Event()
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
 
     def changed(self, touched: frozenset[Key] | None) -> None:
         self.shared.sessions.changed(touched)
@@ -112,17 +111,15 @@ class Worker:
         sentence = recording_sentence(why)
         self.shared.sessions.cut_all(f"This session ends, because {sentence}", f"the recording failed: {why}")
 
-    async def listen(self, protocol: str, adapter: ProtocolAdapter, where: Listen) -> None:
+    def listen(self, protocol: str, adapter: ProtocolAdapter, where: Listen) -> None:
         """Raises Failure when the address cannot be had."""
-        listener = open_listener(protocol, where)
+        sock = open_listener(protocol, where)
         shared = self.shared
-        server = await shared.loop.create_server(
-            lambda: as_asyncio(Session(shared, adapter, clear_text=where.clear_text).client),
-            sock=listener,
-            backlog=_BACKLOG,
+        listener = Listener(
+            shared.loop, shared.pump, sock, lambda: Session(shared, adapter, clear_text=where.clear_text).client
         )
-        self._servers.append(server)
-        host, port = listener.getsockname()[:2]
+        self._listeners.append(listener)
+        host, port = sock.getsockname()[:2]
         self.addresses[protocol] = (str(host), int(port))
 
     def part_ended(self, part: "asyncio.Task[None]") -> None:
@@ -131,8 +128,8 @@ class Worker:
             self.broken.set()
 
     async def stop(self) -> None:
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         shared = self.shared
         shared.strangers.drop_all("the gateway was stopped")
         shared.sessions.cut_all("The gateway is stopping. Connect again in a moment.", "the gateway was stopped")
@@ -149,8 +146,17 @@ async def working(
     settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], control: ControlPlane
 ) -> AsyncIterator[Worker]:
     """A worker that listens, for as long as the block runs. Raises Failure."""
+    with pump_of(asyncio.get_running_loop()) as pump:
+        async with _working(settings, adapters, control, pump) as worker:
+            yield worker
+
+
+@asynccontextmanager
+async def _working(
+    settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], control: ControlPlane, pump: Pump
+) -> AsyncIterator[Worker]:
     store = RecordingStore(settings.recordings)
-    shared = _assemble(settings, adapters, control, store)
+    shared = _assemble(settings, adapters, control, store, pump)
     worker = Worker(shared)
     follower = shared.follower
     follower.listen(worker)
@@ -167,7 +173,7 @@ async def working(
             prepare = getattr(adapter, "prepare", None)
             if prepare is not None:
                 prepare(settings.identity.key.parent)
-            await worker.listen(protocol, adapter, where)
+            worker.listen(protocol, adapter, where)
         yield worker
     finally:
         await worker.stop()
@@ -190,26 +196,12 @@ async def _say_goodbye(control: ControlPlane) -> None:
             await control.leave()
 
 
-def open_listener(protocol: str, where: Listen) -> socket.socket:
-    """A listening socket that other workers may share. Raises Failure."""
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((where.host, where.port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise Failure(
-            f"The gateway cannot listen for {protocol} on {where.host}:{where.port}: {error.strerror or error}.",
-            f"Choose another address in interlock.yaml: listen: {{{protocol}: HOST:PORT}}",
-        ) from error
-    return listener
-
-
 def _assemble(
-    settings: WorkerSettings, adapters: Mapping[str, ProtocolAdapter], control: ControlPlane, store: RecordingStore
+    settings: WorkerSettings,
+    adapters: Mapping[str, ProtocolAdapter],
+    control: ControlPlane,
+    store: RecordingStore,
+    pump: Pump,
 ) -> Shared:
     limits = settings.limits
     clock = WorkerClock()
@@ -236,6 +228,7 @@ def _assemble(
         sessions=Sessions(),
         tls=tls,
         loop=asyncio.get_running_loop(),
+        pump=pump,
     )
 
 

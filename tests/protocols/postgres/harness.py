@@ -20,7 +20,12 @@ from cryptography.x509.oid import NameOID
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
 from interlock.errors import PeerError
-from interlock.gateway.connection import Connection, as_asyncio
+from interlock.gateway.connection import Connection
+from interlock.gateway.dialling import connect
+from interlock.gateway.listening import Listener, open_listener
+from interlock.gateway.loop import pump_of
+from interlock.gateway.pump import Pump
+from interlock.gateway.settings import Listen
 from interlock.gateway.tls import upstream_context
 from interlock.ports.protocol import (
     Admission,
@@ -83,6 +88,7 @@ class TinyGateway:
     sessions: "list[Session]" = field(default_factory=list)
     asides: int = 0
     clear_text: bool = False
+    pump: Pump = field(init=False)
 
     @property
     def session(self) -> "Session":
@@ -221,20 +227,13 @@ class Session:
 
     async def _connect(self) -> None:
         upstream = self._gateway.upstream
-        loop = asyncio.get_running_loop()
+        path = f"{upstream.host}/.s.PGSQL.{upstream.port}" if upstream.host.startswith("/") else ""
         try:
-            if upstream.host.startswith("/"):
-                path = f"{upstream.host}/.s.PGSQL.{upstream.port}"
-                await loop.create_unix_connection(self._as_upstream, path)
-            else:
-                await loop.create_connection(
-                    lambda: as_asyncio(Connection(self, _HIGH, _LOW)), upstream.host, upstream.port
-                )
+            sock = await connect(path or upstream.host, upstream.port)
         except OSError as error:
             self._call(self.machine.upstream_closed, f"{error.strerror or error}")
-
-    def _as_upstream(self) -> asyncio.Protocol:
-        return as_asyncio(Connection(self, _HIGH, _LOW))
+        else:
+            self._gateway.pump.open(sock, Connection(self, _HIGH, _LOW))
 
     def open_aside(self, aside: Aside) -> None:
         self._gateway.asides += 1
@@ -242,10 +241,8 @@ class Session:
 
     async def _carry_aside(self, aside: Aside) -> None:
         upstream = self._gateway.upstream
-        loop = asyncio.get_running_loop()
-        await loop.create_connection(
-            lambda: as_asyncio(Connection(AsideOwner(aside), _HIGH, _LOW)), upstream.host, upstream.port
-        )
+        sock = await connect(upstream.host, upstream.port)
+        self._gateway.pump.open(sock, Connection(AsideOwner(aside), _HIGH, _LOW))
 
     def established(self) -> None:
         self.is_established = True
@@ -388,12 +385,14 @@ async def serving(gateway: TinyGateway, identity: tuple[Path, Path]) -> AsyncIte
     context.load_cert_chain(certificate_file, key_file)
     gateway.context = context
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: as_asyncio(Connection(Session(gateway), _HIGH, _LOW)), "127.0.0.1", 0)
-    gateway.port = server.sockets[0].getsockname()[1]
-    try:
-        yield gateway
-    finally:
-        server.close()
-        for session in gateway.sessions:
-            session.close()
-        await asyncio.sleep(0.05)
+    sock = open_listener("postgres", Listen("127.0.0.1", 0))
+    gateway.port = sock.getsockname()[1]
+    with pump_of(loop) as gateway.pump:
+        listener = Listener(loop, gateway.pump, sock, lambda: Connection(Session(gateway), _HIGH, _LOW))
+        try:
+            yield gateway
+        finally:
+            listener.close()
+            for session in gateway.sessions:
+                session.close()
+            await asyncio.sleep(0.05)

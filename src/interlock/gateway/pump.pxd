@@ -1,0 +1,65 @@
+cimport interlock.gateway.sockets_in_c as sockets_in_c
+cimport cython
+
+cdef int _IN
+cdef int _OUT
+cdef int _BROKEN
+cdef int _MOST
+cdef Py_ssize_t _AT_ONCE_BYTES
+
+
+cdef class Receiver:
+    cpdef data_received(self, bytes data)
+
+
+cdef class Pipe:
+    cdef public object sock
+    cdef Pump _pump
+    cdef Receiver _receiver
+    cdef int _handle
+    cdef int _interest
+    cdef list _pieces
+    cdef Py_ssize_t _past
+    cdef Py_ssize_t _size
+    cdef Py_ssize_t _high
+    cdef Py_ssize_t _low
+    cdef bint _reading
+    cdef bint _finished
+    cdef bint _stuck
+    cdef bint _pressed
+    cdef bint _closing
+    cdef bint _ended
+    cdef object _why
+    cdef bint listed
+
+    cpdef write(self, bytes payload)
+    cpdef flush(self)
+    @cython.locals(count=Py_ssize_t)
+    cdef _take_off(self, Py_ssize_t sent)
+    cpdef ready(self, int events)
+    @cython.locals(payload=bytes)
+    cdef _read(self)
+    @cython.locals(reads=bint, wanted=int)
+    cdef _attend(self)
+
+
+cdef class Pump:
+    cdef object _loop
+    cdef public int handle
+    cdef sockets_in_c.Room _room
+    cdef list _pipes
+    cdef list _written
+    cdef list _ended
+    cdef int _inner
+    cdef bint _attached
+    cdef bint _turning
+    cdef bint _scheduled
+    cdef public bint asked
+
+    cdef send_soon(self, Pipe pipe)
+    cdef end_soon(self, Pipe pipe)
+    cdef _schedule(self)
+    @cython.locals(place=int, count=int, handle=int, inner=bint, pipe=Pipe)
+    cpdef bint turn(self, int timeout_ms) except? -1
+    @cython.locals(place=Py_ssize_t, pipe=Pipe)
+    cpdef settle(self)
