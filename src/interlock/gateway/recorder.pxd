@@ -23,6 +23,8 @@ cdef class Recording:
 
     @cython.locals(kept=tuple)
     cpdef statement(self, long number, Statement statement, decision, then=*, double steady_s=*)
+    cpdef statement_of(self, long number, described, decision, bytes payload, Py_ssize_t start, Py_ssize_t end, tuple parameters, tuple formats, double steady_s)
+    cpdef outcome_of(self, long number, long long rows, long long changed, long long size_bytes, bytes payload, Py_ssize_t start, Py_ssize_t end, long took_us, double steady_s)
     cpdef outcome(self, long number, Outcome outcome, long took_us, double steady_s=*)
     @cython.locals(offsets=object)
     cpdef placed(self, long file, offset)

@@ -121,6 +121,39 @@ class Recording:
         )
         self._journal.append(self, record.encode("utf-8", "backslashreplace"), then)
 
+    def statement_of(
+        self,
+        number: int,
+        described: Described,
+        decision: Decision,
+        payload: bytes,
+        start: int,
+        end: int,
+        parameters: tuple[bytes | None, ...],
+        formats: tuple[int, ...],
+        steady_s: float,
+    ) -> None:
+        """As ``statement``, of one that proceeds at once: its text is the ASCII bytes of ``payload`` from ``start`` to
+        ``end``."""
+        text = payload[start:end].decode("ascii")
+        self.statement(number, Statement(text, described, parameters, formats), decision, None, steady_s)
+
+    def outcome_of(
+        self,
+        number: int,
+        rows: int,
+        changed: int,
+        size_bytes: int,
+        payload: bytes,
+        start: int,
+        end: int,
+        took_us: int,
+        steady_s: float,
+    ) -> None:
+        """As ``outcome``, of one without an error: its tag is what stands in ``payload`` from ``start`` to ``end``."""
+        tag = payload[start:end].decode("utf-8", "surrogateescape")
+        self.outcome(number, Outcome(rows, changed, size_bytes, "", tag), took_us, steady_s)
+
     def held(self, number: int, request: str, impact: Impact) -> None:
         self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
 

@@ -20,6 +20,7 @@ from interlock.gateway.stages import Stage
 from interlock.gateway.standing import Standing
 from interlock.gateway.statements import Party, Statements
 from interlock.gateway.timers import Timers
+from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import (
     Aside,
     Credentials,
@@ -227,19 +228,20 @@ class Session:
         if self._standing is not None and self.stage is not Stage.OVER:
             self._signals.open_aside(aside, self._standing.rights.resource)
 
-    def established(self) -> None:
-        if self.stage is not Stage.ADMITTED or self._standing is None or self._recording is None:
+    def established(self) -> Precedents:
+        if self.stage is not Stage.ADMITTED or self._standing is None or self._statements is None:
             raise Misuse("only an admitted session is established, once")
         self.stage = Stage.OPEN
         self._timers.clear("handshake")
         rights = self._standing.rights
         start = rights.start(self.id, address=self.client.peer, client=self._described, at=self._shared.now())
         self._shared.archive.expect(self.id)
-        self._recording.open(start)
+        self._statements.recording.open(start)
         self._shared.reporter.started(start)
         self._timers.set("unknown", _LOOK_S, self._look_after_start)
         if self._client_finished:
             self._leave_when_idle()
+        return self._statements
 
     # --- Outlet: statements
 

@@ -2,6 +2,7 @@ from interlock.gateway.clock cimport WorkerClock
 from interlock.gateway.follower cimport Follower
 from interlock.gateway.journal cimport Journal
 from interlock.gateway.recorder cimport Recording
+from interlock.ports.precedents cimport Precedents
 from interlock.ports.statement cimport Outcome, Statement
 cimport cython
 
@@ -27,7 +28,7 @@ cdef class _Judged:
     cdef public object yes
 
 
-cdef class Statements:
+cdef class Statements(Precedents):
     cdef public object shared
     cdef public str session
     cdef public object rights
@@ -43,10 +44,16 @@ cdef class Statements:
     cdef object _met
     cdef dict _judged
     cdef tuple _judged_from
+    cdef long _followed
+    cdef double _followed_s
     cdef public object on_idle
 
     @cython.locals(pending=Pending, started_s=double)
     cpdef ask(self, number, Statement statement)
+    @cython.locals(judged=_Judged, known=tuple, now_s=double)
+    cpdef bint follow(self, long number, described, bytes payload, Py_ssize_t start, Py_ssize_t end, tuple parameters, tuple formats) except -1
+    @cython.locals(number=long, now_s=double)
+    cpdef ended(self, long long rows, long long changed, long long size_bytes, bytes payload, Py_ssize_t start, Py_ssize_t end)
     @cython.locals(pending=Pending, now_s=double)
     cpdef finish(self, number, Outcome outcome)
     @cython.locals(judged=_Judged, statement=Statement)
@@ -57,3 +64,4 @@ cdef class Statements:
     cdef _fit(self, decision, statement)
     cdef long _took_us(self, Pending pending) except? -1
     cdef _forget(self, number)
+    cdef _look_idle(self)

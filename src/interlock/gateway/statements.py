@@ -21,6 +21,7 @@ from interlock.gateway.holds import Hold
 from interlock.gateway.recorder import Recording
 from interlock.gateway.rules import Rules
 from interlock.gateway.shared import Shared
+from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
 from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Described, Effect, Outcome, Statement
@@ -103,7 +104,7 @@ class _Judged:
         self.yes = Proceed(decision.obligations) if decision.obligations else _PROCEED
 
 
-class Statements:
+class Statements(Precedents):
     """What a machine asks of the gateway in one session. It is the :class:`~interlock.gateway.holds.HoldParty`."""
 
     def __init__(self, shared: Shared, party: Party, recording: Recording, teller: Teller) -> None:
@@ -123,11 +124,14 @@ class Statements:
         # What holds as long as what is known stays, by what was described.
         self._judged: dict[Described, _Judged] = {}
         self._judged_from: tuple[Snapshot | None, Rules | None] = (None, None)
+        # The one that followed a precedent, from when; 0 when there is none.
+        self._followed = 0
+        self._followed_s = 0.0
         self.on_idle: Callable[[], None] | None = None
 
     @property
     def idle(self) -> bool:
-        return not self._pending
+        return not self._pending and not self._followed
 
     @property
     def holding(self) -> bool:
@@ -152,6 +156,42 @@ class Statements:
             return None
         return self._decide(pending, known, started_s)
 
+    def follow(
+        self,
+        number: int,
+        described: Described,
+        payload: bytes,
+        start: int,
+        end: int,
+        parameters: tuple[bytes | None, ...],
+        formats: tuple[int, ...],
+    ) -> bool:
+        """As ``ask``, of what is allowed by a decision that was made before and still stands."""
+        if self._over or self._followed or self._parked:
+            return False
+        now_s = self._clock.read()
+        known = self._follower.known_at(now_s)
+        if known is None or known is not self._judged_from:
+            return False
+        judged = self._judged.get(described)
+        if judged is None or not judged.at_once or judged.yes is not _PROCEED:
+            return False
+        if self._journal.failure or self._journal.is_stalled():
+            return False
+        self.recording.statement_of(number, described, judged.decision, payload, start, end, parameters, formats, now_s)
+        self._followed = number
+        self._followed_s = now_s
+        return True
+
+    def ended(self, rows: int, changed: int, size_bytes: int, payload: bytes, start: int, end: int) -> None:
+        number, self._followed = self._followed, 0
+        if not number:
+            return
+        now_s = self._clock.read()
+        took_us = int((now_s - self._followed_s) * 1_000_000)
+        self.recording.outcome_of(number, rows, changed, size_bytes, payload, start, end, took_us, now_s)
+        self._look_idle()
+
     def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
         pending = self._pending.get(number)
         if pending is None or pending.decision is None or pending.hold is not None:
@@ -174,6 +214,12 @@ class Statements:
             )
 
     def finish(self, number: int, outcome: Outcome) -> None:
+        if number == self._followed:
+            self._followed = 0
+            now_s = self._clock.read()
+            self.recording.outcome(number, outcome, int((now_s - self._followed_s) * 1_000_000), now_s)
+            self._look_idle()
+            return
         pending = self._pending.get(number)
         if pending is None or not pending.proceeded:
             _LOG.debug("The end of statement %d of %s, which did not proceed.", number, self.session)
@@ -220,6 +266,10 @@ class Statements:
             if pending.proceeded:
                 self.recording.outcome(pending.number, Outcome(error=f"cut off: {why}"), self._took_us(pending))
         self._pending.clear()
+        if self._followed:
+            took_us = int((self._clock.read() - self._followed_s) * 1_000_000)
+            self.recording.outcome(self._followed, Outcome(error=f"cut off: {why}"), took_us)
+            self._followed = 0
 
     # What a hold tells
 
@@ -373,7 +423,10 @@ class Statements:
 
     def _forget(self, number: int) -> None:
         self._pending.pop(number, None)
-        if not self._pending and self.on_idle is not None:
+        self._look_idle()
+
+    def _look_idle(self) -> None:
+        if self.on_idle is not None and self.idle:
             self.on_idle()
 
 

@@ -36,6 +36,7 @@ from interlock.domain.actions import Need
 from interlock.domain.decisions import Obligation
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
+from interlock.ports.precedents import Precedents
 from interlock.ports.sample import NO_SAMPLE, Sample
 from interlock.ports.statement import Outcome, Statement
 
@@ -205,8 +206,11 @@ class Outlet(Protocol):
     def open_aside(self, aside: "Aside") -> None:
         """One more connection to the session's resource, driven by ``aside``; for out-of-band signals."""
 
-    def established(self) -> None:
-        """The upstream's handshake is over: the session is open and its window and grants are watched."""
+    def established(self) -> Precedents:
+        """The upstream's handshake is over: the session is open and its window and grants are watched.
+
+        What it returns a machine may ask in the place of ``ask``, for what it has asked often.
+        """
 
     def ask(self, number: int, statement: Statement) -> Verdict | None:
         """Decide on a statement. ``number`` is the machine's own, growing. None: ``decided`` will be called later."""

@@ -27,6 +27,7 @@ from interlock.gateway.loop import pump_of
 from interlock.gateway.pump import Pump
 from interlock.gateway.settings import Listen
 from interlock.gateway.tls import upstream_context
+from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import (
     Admission,
     Aside,
@@ -244,8 +245,9 @@ class Session:
         sock = await connect(upstream.host, upstream.port)
         self._gateway.pump.open(sock, Connection(AsideOwner(aside), _HIGH, _LOW))
 
-    def established(self) -> None:
+    def established(self) -> Precedents:
         self.is_established = True
+        return Precedents()
 
     def ask(self, number: int, statement: Statement) -> Verdict | None:
         self.asked[number] = statement

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from interlock.domain.resources import Resource
 from interlock.domain.snapshot import UpstreamCredential
+from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import Admission, Aside, Credentials, Impact, Proceed, Refused, Scene, Verdict
 from interlock.ports.sample import NO_SAMPLE, Sample
-from interlock.ports.statement import Outcome, Statement
+from interlock.ports.statement import Described, Outcome, Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.reading import Reader
 from interlock.protocols.postgres.session import PostgresMachine
@@ -41,9 +42,39 @@ def refuse_no(statement: Statement) -> Verdict | None:
     return Refused(SENTENCE) if "no" in statement.text.split() else Proceed()
 
 
+class BookPrecedents(Precedents):
+    """Lets through what the book's rule would let through, and has it written down as if it had been asked."""
+
+    def __init__(self, book: "Playbook") -> None:
+        self._book = book
+        self._number = 0
+
+    def follow(
+        self,
+        number: int,
+        described: Described,
+        payload: bytes,
+        start: int,
+        end: int,
+        parameters: tuple[bytes | None, ...],
+        formats: tuple[int, ...],
+    ) -> bool:
+        statement = Statement(payload[start:end].decode("ascii"), described, parameters, formats)
+        if self._book.rule(statement) != Proceed():
+            return False
+        self._book.ask(number, statement)
+        self._number = number
+        self._book.followed += 1
+        return True
+
+    def ended(self, rows: int, changed: int, size_bytes: int, payload: bytes, start: int, end: int) -> None:
+        tag = messages.decode(payload[start:end])
+        self._book.finish(self._number, Outcome(rows, changed, size_bytes, "", tag))
+
+
 @dataclass
 class Playbook:
-    """The outlet, and everything that was asked of it, in order."""
+    """The outlet, and everything that was asked of it, in order. ``precedents``: whether it follows any."""
 
     rule: Callable[[Statement], Verdict | None] = refuse_no
     client: bytearray = field(default_factory=bytearray)
@@ -55,6 +86,8 @@ class Playbook:
     calls: list[str] = field(default_factory=list)
     asides: list[Aside] = field(default_factory=list)
     paused: bool = False
+    precedents: bool = False
+    followed: int = 0
 
     def to_client(self, payload: bytes | bytearray | memoryview) -> None:
         self.client += payload
@@ -80,8 +113,9 @@ class Playbook:
     def open_aside(self, aside: Aside) -> None:
         self.asides.append(aside)
 
-    def established(self) -> None:
+    def established(self) -> Precedents:
         self.calls.append("established")
+        return BookPrecedents(self) if self.precedents else Precedents()
 
     def ask(self, number: int, statement: Statement) -> Verdict | None:
         assert number not in self.asked

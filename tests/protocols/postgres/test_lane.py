@@ -1,7 +1,8 @@
 """The short way through an open session differs from the long one in nothing but time.
 
 Each dialogue is held with machines that differ in how its bytes come: whole (the short way, where it may be taken),
-the client's in two pieces (the long way), the server's in two pieces (begun on the short way, ended on the long one).
+the client's in two pieces (the long way), the server's in two pieces (begun on the short way, ended on the long one);
+and in whether the gateway lets statements follow precedents.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,14 @@ def _late(stream: bytes) -> list[bytes]:
     return [stream[:-1], stream[-1:]]
 
 
-WAYS: list[tuple[Cut, Cut]] = [(_whole, _whole), (_in_two, _in_two), (_whole, _in_two), (_whole, _late)]
+Way = tuple[Cut, Cut, bool]
+
+WAYS: list[Way] = [
+    (cut_client, cut_server, precedents)
+    for precedents in (False, True)
+    for cut_client, cut_server in [(_whole, _whole), (_in_two, _in_two), (_whole, _in_two), (_whole, _late)]
+]
+SHORT: list[tuple[Cut, bool]] = [(_whole, False), (_whole, True)]
 
 
 def run(statement: str, *, parse: str | None = None, described: bool = True) -> bytes:
@@ -57,11 +65,11 @@ exchanges = st.one_of(
 )
 
 
-def hold(chunks: list[bytes], way: tuple[Cut, Cut], rule: Callable[[Statement], Verdict | None]) -> dict[str, Any]:
+def hold(chunks: list[bytes], way: Way, rule: Callable[[Statement], Verdict | None]) -> dict[str, Any]:
     """All that came of the dialogue, on either side and at the gateway."""
-    book = Playbook(rule=rule)
+    cut_client, cut_server, precedents = way
+    book = Playbook(rule=rule, precedents=precedents)
     machine, server = open_session(book), ScriptedServer()
-    cut_client, cut_server = way
     sent = bytearray()
     for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
         for piece in cut_client(chunk):
@@ -101,8 +109,8 @@ def test_every_way_comes_to_the_same(chunks: list[bytes], fenced: bool) -> None:
 def test_a_client_that_does_not_wait_is_answered_as_one_by_one(chunks: list[bytes]) -> None:
     """The second statement comes while the first is on the short way."""
 
-    def talk(cut: Cut) -> tuple[bytes, dict[int, str]]:
-        book = Playbook()
+    def talk(cut: Cut, precedents: bool = False) -> tuple[bytes, dict[int, str]]:
+        book = Playbook(precedents=precedents)
         machine, server = open_session(book), ScriptedServer()
         for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
             for piece in cut(chunk):
@@ -111,7 +119,7 @@ def test_a_client_that_does_not_wait_is_answered_as_one_by_one(chunks: list[byte
             machine.upstream_bytes(server.receive(upstream))
         return book.take_client(), {number: repr(one) for number, one in book.finished.items()}
 
-    assert talk(_whole) == talk(_in_two)
+    assert [talk(*way) for way in SHORT] == [talk(_in_two)] * 2
 
 
 ENDS: dict[str, Callable[[PostgresMachine], None]] = {
@@ -127,8 +135,8 @@ ENDS: dict[str, Callable[[PostgresMachine], None]] = {
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("statement", [messages.query("SELECT 3 AS rows"), run("", parse="SELECT 3 AS rows")])
 def test_what_happens_in_the_middle_is_the_same_either_way(statement: bytes, end: str) -> None:
-    def talk(cut: Cut) -> tuple[object, ...]:
-        book = Playbook()
+    def talk(cut: Cut, precedents: bool = False) -> tuple[object, ...]:
+        book = Playbook(precedents=precedents)
         machine, server = open_session(book), ScriptedServer()
         for piece in cut(statement):
             machine.client_bytes(piece)
@@ -138,7 +146,7 @@ def test_what_happens_in_the_middle_is_the_same_either_way(statement: bytes, end
         said = (book.take_client(), book.take_upstream(), book.calls, len(book.asides))
         return (*said, {number: repr(one) for number, one in book.finished.items()})
 
-    assert talk(_whole) == talk(_in_two)
+    assert [talk(*way) for way in SHORT] == [talk(_in_two)] * 2
 
 
 def test_a_portal_of_the_short_way_is_one_that_the_long_way_knows() -> None:
@@ -148,6 +156,19 @@ def test_a_portal_of_the_short_way_is_one_that_the_long_way_knows() -> None:
     first, other = (hold([begin, run("", parse="SELECT 3 AS rows"), again], way, refuse_no) for way in WAYS[:2])
     assert first == other
     assert [number for number in (1, 2, 3, 4) if number in first["asked"]] == [1, 2, 3]
+
+
+def test_a_precedent_is_followed_where_there_is_one() -> None:
+    """Or the rest of this file would show nothing."""
+    asked = [messages.query("SELECT 3 AS rows"), run("", parse="SELECT 3 AS rows"), run("")]
+    book = Playbook(precedents=True)
+    machine, server = open_session(book), ScriptedServer()
+    for chunk in [*asked, *asked]:
+        machine.client_bytes(chunk)
+        machine.upstream_bytes(server.receive(book.take_upstream()))
+    # The first time a text comes it is read on the long way, unless another test has sent it before.
+    assert book.followed >= len(asked)
+    assert len(book.finished) == 2 * len(asked)
 
 
 def test_a_name_that_interlock_keeps_to_itself_is_refused_on_both_ways() -> None:
@@ -185,8 +206,8 @@ def test_a_query_takes_the_unnamed_statement_and_portal_away_on_both_ways(again:
     ],
 )
 def test_what_cannot_be_a_message_is_refused_alike(spoilt: bytes) -> None:
-    def talk(cut: Cut) -> tuple[object, ...]:
-        book = Playbook()
+    def talk(cut: Cut, precedents: bool = False) -> tuple[object, ...]:
+        book = Playbook(precedents=precedents)
         machine, server = open_session(book), ScriptedServer()
         machine.client_bytes(messages.parse("", "SELECT 3 AS rows") + messages.SYNC)
         machine.upstream_bytes(server.receive(book.take_upstream()))
@@ -198,7 +219,7 @@ def test_what_cannot_be_a_message_is_refused_alike(spoilt: bytes) -> None:
                 why = error.sentence
         return book.take_client(), book.take_upstream(), why, len(book.asked)
 
-    assert talk(_whole) == talk(_in_two)
+    assert [talk(*way) for way in SHORT] == [talk(_in_two)] * 2
 
 
 def test_what_one_session_parsed_serves_another_and_each_is_asked_about() -> None:

@@ -7,23 +7,28 @@ taken here from the bytes as they came, without a message or an awaited answer m
     client   Q                                  server   [T] D... C Z
              [P] B [D] E S                               [1] 2 [T|n] D... C Z
 
+Where the gateway has a precedent for it, nothing is made of the statement at all but its template: no text, no verdict,
+no outcome (:mod:`interlock.ports.precedents`). Else it is asked about as everywhere.
+
 It is the same as what ``relay.py``, ``steady.py`` and ``replies.py`` do with the messages one by one, and whoever
 changes one of them changes the other. INVARIANT: as soon as anything does not fit (a second statement before the
 answer, an answer in pieces, an error, a cancellation, an end), ``unfold`` brings everything into the state in which
 the long way would have left it, and the long way goes on from there. So nothing but time depends on this file;
 ``tests/protocols/postgres/test_lane.py`` takes the same dialogues both ways.
 
-What is asked of the gateway is asked as everywhere, and nothing goes upstream before its Proceed.
+Nothing goes upstream before its Proceed.
 """
 
+from interlock.errors import Misuse
+from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import Proceed, Verdict
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Framer
 from interlock.protocols.postgres.messages import BindMessage
-from interlock.protocols.postgres.names import Portal, Prepared, Running, new_portal
-from interlock.protocols.postgres.reading import Reader
+from interlock.protocols.postgres.names import Portal, Prepared, Running, new_portal, new_running
+from interlock.protocols.postgres.reading import Reader, Reading
 from interlock.protocols.postgres.relay import Relay
-from interlock.protocols.postgres.replies import Awaited
+from interlock.protocols.postgres.replies import IDLE, Awaited
 from interlock.protocols.postgres.scripts import Scripts, why_unusable
 
 _LONGEST_BYTES = 16 * 1024
@@ -34,6 +39,10 @@ _HEADER_BYTES = 5
 
 _QUERY, _PARSE, _BIND = b"QPB"
 _PARSED, _BOUND, _ROWS, _NO_ROWS, _ROW, _COMPLETE, _READY = b"12TnDCZ"
+_IDLE = IDLE
+_SELECT = b"S"[0]
+"""How the tag of what changes nothing begins."""
+_NOTHING: tuple[()] = ()
 
 _EXECUTED = messages.execute("") + messages.SYNC
 _TAILS = {messages.describe(b"P", "") + _EXECUTED: True, _EXECUTED: False}
@@ -46,22 +55,38 @@ _KEPT_PARSE_BYTES = 2048
 class Lane:
     """The short way of one session. ``taken`` while an answer is awaited on it."""
 
-    def __init__(self, relay: Relay, reader: Reader, scripts: Scripts, client: Framer, server: Framer) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        reader: Reader,
+        scripts: Scripts,
+        framers: tuple[Framer, Framer],
+        precedents: Precedents,
+    ) -> None:
+        """``framers`` are the client's and the server's."""
         self.taken = False
         self._relay = relay
         self._replies = relay.replies
         self._reader = reader
         self._read_only = relay.admission.read_only
         self._scripts = scripts
-        self._client = client
-        self._server = server
+        self._precedents = precedents
+        self._client, self._server = framers
         self._statements = relay.replies.statements
         self._portals = relay.replies.portals
+        # The statement that is under way: None for one that followed a precedent, of which only what is below is known.
         self._running: Running | None = None
-        self._portal: Portal | None = None
+        self._number = 0
+        self._reading: Reading | None = None
+        # Of one that was bound: what to, and with which values.
+        self._prepared: Prepared | None = None
+        self._bound: BindMessage | None = None
         self._parsed: Prepared | None = None
         self._described = False
         self._batch = 0
+        # What came of it.
+        self._rows = 0
+        self._size_bytes = 0
         self._parses: dict[bytes, Prepared] = reader.kept_parses(read_only=self._read_only)
 
     # --- the client
@@ -85,19 +110,22 @@ class Lane:
         relay = self._relay
         if _length_at(payload, 1) != size - 1 or payload[size - 1]:
             return False
-        raw = payload[_HEADER_BYTES : size - 1]
-        reading = self._reader.find_raw(raw, self._read_only)
+        reading = self._reader.find_in(payload, _HEADER_BYTES, size - 1, self._read_only)
         if reading is None or not reading.steady:
             return False
-        text = raw.decode("ascii")
-        running = relay.number(reading)
-        verdict = relay.ask_text(running, text)
-        if not isinstance(verdict, Proceed) or verdict.obligations:
-            relay.start(self._scripts.go_on_with_query(payload, text, running, verdict))
-            return True
+        number = relay.count()
+        described = reading.described(relay.effect_of(reading))
+        running = None
+        if not self._precedents.follow(number, described, payload, _HEADER_BYTES, size - 1, _NOTHING, _NOTHING):
+            running = new_running(number, reading)
+            text = payload[_HEADER_BYTES : size - 1].decode("ascii")
+            verdict = relay.ask_text(running, text)
+            if not isinstance(verdict, Proceed) or verdict.obligations:
+                relay.start(self._scripts.go_on_with_query(payload, text, running, verdict))
+                return True
         # As send_query: the batch of the query, and the one after it.
         relay.batch += 1
-        self._take(running, payload)
+        self._take(number, reading, running, payload)
         return True
 
     def _ask_parsed(self, payload: bytes, size: int) -> bool:
@@ -133,18 +161,31 @@ class Lane:
         prepared = self._find(bound, parsed)
         if prepared is None:
             return False
-        portal = new_portal("", prepared, bound)
-        running = relay.number(prepared.reading)
-        verdict = relay.ask_portal(running, portal)
-        if not isinstance(verdict, Proceed) or verdict.obligations:
-            self._go_on(payload, parsed, portal, running, verdict, at, end)
-            return True
-        portal.running = running
-        self._portal = portal
+        reading = prepared.reading
+        number = relay.count()
+        running = None
+        if not self._follow(number, prepared, bound):
+            portal = new_portal("", prepared, bound)
+            running = new_running(number, reading)
+            verdict = relay.ask_portal(running, portal)
+            if not isinstance(verdict, Proceed) or verdict.obligations:
+                self._go_on(payload, parsed, portal, running, verdict, at, end)
+                return True
+        self._prepared = prepared
+        self._bound = bound
         self._parsed = parsed
         self._described = described
-        self._take(running, payload)
+        self._take(number, reading, running, payload)
         return True
+
+    def _follow(self, number: int, prepared: Prepared, bound: BindMessage) -> bool:
+        """Whether there is a precedent for a prepared statement with these values."""
+        text = prepared.ascii
+        if text is None:
+            return False
+        reading = prepared.reading
+        described = reading.described(self._relay.effect_of(reading))
+        return self._precedents.follow(number, described, text, 0, len(text), bound.parameters, bound.formats)
 
     def _find(self, bound: BindMessage, parsed: Prepared | None) -> Prepared | None:
         """The statement that is bound to the unnamed portal, when it is certain and its kind may go this way."""
@@ -174,11 +215,13 @@ class Lane:
         relay.start(self._scripts.go_on_with_bind(payload[at:end], portal, running, verdict))
         relay.put(self._client.feed(payload[end:]))
 
-    def _take(self, running: Running, payload: bytes) -> None:
+    def _take(self, number: int, reading: Reading, running: Running | None, payload: bytes) -> None:
         """It may go: send it on. No answer but its own is awaited now."""
         relay = self._relay
         self._batch = relay.batch
         relay.batch += 1
+        self._number = number
+        self._reading = reading
         self._running = running
         self.taken = True
         relay.outlet.to_upstream(payload)
@@ -187,34 +230,32 @@ class Lane:
 
     def take_answer(self, payload: bytes) -> bool:
         """Take the whole answer. False: ``payload`` is not just that, and the long way goes on."""
-        running = self._running
-        if running is None or not self._server.is_clear():
+        if not self.taken or not self._server.is_clear():
             self.unfold()
             return False
         at = 0
         end = len(payload)
-        if self._portal is not None:
+        if self._bound is not None:
             if self._parsed is not None and _is_empty(payload, 0, end, _PARSED):
                 at = _HEADER_BYTES
             if (at == 0) != (self._parsed is None) or not _is_empty(payload, at, end, _BOUND):
                 self.unfold()
                 return False
             at += _HEADER_BYTES
-        tag_at = self._scan(payload, at, end, running)
+        tag_at = self._scan(payload, at, end)
         if tag_at == 0:
-            running.rows = running.size_bytes = 0
             self.unfold()
             return False
         # The client gets its answer first: what comes of it is written down while it reads.
         self._relay.sink.pass_on(payload)
-        self._finish(running, messages.decode(payload[tag_at : end - 7]), payload[end - 1])
+        self._finish(payload, tag_at, end - 7, payload[end - 1])
         return True
 
-    def _scan(self, payload: bytes, at: int, end: int, running: Running) -> int:
+    def _scan(self, payload: bytes, at: int, end: int) -> int:
         """Where the tag stands if, from ``at``, there are just rows, the tag, and a ReadyForQuery; else 0."""
         # Rows are described for a query, and for a portal when that was asked.
-        described = self._portal is None or self._described
-        optional = self._portal is None
+        optional = self._bound is None
+        described = optional or self._described
         rows = 0
         size = 0
         while end - at >= _HEADER_BYTES:
@@ -233,8 +274,8 @@ class Lane:
                     return 0
                 if not _is_string(payload, at + _HEADER_BYTES, after):
                     return 0
-                running.rows = rows
-                running.size_bytes = size
+                self._rows = rows
+                self._size_bytes = size
                 return at + _HEADER_BYTES
             elif not described or rows or (code != _ROWS and code != _NO_ROWS):
                 return 0
@@ -243,28 +284,54 @@ class Lane:
             at = after
         return 0
 
-    def _finish(self, running: Running, tag: str, status: int) -> None:
-        """As ``Replies`` at the end of such an exchange."""
-        replies, portal = self._replies, self._portal
+    def _finish(self, payload: bytes, tag_at: int, tag_end: int, status: int) -> None:
+        """As ``Replies`` at the end of such an exchange. The tag stands from ``tag_at`` to ``tag_end``."""
+        replies, running = self._replies, self._running
         self.taken = False
-        self._running = None
-        running.begun = True
-        running.tag = tag
-        running.changed = messages.count_changed(tag)
-        if portal is None:
+        changed = 0
+        if payload[tag_at] != _SELECT:
+            changed = messages.count_changed(messages.decode(payload[tag_at:tag_end]))
+        portal = None
+        if self._bound is None:
             if self._statements.known:
                 self._statements.known.pop("", None)
-            self._replace_portal(None)
-            replies.become_ready(status)
-            replies.end(running)
-            return
-        self._portal = None
-        if self._parsed is not None:
-            self._statements.known[""] = self._parsed
-            self._parsed = None
+        else:
+            if status != _IDLE:
+                # Inside a transaction the portal stays.
+                portal = self._make_portal(self._make_running() if running is None else running)
+            if self._parsed is not None:
+                self._statements.known[""] = self._parsed
+                self._parsed = None
+            self._bound = self._prepared = None
         self._replace_portal(portal)
-        replies.end(running)
+        if running is None:
+            if portal is not None and portal.running is not None:
+                portal.running.begun = portal.running.over = True
+            self._precedents.ended(self._rows, changed, self._size_bytes, payload, tag_at, tag_end)
+        else:
+            self._running = None
+            running.begun = True
+            running.rows = self._rows
+            running.size_bytes = self._size_bytes
+            running.tag = messages.decode(payload[tag_at:tag_end])
+            running.changed = changed
+            replies.end(running)
         replies.become_ready(status)
+
+    def _make_running(self) -> Running:
+        """What asking would have made of the statement that is under way."""
+        reading = self._reading
+        if reading is None:
+            raise Misuse("nothing is under way on the short way")
+        return new_running(self._number, reading)
+
+    def _make_portal(self, running: Running) -> Portal:
+        prepared = self._prepared
+        if prepared is None:
+            raise Misuse("nothing was bound on the short way")
+        portal = new_portal("", prepared, self._bound)
+        portal.running = running
+        return portal
 
     def _replace_portal(self, portal: Portal | None) -> None:
         known = self._portals.known
@@ -277,18 +344,23 @@ class Lane:
     # --- back to the long way
 
     def unfold(self) -> None:
-        """What is under way here goes on message by message, as if it had been sent so."""
-        running, portal, parsed, batch = self._running, self._portal, self._parsed, self._batch
-        if not self.taken or running is None:
+        """What is under way here goes on message by message, as if it had been asked about and sent so."""
+        if not self.taken:
             return
         self.taken = False
-        self._running = self._portal = self._parsed = None
         replies, statements, portals = self._replies, self._statements, self._portals
-        if portal is None:
+        running, parsed, batch = self._running, self._parsed, self._batch
+        self._running = self._parsed = None
+        if running is None:
+            running = self._make_running()
+            replies.proceeding[running.number] = running
+        if self._bound is None:
             forgotten = statements.ask("", None, batch) if statements.may_hold("") else None
             destroyed = portals.ask("", None, batch) if portals.may_hold("") else None
             replies.expect(Awaited("Q", running, forgotten, destroyed))
             return
+        portal = self._make_portal(running)
+        self._bound = self._prepared = None
         if parsed is not None:
             replies.expect(Awaited("P", None, statements.ask("", parsed, batch)))
         replies.expect(Awaited("B", None, None, portals.ask("", portal, batch)))

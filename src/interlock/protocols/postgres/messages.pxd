@@ -19,15 +19,20 @@ cdef class ParseMessage:
 cpdef str decode(bytes raw)
 @cython.locals(end=Py_ssize_t)
 cdef tuple _cut_string(bytes raw, Py_ssize_t at, str what, Py_ssize_t before=*)
-@cython.locals(count=int)
-cdef tuple _shorts(bytes raw, Py_ssize_t at, Py_ssize_t end)
-@cython.locals(count=int, length=Py_ssize_t, values=list)
-cdef tuple _values(bytes raw, Py_ssize_t at, Py_ssize_t end)
+cdef Py_ssize_t _end_of_string(bytes raw, Py_ssize_t at, Py_ssize_t before) except? -1
+@cython.locals(count=Py_ssize_t)
+cdef Py_ssize_t _after_shorts(bytes raw, Py_ssize_t at, Py_ssize_t end) except -1
+@cython.locals(count=Py_ssize_t, place=Py_ssize_t)
+cdef tuple _shorts(bytes raw, Py_ssize_t at)
+@cython.locals(count=Py_ssize_t, length=long)
+cdef Py_ssize_t _after_values(bytes raw, Py_ssize_t at, Py_ssize_t end) except -1
+@cython.locals(count=Py_ssize_t, length=Py_ssize_t, values=list)
+cdef tuple _values(bytes raw, Py_ssize_t at)
 @cython.locals(number=int)
 cdef int _short_at(bytes raw, Py_ssize_t at, Py_ssize_t end) except? -1
 @cython.locals(number=long)
 cdef long _int_at(bytes raw, Py_ssize_t at, Py_ssize_t end) except? -1
-@cython.locals(at=Py_ssize_t, tail_at=Py_ssize_t, made=BindMessage)
+@cython.locals(at=Py_ssize_t, tail_at=Py_ssize_t, named=Py_ssize_t, stated=Py_ssize_t, values_at=Py_ssize_t, after=Py_ssize_t, made=BindMessage)
 cpdef BindMessage read_bind(bytes raw, Py_ssize_t start=*, Py_ssize_t end=*)
 cpdef ParseMessage read_parse(bytes raw)
 cpdef tuple read_execute(bytes raw)

@@ -150,10 +150,19 @@ def malformed(what: str) -> PeerError:
 
 
 def _cut_string(raw: bytes, at: int, what: str, before: int = -1) -> tuple[str, int]:
-    end = raw.find(b"\x00", at) if before < 0 else raw.find(b"\x00", at, before)
+    end = _end_of_string(raw, at, len(raw) if before < 0 else before)
     if end < 0:
         raise malformed(what)
     return decode(raw[at:end]), end + 1
+
+
+def _end_of_string(raw: bytes, at: int, before: int) -> int:
+    """Where the NUL of the string stands that begins at ``at``; -1 if none does before ``before``."""
+    while at < before:
+        if not raw[at]:
+            return at
+        at += 1
+    return -1
 
 
 class ParseMessage:
@@ -200,16 +209,24 @@ def read_parse(raw: bytes) -> ParseMessage:
 def read_bind(raw: bytes, start: int = 0, end: int = -1) -> BindMessage:
     """The Bind that ``raw`` is, or that lies in it from ``start`` to ``end``."""
     end = len(raw) if end < 0 else end
-    portal, at = _cut_string(raw, start + 5, "Bind", end)
-    statement, at = _cut_string(raw, at, "Bind", end)
-    tail_at = at
+    at = start + 5
+    named = _end_of_string(raw, at, end)
+    stated = -1 if named < 0 else _end_of_string(raw, named + 1, end)
+    if stated < 0:
+        raise malformed("Bind")
+    portal = decode(raw[at:named]) if named > at else ""
+    statement = decode(raw[named + 1 : stated]) if stated > named + 1 else ""
+    tail_at = stated + 1
     try:
-        formats, at = _shorts(raw, at, end)
-        parameters, at = _values(raw, at, end)
-        _, at = _shorts(raw, at, end)
+        values_at = _after_shorts(raw, tail_at, end)
+        after = _after_values(raw, values_at, end)
+        if _after_shorts(raw, after, end) != end:
+            raise malformed("Bind")
+        formats = _shorts(raw, tail_at)
+        parameters = _values(raw, values_at)
     except struct.error:
         raise malformed("Bind") from None
-    if at != end or (len(formats) > 1 and len(formats) != len(parameters)):
+    if len(formats) > 1 and len(formats) != len(parameters):
         raise malformed("Bind")
     made = BindMessage.__new__(BindMessage)
     made.portal = portal
@@ -222,30 +239,49 @@ def read_bind(raw: bytes, start: int = 0, end: int = -1) -> BindMessage:
     return made
 
 
-def _shorts(raw: bytes, at: int, end: int) -> tuple[tuple[int, ...], int]:
+def _after_shorts(raw: bytes, at: int, end: int) -> int:
+    """Where the list of numbers ends whose count stands at ``at``. Raises struct.error past ``end``."""
     count = _short_at(raw, at, end)
-    if count == 0:
-        return (), at + 2
     if count < 0 or at + 2 + 2 * count > end:
-        raise malformed("Bind")
-    return struct.unpack_from(f"!{count}h", raw, at + 2), at + 2 + 2 * count
+        raise struct.error("the list is longer than the message")
+    return at + 2 + 2 * count
 
 
-def _values(raw: bytes, at: int, end: int) -> tuple[tuple[bytes | None, ...], int]:
+def _shorts(raw: bytes, at: int) -> tuple[int, ...]:
+    """The list of numbers at ``at``, which was found to be whole."""
+    count = _short_at(raw, at, at + 2)
+    if count == 0:
+        return ()
+    return tuple([_short_at(raw, at + 2 + 2 * place, at + 4 + 2 * place) for place in range(count)])
+
+
+def _after_values(raw: bytes, at: int, end: int) -> int:
+    """Where the list of values ends whose count stands at ``at``. Raises struct.error past ``end``."""
     count = _short_at(raw, at, end) & 0xFFFF
     at += 2
-    values: list[bytes | None] = []
     for _ in range(count):
         length = _int_at(raw, at, end)
         at += 4
-        if length == -1:
+        if length < -1 or at + length > end:
+            raise struct.error("a value is longer than the message")
+        at += max(length, 0)
+    return at
+
+
+def _values(raw: bytes, at: int) -> tuple[bytes | None, ...]:
+    """The list of values at ``at``, which was found to be whole."""
+    count = _short_at(raw, at, at + 2) & 0xFFFF
+    at += 2
+    values: list[bytes | None] = []
+    for _ in range(count):
+        length = _int_at(raw, at, at + 4)
+        at += 4
+        if length < 0:
             values.append(None)
             continue
-        if length < 0 or at + length > end:
-            raise malformed("Bind")
         values.append(raw[at : at + length])
         at += length
-    return tuple(values), at
+    return tuple(values)
 
 
 def _short_at(raw: bytes, at: int, end: int) -> int:
@@ -342,10 +378,10 @@ def read_rows(raw: bytes) -> list[tuple[bytes | None, ...]]:
     try:
         while at < len(raw):
             (length,) = _LENGTH.unpack_from(raw, at + 1)
-            values, end = _values(raw, at + 5, len(raw))
+            end = _after_values(raw, at + 5, len(raw))
             if end != at + 1 + length:
                 raise malformed("DataRow")
-            rows.append(values)
+            rows.append(_values(raw, at + 5))
             at = end
     except struct.error:
         raise malformed("DataRow") from None

@@ -29,6 +29,7 @@ cpdef Running new_running(number, Reading reading)
 cdef class Prepared:
     cdef public str text
     cdef public str shown
+    cdef public bytes ascii
     cdef public Reading reading
     cdef public object classified
 

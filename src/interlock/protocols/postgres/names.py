@@ -74,6 +74,7 @@ class Prepared:
     def __init__(self, text: str, reading: Reading) -> None:
         self.text = text
         self.shown = show(text)
+        self.ascii = text.encode("ascii") if text.isascii() else None
         self.reading = reading
         self.classified = reading.classified
 

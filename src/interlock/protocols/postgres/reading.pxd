@@ -1,4 +1,5 @@
 from interlock.protocols.postgres.template cimport find_template
+cimport cython
 
 
 cdef class Reading:
@@ -23,5 +24,6 @@ cdef class Reader:
     cdef dict _writing
     cdef tuple _parses
 
-    cpdef Reading find_raw(self, bytes raw, bint read_only)
+    @cython.locals(kept=dict, found=Reading)
+    cpdef Reading find_in(self, bytes raw, Py_ssize_t start, Py_ssize_t end, bint read_only)
     cpdef Reading find(self, str text, bint read_only)

@@ -93,17 +93,20 @@ class Reader:
 
     def find(self, text: str, read_only: bool) -> Reading | None:
         """What is kept for ``text``, if it is plain; of one that is not the caller must make sure what it means."""
-        return self.find_raw(text.encode("ascii"), read_only) if text.isascii() else None
+        return self.find_in(text.encode("ascii"), 0, len(text), read_only) if text.isascii() else None
 
-    def find_raw(self, raw: bytes, read_only: bool) -> Reading | None:
-        """As ``find``, for the bytes of a text, which may be anything; of one with a NUL nothing is kept."""
-        if len(raw) > _CACHED_TEXT_CHARS:
+    def find_in(self, raw: bytes, start: int, end: int, read_only: bool) -> Reading | None:
+        """As ``find``, for the bytes from ``start`` to ``end``, which may be anything; of a text with a NUL, or with
+        another character than ASCII, nothing is kept."""
+        if end - start > _CACHED_TEXT_CHARS:
             return None
         kept = self._reading if read_only else self._writing
-        template = find_template(raw)
+        template = find_template(raw, None, start, end)
         found = None if template is None else kept.get(template)
-        if found is None and raw.isascii() and raw.find(0) < 0:
-            found = kept.get(raw.decode("ascii"))
+        if found is None:
+            text = raw[start:end]
+            if text.isascii() and text.find(0) < 0:
+                found = kept.get(text.decode("ascii"))
         return found if found is not None and found.plain else None
 
     def read(self, text: str, *, read_only: bool, ascii_only: bool, prepared: Mapping[str, Classified]) -> Reading:

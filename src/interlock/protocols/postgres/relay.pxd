@@ -13,7 +13,7 @@ cdef class Relay:
     cdef public Sink sink
     cdef public Replies replies
     cdef public object inbox
-    cdef public object batch
+    cdef public long batch
     cdef public bint batch_open
     cdef public object batch_executed
     cdef public bint cancelled
@@ -27,7 +27,8 @@ cdef class Relay:
     cdef bint _stepping
     cdef object _wait
     cdef bint _unflushed
-    cdef object _number
+    cdef bint _read_only
+    cdef long _number
     cdef object _asking
     cdef object _verdict
     cdef object _injection
@@ -49,5 +50,6 @@ cdef class Relay:
     cdef _ask(self, Running running, Statement statement)
     cpdef expect_verdict(self, Running running)
     cdef _note(self, Running running, verdict)
+    cpdef long count(self) except -1
     cpdef Running number(self, Reading reading)
     cpdef effect_of(self, Reading reading)

@@ -110,6 +110,7 @@ class Relay:
         self._script: Script | None = None
         self._stepping = False
         self._wait = Wait.DRAINED
+        self._read_only = admission.read_only
         self._unflushed = False
         self._number = 0
         self._asking = 0
@@ -265,7 +266,7 @@ class Relay:
         replies = self.replies
         if replies.unsettled or replies.stale_settings or self.doubt is not None:
             return False
-        return not (self.admission.read_only and (replies.transaction_over or self.crosses_transactions()))
+        return not (self._read_only and (replies.transaction_over or self.crosses_transactions()))
 
     def crosses_transactions(self) -> bool:
         """Whether the message at hand would be in a transaction after one that is not known to have ended well.
@@ -273,7 +274,7 @@ class Relay:
         Code out of sight (behind a view, a cast, a policy) may have lifted what holds a reader's next transaction
         read-only. The server reports it at the end, so nothing of the next one is sent before.
         """
-        if not self.admission.read_only:
+        if not self._read_only:
             return False
         replies = self.replies
         return bool(replies.ending_block or (replies.expected and not self.batch_open))
@@ -331,9 +332,13 @@ class Relay:
             if name and name not in same and known.get(name) is prepared:
                 del known[name]
 
-    def number(self, reading: Reading) -> Running:
+    def count(self) -> int:
+        """The number of the statement that is asked about next."""
         self._number += 1
-        return new_running(self._number, reading)
+        return self._number
+
+    def number(self, reading: Reading) -> Running:
+        return new_running(self.count(), reading)
 
     def effect_of(self, reading: Reading) -> Effect:
         """When the change of a statement that would be sent now can take effect."""

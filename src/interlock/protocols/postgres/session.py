@@ -299,8 +299,9 @@ class PostgresMachine:
         self._relay = relay
         self._replies = replies
         self._steady = Steady(relay, self._reader, self._reported, lambda: self._leave("the client said goodbye"))
-        self._lane = Lane(relay, self._reader, self._steady.scripts, self._client_framer, self._server_framer)
-        self._outlet.established()
+        precedents = self._outlet.established()
+        framers = (self._client_framer, self._server_framer)
+        self._lane = Lane(relay, self._reader, self._steady.scripts, framers, precedents)
         self._sink.write(messages.authentication(0))
         for raw in sign_in.greeting:
             self._sink.write(raw)

@@ -2,9 +2,12 @@ cimport cython
 
 cdef int _NUMBER, _DECIMAL, _STRING, _LONGEST_NUMBER, _QUOTE, _DOUBLE_QUOTE, _AMPERSAND, _DOT, _SPACE
 cdef bytes _PLAIN
+cdef bytearray _SCRATCH
 
-@cython.locals(end=Py_ssize_t, at=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, previous=int, char=int, kind=int, out=bytearray, plain=bytes)
-cpdef find_template(bytes text, list places=*)
+@cython.locals(at=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, previous=int, char=int, kind=int, out=bytearray, plain=bytes)
+cpdef find_template(bytes text, list places=*, Py_ssize_t start=*, Py_ssize_t end=*)
+@cython.locals(begun="const char *")
+cdef bytes _cut(bytearray out, Py_ssize_t size)
 
 @cython.locals(following=int)
 cdef bint _is_doubtful(bytes text, Py_ssize_t at, Py_ssize_t end, int char, int previous)

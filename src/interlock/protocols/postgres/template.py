@@ -23,14 +23,20 @@ _PLAIN = bytes(
 """1 for what begins neither a literal nor anything in which one would be none."""
 
 
-def find_template(text: bytes, places: list[tuple[int, int]] | None = None) -> bytes | None:
-    """The template of ``text``, or None if it has none.
+_SCRATCH = bytearray(16 * 1024)
+"""Where a template is put together, so that none of the usual length needs memory of its own for that."""
+
+
+def find_template(
+    text: bytes, places: list[tuple[int, int]] | None = None, start: int = 0, end: int = -1
+) -> bytes | None:
+    """The template of what stands in ``text`` from ``start`` to ``end``, or None if it has none.
 
     ``places`` gets the start and end of every literal that was taken out, quotes included.
     """
-    end = len(text)
-    out = bytearray(end)
-    at = 0
+    end = len(text) if end < 0 else end
+    out = _SCRATCH if end - start <= len(_SCRATCH) else bytearray(end - start)
+    at = start
     size = 0
     previous = _SPACE
     plain = _PLAIN
@@ -54,7 +60,7 @@ def find_template(text: bytes, places: list[tuple[int, int]] | None = None) -> b
                 return None
             kind = _STRING
         elif char == _DOUBLE_QUOTE:
-            after = text.find(b'"', after) + 1
+            after = text.find(b'"', after, end) + 1
             if after == 0:
                 return None
         elif _is_doubtful(text, at, end, char, previous):
@@ -73,8 +79,12 @@ def find_template(text: bytes, places: list[tuple[int, int]] | None = None) -> b
                 size += 1
                 at += 1
         previous = text[after - 1]
-    del out[size:]
-    return bytes(out)
+    return _cut(out, size)
+
+
+def _cut(out: bytearray, size: int) -> bytes:
+    begun = out
+    return bytes(begun[:size])
 
 
 def _is_doubtful(text: bytes, at: int, end: int, char: int, previous: int) -> bool:
