@@ -13,13 +13,14 @@ import pytest
 
 from interlock.errors import Failure
 from interlock.gateway.journal import Journal
+from interlock.gateway.journaling import FrameOwner
 from interlock.gateway.pen import RING, file_path
 from interlock.wire import frames
 from interlock.wire.frames import scan
 from tests.gateway.world import until
 
 
-class Owner:
+class Owner(FrameOwner):
     def __init__(self) -> None:
         self.places: list[tuple[int, int]] = []
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from interlock.domain.actions import Action, Need
 from interlock.domain.decisions import Decision, Effect
+from interlock.gateway import records_in_c
 from interlock.gateway.clock import WorkerClock
-from interlock.gateway.journal import FrameOwner, Then
-from interlock.gateway.recorder import Recording
+from interlock.gateway.journaling import FrameOwner, RecordTaker, Then
+from interlock.gateway.recorder import Recording, show_parameters, write_parameters
 from interlock.gateway.recovery import Remains
 from interlock.gateway.sealing import number_of
 from interlock.ports.control import SessionStart
@@ -36,7 +37,7 @@ _STATEMENTS = st.builds(
 )
 
 
-class _Pages:
+class _Pages(RecordTaker):
     """A journal that keeps what it is given."""
 
     def __init__(self) -> None:
@@ -132,3 +133,58 @@ def test_whoever_finishes_a_dead_workers_session_knows_all_of_its_start() -> Non
     found.add(1, 0, pages.payloads[0])
     assert found.start is not None
     assert replace(found.start, opened_at=at) == start
+
+
+_ASCII = st.binary(max_size=20).map(lambda raw: bytes(byte & 127 for byte in raw))
+_VALUES = st.lists(st.none() | st.binary(max_size=6) | _ASCII, max_size=4).map(tuple)
+
+
+@given(_ASCII, _VALUES, st.lists(st.integers(0, 1), max_size=3).map(tuple), _STATEMENTS, _DECISIONS, _COUNTS, _COUNTS)
+def test_what_follows_a_precedent_is_written_as_what_was_asked(
+    said: bytes,
+    values: tuple[bytes | None, ...],
+    formats: tuple[int, ...],
+    asked: Statement,
+    decision: Decision,
+    rows: int,
+    number: int,
+) -> None:
+    """From the bytes as they came, or from a statement and an outcome: the same records, and those that json writes."""
+    clock = WorkerClock(steady=lambda: 1.25, wall=lambda: 1_000_000.5)
+    pages, others = _Pages(), _Pages()
+    payload = b"\xff" + said + b"\xff"
+    of_bytes, of_objects = _recording(pages, clock), _recording(others, clock)
+    of_bytes.statement_of(
+        number, asked.described, decision, payload, 1, len(payload) - 1, values, formats, clock.read()
+    )
+    of_bytes.outcome_of(number, rows, 3, 4, payload, 1, len(payload) - 1, 5, clock.read())
+    of_objects.statement(number, Statement(said.decode(), asked.described, values, formats), decision)
+    of_objects.outcome(number, Outcome(rows, 3, 4, "", said.decode()), 5)
+    assert pages.payloads == others.payloads
+    statement, outcome = (json.loads(one) for one in pages.payloads)
+    assert statement["text"] == outcome["tag"] == said.decode()
+    assert statement["parameters"] == list(show_parameters(values, formats))
+    assert statement["at"] == outcome["at"] == "1970-01-12T13:46:40.500000Z"
+    assert (outcome["number"], outcome["rows"], outcome["took_us"]) == (number, rows, 5)
+
+
+@given(_ASCII, _VALUES, st.lists(st.integers(0, 1), max_size=3).map(tuple), _COUNTS)
+def test_records_are_the_same_with_and_without_a_compiler(
+    said: bytes, values: tuple[bytes | None, ...], formats: tuple[int, ...], number: int
+) -> None:
+    clock = WorkerClock(steady=lambda: 1.25, wall=lambda: 1_000_000.5)
+    pages = _Pages()
+    recording = _recording(pages, clock)
+    described = Described((), When.NEVER)
+    decision = Decision(Effect.ALLOW, "yes")
+    recording.statement_of(number, described, decision, said, 0, len(said), values, formats, clock.read())
+    recording.outcome_of(number, 1, 2, 3, said, 0, len(said), 4, clock.read())
+    beginning = (b'{"session":"s-1","n":', 1, b"1970-01-12T13:46:40", 500_000, number)
+    shown = records_in_c.list_values(values, formats)
+    assert shown is None or shown == write_parameters(values, formats)
+    decided = pages.payloads[0].partition(b'"summary"')[2][:-1]
+    assert pages.payloads[0] == records_in_c.statement_record(
+        *beginning, said, 0, len(said), False, write_parameters(values, formats), b'"summary"' + decided
+    )
+    beginning = (*beginning[:1], 2, *beginning[2:])
+    assert pages.payloads[1] == records_in_c.outcome_record(*beginning, 1, 2, 3, said, 0, len(said), False, b'""', 4)

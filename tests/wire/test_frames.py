@@ -6,14 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.wire.frames import LONGEST_BYTES, MAGIC, frame, scan
+from interlock.wire import frames, frames_in_c
+from interlock.wire.frames import MAGIC, add_frame, after_frame, frame, scan
 
 payloads = st.lists(st.binary(max_size=200), max_size=8)
-
-
-class _Long(bytes):
-    def __len__(self) -> int:
-        return LONGEST_BYTES + 1
 
 
 def _read(content: bytes) -> list[bytes]:
@@ -57,6 +53,19 @@ def test_zeros_are_not_a_frame() -> None:
     assert _read(MAGIC + b"\0" * 4096) == []
 
 
-def test_a_payload_that_no_frame_holds_is_refused() -> None:
-    with pytest.raises(ValueError, match="holds 2147483647 bytes at most"):
-        frame(_Long())
+def test_a_payload_that_no_frame_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "LONGEST_BYTES", 3)
+    assert len(frame(b"abc")) == 11
+    with pytest.raises(ValueError, match="holds 3 bytes at most, not 4"):
+        frame(b"abcd")
+
+
+@given(payloads)
+def test_frames_are_laid_down_alike_with_and_without_a_compiler(written: list[bytes]) -> None:
+    gathered, plain, ends = bytearray(), bytearray(), [0]
+    for payload in written:
+        add_frame(gathered, payload)
+        frames_in_c.add_frame(plain, payload)
+        assert after_frame(gathered, ends[-1]) == len(plain)
+        ends.append(len(plain))
+    assert gathered == plain

@@ -1,3 +1,6 @@
+cimport interlock.gateway.records_in_c as records_in_c
+
+
 cdef class WorkerClock:
     cdef public object steady
     cdef object _wall

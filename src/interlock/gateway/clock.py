@@ -20,17 +20,16 @@ between the question and the answer.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
+from interlock.gateway import records_in_c
+from interlock.gateway.records_in_c import boot_s
 from interlock.ports.control import TOLERANCE_S
-
-_boot_time = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 class WorkerClock:
     """Carries the control plane's time. Readings are in seconds; ``now`` is aware UTC."""
 
-    def __init__(self, steady: Callable[[], float] = _boot_time, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, steady: Callable[[], float] = boot_s, wall: Callable[[], float] = time.time) -> None:
         self.steady = steady
         self._wall = wall
         self._wall_ahead = wall() - steady()
@@ -38,14 +37,14 @@ class WorkerClock:
 
     def read(self) -> float:
         """``steady``, for callers that are compiled."""
-        return self.steady()
+        return records_in_c.boot_s() if self.steady is boot_s else self.steady()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.now_s(), UTC)
 
     def now_s(self) -> float:
         """``now`` in seconds since 1970."""
-        return self.steady() + self._ahead
+        return self.read() + self._ahead
 
     def at_s(self, steady_s: float) -> float:
         """What ``now_s`` said when ``steady`` read ``steady_s``."""

@@ -114,7 +114,7 @@ class Hold:
             resource=party.rights.resource.name,
             roles=self._decision.roles or tuple(sorted(party.rights.roles)),
             text=self._statement.text,
-            parameters=show_parameters(self._statement),
+            parameters=show_parameters(self._statement.parameters, self._statement.formats),
             needs=self._statement.needs,
             impact=self._impact,
             why=self._decision.reason or "It changes more rows than the fence lets through.",

@@ -1,3 +1,6 @@
+from interlock.wire.frames_in_c cimport crc_of, crc_prepare, little_endian
+
+
 cdef extern from *:
     """
     #ifndef _GNU_SOURCE
@@ -80,38 +83,6 @@ cdef extern from *:
         }
         Py_END_ALLOW_THREADS
         return failed;
-    }
-
-    /* CRC-32 as zlib's (RFC 1952, 8), eight bytes at a time. */
-    static uint32_t crc_tables[8][256];
-
-    static void crc_prepare(void) {
-        if (crc_tables[7][255]) return;
-        for (uint32_t byte = 0; byte < 256; byte++) {
-            uint32_t crc = byte;
-            for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
-            crc_tables[0][byte] = crc;
-        }
-        for (int table = 1; table < 8; table++)
-            for (uint32_t byte = 0; byte < 256; byte++) {
-                uint32_t crc = crc_tables[table - 1][byte];
-                crc_tables[table][byte] = (crc >> 8) ^ crc_tables[0][crc & 0xFF];
-            }
-    }
-
-    static uint32_t little_endian(const unsigned char *at) {
-        return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-    }
-
-    static uint32_t crc_of(uint32_t crc, const unsigned char *at, Py_ssize_t size) {
-        for (; size >= 8; at += 8, size -= 8) {
-            uint32_t low = little_endian(at) ^ crc, high = little_endian(at + 4);
-            crc = crc_tables[7][low & 0xFF] ^ crc_tables[6][low >> 8 & 0xFF] ^ crc_tables[5][low >> 16 & 0xFF] ^
-                  crc_tables[4][low >> 24] ^ crc_tables[3][high & 0xFF] ^ crc_tables[2][high >> 8 & 0xFF] ^
-                  crc_tables[1][high >> 16 & 0xFF] ^ crc_tables[0][high >> 24];
-        }
-        for (; size > 0; at++, size--) crc = (crc >> 8) ^ crc_tables[0][(crc ^ *at) & 0xFF];
-        return crc;
     }
 
     /* The number of a record as the recorder writes it, or -1. */

@@ -31,7 +31,7 @@ def look_done(state: Sequence[int]) -> int:
 
 def run_groups(
     state: Sequence[int],
-    pointers: Sequence[bytes],
+    pointers: Sequence[bytearray],
     sizes: Sequence[int],
     files: Sequence[int],
     offsets: Sequence[int],

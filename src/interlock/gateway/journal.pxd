@@ -1,15 +1,17 @@
+cimport interlock.gateway.records_in_c as records_in_c
+from interlock.gateway.journaling cimport FrameOwner, RecordTaker
 from interlock.gateway.pen cimport Pen
-from interlock.wire.frames cimport frame
+from interlock.wire.frames cimport add_frame, after_frame
 cimport cython
 
 
 cdef class _Batch:
     cdef public list owners
-    cdef public list frames
+    cdef public bytearray frames
     cdef public list thens
 
 
-cdef class Journal:
+cdef class Journal(RecordTaker):
     cdef double _durable_s
     cdef double _stall_s
     cdef object _loop
@@ -28,9 +30,9 @@ cdef class Journal:
     cdef Pen _pen
 
     cpdef bint is_stalled(self) except -1
-    @cython.locals(queue=_Batch, framed=bytes)
-    cpdef append(self, object owner, bytes payload, then=*)
+    @cython.locals(queue=_Batch)
+    cpdef append(self, FrameOwner owner, bytes payload, then=*)
     @cython.locals(batch=_Batch)
     cpdef _hand_over(self)
-    @cython.locals(framed=bytes)
+    @cython.locals(frames=bytearray, at=Py_ssize_t, owner=FrameOwner)
     cpdef _settled(self, _Batch batch, long file, long offset, double taken_at)

@@ -22,24 +22,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from interlock.errors import Failure
+from interlock.gateway import records_in_c
+from interlock.gateway.journaling import FrameOwner, RecordTaker, Then
 from interlock.gateway.pen import Pen, file_path, sync_folder
-from interlock.wire.frames import frame
+from interlock.wire.frames import add_frame, after_frame
 
 _LOG = logging.getLogger("interlock.gateway")
 LOCK = "lock"
 _CLOSE_S = 5.0
-
-
-class FrameOwner(Protocol):
-    """Whose frame it is; told on the loop where it lies, once it is durable."""
-
-    def placed(self, file: int, offset: int) -> None: ...
-
-
-Then = Callable[[], None]
 
 
 class _Batch:
@@ -50,11 +42,11 @@ class _Batch:
 
     def __init__(self) -> None:
         self.owners: list[FrameOwner] = []
-        self.frames: list[bytes] = []
+        self.frames = bytearray()
         self.thens: list[Then] = []
 
 
-class Journal:
+class Journal(RecordTaker):
     """See the module. All methods are for the loop's thread."""
 
     def __init__(
@@ -94,17 +86,16 @@ class Journal:
 
     def is_stalled(self) -> bool:
         """Whether the oldest record that is not on disk is older than it may be."""
-        return self._unsettled > 0 and time.monotonic() - self._oldest > self._stall_s
+        return self._unsettled > 0 and records_in_c.monotonic_s() - self._oldest > self._stall_s
 
     def append(self, owner: FrameOwner, payload: bytes, then: Then | None = None) -> None:
         """Take a record. With ``then`` it is synced at once, else within the time that a read's record may take."""
-        framed = frame(payload)
-        if self._unsettled == 0:
-            self._oldest = time.monotonic()
-        self._unsettled += 1
         queue = self._queue
+        add_frame(queue.frames, payload)
+        if self._unsettled == 0:
+            self._oldest = records_in_c.monotonic_s()
+        self._unsettled += 1
         queue.owners.append(owner)
-        queue.frames.append(framed)
         if then is not None:
             queue.thens.append(then)
             if not self._asked:
@@ -146,7 +137,7 @@ class Journal:
         self._asked = False
         self._queue = _Batch()
         self._under_way.append(batch)
-        self._pen.hand(b"".join(batch.frames))
+        self._pen.hand(batch.frames)
         if self._emptied is not None:
             self._emptied.set()
 
@@ -162,12 +153,13 @@ class Journal:
         if self.failure:
             self.failure = ""
             _LOG.warning("The recording can be written again.")
-        self._unsettled -= len(batch.frames)
+        self._unsettled -= len(batch.owners)
         self._oldest = taken_at
         self._file = file
-        for owner, framed in zip(batch.owners, batch.frames, strict=True):
-            owner.placed(file, offset)
-            offset += len(framed)
+        frames, at = batch.frames, 0
+        for owner in batch.owners:
+            owner.placed(file, offset + at)
+            at = after_frame(frames, at)
         for then in batch.thens:
             then()
 

@@ -19,5 +19,5 @@ cdef class Pen:
     cdef object _thread
 
     cpdef bint has_room(self) except -1
-    cpdef hand(self, bytes content)
+    cpdef hand(self, bytearray content)
     cpdef tuple take_done(self)

@@ -48,7 +48,7 @@ class Pen:
         self._files = _zeros(RING)
         self._offsets = _zeros(RING)
         self._taken = _moments(RING)
-        self._contents: list[bytes] = [b""] * RING
+        self._contents: list[bytearray] = [bytearray()] * RING
         self._handed = self._settled = 0
         self._troubles: list[str] = []
         self.told = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -62,8 +62,8 @@ class Pen:
     def has_room(self) -> bool:
         return self._handed - self._settled < RING
 
-    def hand(self, content: bytes) -> None:
-        """Take ``content`` to be laid down. Only while there is room."""
+    def hand(self, content: bytearray) -> None:
+        """Take ``content``, which nobody changes any more, to be laid down. Only while there is room."""
         at = self._handed % RING
         # Kept until the place is taken anew: the thread reads it where it lies.
         self._contents[at] = content
@@ -179,8 +179,8 @@ def _zeros(count: int) -> list[int]:
     return [0] * count
 
 
-def _nothing(count: int) -> list[bytes]:
-    return [b""] * count
+def _nothing(count: int) -> list[bytearray]:
+    return [bytearray()] * count
 
 
 def _moments(count: int) -> list[float]:
@@ -191,7 +191,7 @@ def file_path(folder: Path, file: int) -> Path:
     return folder / f"{file:08d}{SUFFIX}"
 
 
-def write_all(handle: int, content: bytes, at: int) -> int:
+def write_all(handle: int, content: bytes | bytearray, at: int) -> int:
     view = memoryview(content)
     while view:
         written = os.pwrite(handle, view, at)

@@ -1,10 +1,16 @@
+cimport interlock.gateway.records_in_c as records_in_c
 from interlock.gateway.clock cimport WorkerClock
+from interlock.gateway.journaling cimport FrameOwner, RecordTaker
 from interlock.gateway.tally cimport Tally
 from interlock.ports.statement cimport Outcome, Statement
 cimport cython
+from cpython cimport array as arrays
 
 
-cdef class Recording:
+cdef bytes _NO_PARAMETERS, _NO_ERROR
+
+
+cdef class Recording(FrameOwner):
     cdef public str session
     cdef public long written
     cdef public long durable
@@ -13,22 +19,31 @@ cdef class Recording:
     cdef public bint complete
     cdef public Tally tally
     cdef object _completed
-    cdef object _journal
+    cdef RecordTaker _journal
     cdef WorkerClock _clock
     cdef object _shelf
-    cdef str _head
+    cdef bytes _head
     cdef long _second
-    cdef str _second_written
+    cdef long _micros
+    cdef bytes _second_written
+    cdef long _file
+    cdef arrays.array _places
     cdef dict _decided
 
-    @cython.locals(kept=tuple)
+    @cython.locals(text=bytes)
     cpdef statement(self, long number, Statement statement, decision, then=*, double steady_s=*)
     cpdef statement_of(self, long number, described, decision, bytes payload, Py_ssize_t start, Py_ssize_t end, tuple parameters, tuple formats, double steady_s)
     cpdef outcome_of(self, long number, long long rows, long long changed, long long size_bytes, bytes payload, Py_ssize_t start, Py_ssize_t end, long took_us, double steady_s)
     cpdef outcome(self, long number, Outcome outcome, long took_us, double steady_s=*)
-    @cython.locals(offsets=object)
-    cpdef placed(self, long file, offset)
+    cpdef placed(self, long file, long offset)
+    @cython.locals(kept=tuple, shown=bytes)
+    cdef bytes _asked(self, long number, bytes text, Py_ssize_t start, Py_ssize_t end, bint is_quoted, tuple parameters, tuple formats, described, decision, double steady_s)
+    cdef bytes _ended(self, long number, long long rows, long long changed, long long size_bytes, bytes tag, Py_ssize_t start, Py_ssize_t end, bint is_quoted, bytes error, long took_us, double steady_s)
     cdef tuple _write_decided(self, described, decision)
     cdef _write(self, str kind_and_fields, then=*)
-    @cython.locals(now_s=double, second=long, micros=long)
-    cdef str _at(self, double steady_s)
+    @cython.locals(now_s=double, second=long)
+    cdef _tick(self, double steady_s)
+
+
+cdef bytes _quoted(str text)
+cpdef bytes write_parameters(tuple parameters, tuple formats)

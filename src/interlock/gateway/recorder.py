@@ -22,8 +22,9 @@ from typing import Any, Protocol
 
 from interlock.domain.codec import to_plain
 from interlock.domain.decisions import Decision, Effect
+from interlock.gateway import records_in_c
 from interlock.gateway.clock import WorkerClock
-from interlock.gateway.journal import FrameOwner, Then
+from interlock.gateway.journaling import FrameOwner, RecordTaker, Then
 from interlock.gateway.tally import Tally
 from interlock.ports.control import SessionStart
 from interlock.ports.protocol import Impact, Scene, TerminalInput, TerminalOutput
@@ -32,13 +33,9 @@ from interlock.ports.statement import Described, Outcome, Statement
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote: Callable[[str], str] = encode_basestring
 _DECISIONS = 256
+_NO_PARAMETERS = b"[]"
+_NO_ERROR = b'""'
 _DENY = Effect.DENY
-
-
-class RecordTaker(Protocol):
-    """The journal. ``then`` is called when the record is on disk."""
-
-    def append(self, owner: FrameOwner, payload: bytes, then: Then | None = None) -> None: ...
 
 
 class Shelf(Protocol):
@@ -47,7 +44,7 @@ class Shelf(Protocol):
     def holds(self, file: int, session: str) -> None: ...
 
 
-class Recording:
+class Recording(FrameOwner):
     """Writes a session's records to the journal. ``written`` counts them, ``durable`` those that are on disk.
 
     ``complete`` is true when the last record is durable. ``index`` maps a journal file's number to the offsets of
@@ -66,18 +63,22 @@ class Recording:
         self._journal = journal
         self._clock = clock
         self._shelf = shelf
-        self._head = f'{{"session":{_quote(session)},"n":'
+        self._head = f'{{"session":{_quote(session)},"n":'.encode()
         self._second = -1
-        self._second_written = ""
+        self._micros = 0
+        self._second_written = b""
+        # The file that was told of last, and this session's places in it.
+        self._file = -1
+        self._places = array("Q")
         # What a statement's record says after its parameters. A session asks the same again and again.
-        self._decided: dict[Described, tuple[Decision, str]] = {}
+        self._decided: dict[Described, tuple[Decision, bytes]] = {}
 
     def placed(self, file: int, offset: int) -> None:
-        offsets = self.index.get(file)
-        if offsets is None:
-            offsets = self.index[file] = array("Q")
+        if file != self._file:
+            self._file = file
+            self._places = self.index.setdefault(file, array("Q"))
             self._shelf.holds(file, self.session)
-        offsets.append(offset)
+        records_in_c.add_place(self._places, offset)
         self.durable += 1
         if self._completed is not None and self.durable == self.written:
             self.complete = True
@@ -106,20 +107,22 @@ class Recording:
         steady_s: float = 0.0,
     ) -> None:
         """``steady_s`` is what the clock read just now, when it was read."""
-        self.statements += 1
         if decision.effect is _DENY:
             self.tally.add_refusal()
-        shown = write_parameters(statement) if statement.parameters else "[]"
-        described = statement.described
-        kept = self._decided.get(described)
-        if kept is None or kept[0] is not decision:
-            kept = self._write_decided(described, decision)
-        self.written += 1
-        record = (
-            f'{self._head}{self.written},"at":"{self._at(steady_s)}","type":"statement","number":{number},'
-            f'"text":{_quote(statement.text)},"parameters":{shown},{kept[1]}}}'
+        text = _quoted(statement.text)
+        record = self._asked(
+            number,
+            text,
+            0,
+            len(text),
+            True,
+            statement.parameters,
+            statement.formats,
+            statement.described,
+            decision,
+            steady_s,
         )
-        self._journal.append(self, record.encode("utf-8", "backslashreplace"), then)
+        self._journal.append(self, record, then)
 
     def statement_of(
         self,
@@ -135,8 +138,8 @@ class Recording:
     ) -> None:
         """As ``statement``, of one that proceeds at once: its text is the ASCII bytes of ``payload`` from ``start`` to
         ``end``."""
-        text = payload[start:end].decode("ascii")
-        self.statement(number, Statement(text, described, parameters, formats), decision, None, steady_s)
+        record = self._asked(number, payload, start, end, False, parameters, formats, described, decision, steady_s)
+        self._journal.append(self, record)
 
     def outcome_of(
         self,
@@ -151,8 +154,10 @@ class Recording:
         steady_s: float,
     ) -> None:
         """As ``outcome``, of one without an error: its tag is what stands in ``payload`` from ``start`` to ``end``."""
-        tag = payload[start:end].decode("utf-8", "surrogateescape")
-        self.outcome(number, Outcome(rows, changed, size_bytes, "", tag), took_us, steady_s)
+        record = self._ended(
+            number, rows, changed, size_bytes, payload, start, end, False, _NO_ERROR, took_us, steady_s
+        )
+        self._journal.append(self, record)
 
     def held(self, number: int, request: str, impact: Impact) -> None:
         self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
@@ -163,16 +168,11 @@ class Recording:
         self._write_fields("released", {"number": number, "effect": effect, "reason": reason}, then)
 
     def outcome(self, number: int, outcome: Outcome, took_us: int, steady_s: float = 0.0) -> None:
-        if rows := outcome.rows + outcome.changed:
-            self.tally.add_rows(rows)
-        self.written += 1
-        error = _quote(outcome.error) if outcome.error else '""'
-        record = (
-            f'{self._head}{self.written},"at":"{self._at(steady_s)}","type":"outcome","number":{number},'
-            f'"rows":{outcome.rows},"changed":{outcome.changed},"size_bytes":{outcome.size_bytes},'
-            f'"tag":{_quote(outcome.tag)},"error":{error},"took_us":{took_us}}}'
+        tag, error = _quoted(outcome.tag), _quoted(outcome.error)
+        record = self._ended(
+            number, outcome.rows, outcome.changed, outcome.size_bytes, tag, 0, len(tag), True, error, took_us, steady_s
         )
-        self._journal.append(self, record.encode("utf-8", "backslashreplace"), None)
+        self._journal.append(self, record)
 
     def scene(self, number: int, scene: Scene, then: Then | None = None) -> None:
         """A moment of the terminal of statement ``number``."""
@@ -187,9 +187,76 @@ class Recording:
         self._completed = completed
         self._write_fields("close", {"why": why, "statements": self.statements})
 
-    def _write_decided(self, described: Described, decision: Decision) -> tuple[Decision, str]:
+    def _asked(
+        self,
+        number: int,
+        text: bytes,
+        start: int,
+        end: int,
+        is_quoted: bool,
+        parameters: tuple[bytes | None, ...],
+        formats: tuple[int, ...],
+        described: Described,
+        decision: Decision,
+        steady_s: float,
+    ) -> bytes:
+        self.statements += 1
+        shown = write_parameters(parameters, formats) if parameters else _NO_PARAMETERS
+        kept = self._decided.get(described)
+        if kept is None or kept[0] is not decision:
+            kept = self._write_decided(described, decision)
+        self._tick(steady_s)
+        return records_in_c.statement_record(
+            self._head,
+            self.written,
+            self._second_written,
+            self._micros,
+            number,
+            text,
+            start,
+            end,
+            is_quoted,
+            shown,
+            kept[1],
+        )
+
+    def _ended(
+        self,
+        number: int,
+        rows: int,
+        changed: int,
+        size_bytes: int,
+        tag: bytes,
+        start: int,
+        end: int,
+        is_quoted: bool,
+        error: bytes,
+        took_us: int,
+        steady_s: float,
+    ) -> bytes:
+        if rows or changed:
+            self.tally.add_rows(rows + changed)
+        self._tick(steady_s)
+        return records_in_c.outcome_record(
+            self._head,
+            self.written,
+            self._second_written,
+            self._micros,
+            number,
+            rows,
+            changed,
+            size_bytes,
+            tag,
+            start,
+            end,
+            is_quoted,
+            error,
+            took_us,
+        )
+
+    def _write_decided(self, described: Described, decision: Decision) -> tuple[Decision, bytes]:
         """The fields from ``summary`` on, written once and kept."""
-        written = (decision, _list_decided(described, decision))
+        written = (decision, _list_decided(described, decision).encode("utf-8", "backslashreplace"))
         if len(self._decided) >= _DECISIONS:
             self._decided.clear()
         self._decided[described] = written
@@ -199,19 +266,28 @@ class Recording:
         self._write(f"{_quote(kind)},{_encode(fields)[1:-1]}", then)
 
     def _write(self, kind_and_fields: str, then: Then | None = None) -> None:
-        self.written += 1
-        record = f'{self._head}{self.written},"at":"{self._at(0.0)}","type":{kind_and_fields}}}'
-        self._journal.append(self, record.encode("utf-8", "backslashreplace"), then)
+        self._tick(0.0)
+        said = kind_and_fields.encode("utf-8", "backslashreplace")
+        at = b"%b.%06dZ" % (self._second_written, self._micros)
+        self._journal.append(self, b'%b%d,"at":"%b","type":%b}' % (self._head, self.written, at, said), then)
 
-    def _at(self, steady_s: float) -> str:
-        """The time, with microseconds. The part before the point is written once a second."""
+    def _tick(self, steady_s: float) -> None:
+        """Count one more record, and take its time: ``steady_s``, or what the clock reads now.
+
+        The part of it before the point is written once a second.
+        """
+        self.written += 1
         now_s = self._clock.at_s(steady_s or self._clock.read())
         second = int(now_s)
-        micros = int((now_s - second) * 1_000_000)
+        self._micros = int((now_s - second) * 1_000_000)
         if second != self._second:
             self._second = second
-            self._second_written = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_written}.{micros:06d}Z"
+            self._second_written = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+
+
+def _quoted(text: str) -> bytes:
+    """As JSON. Bytes that were no UTF-8 stand in ``text`` as lone surrogates, and get their escapes."""
+    return _quote(text).encode("utf-8", "backslashreplace")
 
 
 def _list_decided(described: Described, decision: Decision) -> str:
@@ -229,22 +305,21 @@ def _list_decided(described: Described, decision: Decision) -> str:
     return _encode(fields)[1:-1]
 
 
-def write_parameters(statement: Statement) -> str:
+def write_parameters(parameters: tuple[bytes | None, ...], formats: tuple[int, ...]) -> bytes:
     """The bind values for people, as JSON."""
-    return f"[{','.join('null' if value is None else _quote(value) for value in show_parameters(statement))}]"
+    written = records_in_c.list_values(parameters, formats)
+    if written is not None:
+        return written
+    shown = ["null" if value is None else _quote(value) for value in show_parameters(parameters, formats)]
+    return f"[{','.join(shown)}]".encode("utf-8", "backslashreplace")
 
 
-def show_parameters(statement: Statement) -> tuple[str | None, ...]:
+def show_parameters(parameters: tuple[bytes | None, ...], formats: tuple[int, ...]) -> tuple[str | None, ...]:
     """The bind values for people. One format for all, or one for each (the rest are text)."""
-    formats = statement.formats
     shared = len(formats) == 1
-    return (
-        tuple(
-            _show(value, binary=bool(formats[0] if shared else (formats[place] if place < len(formats) else 0)))
-            for place, value in enumerate(statement.parameters)
-        )
-        if statement.parameters
-        else ()
+    return tuple(
+        _show(value, binary=bool(formats[0] if shared else (formats[place] if place < len(formats) else 0)))
+        for place, value in enumerate(parameters)
     )
 
 

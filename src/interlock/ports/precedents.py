@@ -34,4 +34,3 @@ class Precedents:
 
     def ended(self, rows: int, changed: int, size_bytes: int, payload: bytes, start: int, end: int) -> None:
         """The statement that followed ended well; its tag stands in ``payload`` from ``start`` to ``end``."""
-

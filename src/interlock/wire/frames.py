@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
 
+from interlock.wire import frames_in_c
+
 MAGIC = b"interlock journal 1\n"
 LONGEST_BYTES = 0x7FFF_FFFF
 _HEADER = struct.Struct("<II")
@@ -39,11 +41,24 @@ class Frame:
 
 def frame(payload: bytes) -> bytes:
     """``payload`` as one frame. Raises ValueError when it is longer than a frame can say."""
-    if len(payload) > LONGEST_BYTES:
-        raise ValueError(f"a frame holds {LONGEST_BYTES} bytes at most, not {len(payload)}")
+    out = bytearray()
+    add_frame(out, payload)
+    return bytes(out)
+
+
+def add_frame(out: bytearray, payload: bytes) -> None:
+    """Append ``payload`` as one frame. Raises ValueError when it is longer than a frame can say."""
     size = len(payload)
-    begun = _BEGUN[size] if size < _USUAL_BYTES else zlib.crc32(_LENGTH.pack(size))
-    return _HEADER.pack(size, zlib.crc32(payload, begun)) + payload
+    if size > LONGEST_BYTES:
+        raise ValueError(f"a frame holds {LONGEST_BYTES} bytes at most, not {size}")
+    frames_in_c.add_frame(out, payload)
+
+
+def after_frame(content: bytearray, offset: int) -> int:
+    """Where the frame ends whose header lies at ``offset``, and which is whole."""
+    high = content[offset + 3]  # in a variable of its own, which is as wide as the whole
+    length = content[offset] | (content[offset + 1] << 8) | (content[offset + 2] << 16) | (high << 24)
+    return offset + HEADER_BYTES + length
 
 
 def read_frame(content: memoryview, offset: int) -> Frame | None:

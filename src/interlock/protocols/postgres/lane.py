@@ -387,9 +387,9 @@ def _is_ready(raw: bytes, at: int, end: int) -> bool:
 
 
 def _is_string(raw: bytes, at: int, end: int) -> bool:
-    """Whether the bytes from ``at`` to ``end`` are one string with its NUL."""
+    """Whether the bytes from ``at`` to ``end`` are one ASCII string with its NUL."""
     if end <= at or raw[end - 1]:
         return False
-    while raw[at]:
+    while 0 < raw[at] < 128:
         at += 1
     return at == end - 1
