@@ -353,3 +353,22 @@ def test_a_pump_that_is_closed_sends_what_was_written_and_tells_nobody(loop: Pum
     assert ends.far.recv(100) == b"goodbye"
     assert ends.far.recv(100) == b""
     assert ends.heard.told == ["made"]
+
+
+def test_only_a_result_that_does_not_end_is_let_gather(pump: Pump) -> None:
+    """One word of anybody's, and no more is waited."""
+    large, small = Ends(pump), Ends(pump)
+    pump.turn(0)
+    for _ in range(3):
+        seen = []
+        for _ in range(10):
+            large.far.sendall(bytes(16 * 1024))
+            pump.turn(_SOON_MS)
+            seen.append(pump.is_flooded())
+        assert not any(seen[:4])
+        assert seen[-1]
+        small.far.sendall(b"a word")
+        pump.turn(_SOON_MS)
+        assert not pump.is_flooded()
+    for ends in (large, small):
+        ends.far.close()

@@ -1,3 +1,4 @@
+cimport interlock.gateway.records_in_c as records_in_c
 cimport interlock.gateway.sockets_in_c as sockets_in_c
 cimport cython
 
@@ -6,6 +7,9 @@ cdef int _OUT
 cdef int _BROKEN
 cdef int _MOST
 cdef Py_ssize_t _AT_ONCE_BYTES
+cdef Py_ssize_t _FLOOD_BYTES
+cdef Py_ssize_t _FLOOD_TURNS
+cdef int _REST_US
 
 
 cdef class Receiver:
@@ -54,11 +58,16 @@ cdef class Pump:
     cdef bint _attached
     cdef bint _turning
     cdef bint _scheduled
+    cdef Py_ssize_t _floods
     cdef public bint asked
 
+    cdef note_read(self, Py_ssize_t size_bytes)
+    cpdef bint is_flooded(self) except -1
     cdef send_soon(self, Pipe pipe)
     cdef end_soon(self, Pipe pipe)
     cdef _schedule(self)
+    @cython.locals(until=double, left_s=double, timeout_ms=int, inner=bint)
+    cpdef bint work(self, timeout_s) except? -1
     @cython.locals(place=int, count=int, handle=int, inner=bint, pipe=Pipe)
     cpdef bint turn(self, int timeout_ms) except? -1
     @cython.locals(place=Py_ssize_t, pipe=Pipe)

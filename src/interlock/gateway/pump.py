@@ -13,9 +13,8 @@ import asyncio
 import math
 import select
 import socket
-import time
 
-from interlock.gateway import sockets_in_c
+from interlock.gateway import records_in_c, sockets_in_c
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
@@ -23,6 +22,13 @@ _MOST = 256
 """Events that one turn takes. Who is left out is first in the next: the kernel goes round."""
 _AT_ONCE_BYTES = 64 * 1024
 """So much is not gathered for the turn's end."""
+_FLOOD_BYTES = 8 * 1024
+"""From here on a read is part of a large result; it is what PostgreSQL sends at a time."""
+_FLOOD_TURNS = 8
+_REST_US = 150
+"""So long large results gather in the kernel, when nobody else has something to do. Taken as fast as they come, in a
+turn for each piece, they cost twice as much."""
+_LONGEST_MS = 24 * 3600 * 1000
 _HIGH_BYTES, _LOW_BYTES = 64 * 1024, 16 * 1024
 
 
@@ -179,6 +185,7 @@ class Pipe:
             return
         if payload is None:
             return
+        self._pump.note_read(len(payload))
         try:
             if payload:
                 self._receiver.data_received(payload)
@@ -252,6 +259,7 @@ class Pump:
         self._attached = inner < 0
         self._turning = False
         self._scheduled = False
+        self._floods = 0
         self.asked = False
         if inner >= 0:
             sockets_in_c.change(self.handle, inner, 0, _IN)
@@ -272,19 +280,21 @@ class Pump:
         timeout_ms = -1
         until = 0.0
         if timeout_s is not None:
-            until = time.monotonic() + timeout_s
-            timeout_ms = max(0, math.ceil(timeout_s * 1e3))
+            until = records_in_c.monotonic_s() + timeout_s
+            timeout_ms = min(max(0, math.ceil(timeout_s * 1e3)), _LONGEST_MS)
         if self.asked:
             timeout_ms = 0
         while True:
+            if self.is_flooded():
+                sockets_in_c.rest_us(_REST_US)
             inner = self.turn(timeout_ms)
             if inner or self.asked or timeout_ms == 0:
                 return inner
             if timeout_ms > 0:
-                left_s = until - time.monotonic()
+                left_s = until - records_in_c.monotonic_s()
                 if left_s <= 0:
                     return False
-                timeout_ms = math.ceil(left_s * 1e3)
+                timeout_ms = int(left_s * 1e3) + 1
 
     def turn(self, timeout_ms: int) -> bool:
         """Wait, hand on what came, send what was written, tell what ended. Returns whether the loop has an event."""
@@ -306,6 +316,13 @@ class Pump:
         finally:
             self._turning = False
         return inner
+
+    def note_read(self, size_bytes: int) -> None:
+        self._floods = self._floods + 1 if size_bytes >= _FLOOD_BYTES else 0
+
+    def is_flooded(self) -> bool:
+        """Whether the last reads were all of large results, so that a moment's rest keeps nobody waiting."""
+        return self._floods >= _FLOOD_TURNS
 
     def settle(self) -> None:
         """Send what was written, and tell of the pipes that ended, until there is neither."""

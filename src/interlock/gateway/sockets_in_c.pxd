@@ -7,6 +7,7 @@ cdef extern from *:
     #include <sys/epoll.h>
     #include <sys/socket.h>
     #include <sys/uio.h>
+    #include <time.h>
     #include <unistd.h>
 
     #define RECEIVED_BYTES (256 * 1024)
@@ -45,6 +46,13 @@ cdef extern from *:
         if (errno == EINTR) return -1;
         failed();
         return -2;
+    }
+
+    static void rest_us(int how_long) {
+        struct timespec left = {.tv_nsec = how_long * 1000L};
+        Py_BEGIN_ALLOW_THREADS
+        nanosleep(&left, NULL);
+        Py_END_ALLOW_THREADS
     }
 
     static int handle_at(Room room, int place) { return room[place].data.fd; }
@@ -89,6 +97,7 @@ cdef extern from *:
     Room make_room(int most)
     void give_room_back(Room room)
     int wait_ready(int epoll, Room room, int most, int timeout_ms) except? -2
+    void rest_us(int how_long)
     int handle_at(Room room, int place)
     int events_at(Room room, int place)
     bytes receive(int handle)

@@ -5,6 +5,7 @@ Sockets are known by their numbers, so that neither making nor reading an object
 
 import os
 import select
+import time
 
 _RECEIVED_BYTES = 256 * 1024
 _PIECES_AT_ONCE = 64
@@ -51,6 +52,11 @@ def wait_ready(epoll: int, room: Room, most: int, timeout_ms: int) -> int:
     """
     room[:] = _EPOLLS[epoll].poll(timeout_ms / 1e3 if timeout_ms >= 0 else None, most)
     return len(room)
+
+
+def rest_us(how_long: int) -> None:
+    """Sleep so long. The interpreter is free for other threads meanwhile."""
+    time.sleep(how_long / 1e6)
 
 
 def handle_at(room: Room, place: int) -> int:
