@@ -13,6 +13,7 @@ charged the whole process for a statement, until all records were on the disk.
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import shutil
 import socket
@@ -113,30 +114,31 @@ def shapes() -> Iterator[Shape]:
     yield Shape("refused", [messages.query("DROP TABLE pgbench_accounts")], b"")
 
 
-class Throwaway(Pipe):
-    """A pipe on which nothing leaves. ``kept`` collects what was written while it is a list."""
+class Throwaway:
+    """A pipe on which nothing leaves any more once it is ``shut``; until then what was written can be taken."""
 
     def __init__(self, pump: Pump) -> None:
+        self._pump = pump
         with socket.create_server(("127.0.0.1", 0)) as listener:
             near = socket.create_connection(listener.getsockname())
             self._far, _ = listener.accept()
-        super().__init__(pump, near, Receiver())
-        self.kept: list[bytes] | None = []
-
-    def write(self, payload: bytes) -> None:
-        if self.kept is not None:
-            self.kept.append(payload)
+        near.setblocking(False)
+        self._far.setblocking(False)
+        # What the connection writes goes through it, and what becomes of the pipe is told to nobody.
+        self.pipe: Pipe = pump.open(near, Receiver())
 
     def take(self) -> bytes:
-        taken, self.kept = b"".join(self.kept or []), []
-        return taken
+        self._pump.settle()
+        taken = bytearray()
+        with contextlib.suppress(BlockingIOError):
+            while chunk := self._far.recv(1 << 16):
+                taken += chunk
+        return bytes(taken)
 
-    def close(self) -> None:
+    def shut(self) -> None:
+        self.take()
+        self.pipe.close()
         self._far.close()
-        self.sock.close()
-
-    def abort(self) -> None:
-        self.close()
 
 
 class _Desk:
@@ -214,11 +216,11 @@ class Line:
             _pump: Pump, _resource: Resource, _adapter: object, upstream: Connection, _within_s: float
         ) -> None:
             self.upstream = upstream
-            upstream.connection_made(self.towards_server)
+            upstream.connection_made(self.towards_server.pipe)
 
         # Nobody listens: the machine is given the server's end of a connection as it dials.
         vars(sides)["dial"] = dial
-        self.client.connection_made(self.towards_client)
+        self.client.connection_made(self.towards_client.pipe)
         if self._tls:
             await self._shake_hands()
         asked = [("user", "dev"), ("database", DATABASE)]
@@ -285,7 +287,8 @@ async def measure(worker: Worker, shape: Shape, *, tls: bool, slices: int, state
     went_up, went_down = line.towards_server.take(), line.towards_client.take()
     if shape.answer and not went_up.endswith(shape.asks[0]):
         raise SystemExit(f"{shape.name} does not go through: {went_down!r}")
-    line.towards_server.kept = line.towards_client.kept = None
+    line.towards_server.shut()
+    line.towards_client.shut()
     cost = Cost()
     for _ in range(slices):
         chunks = [line.encrypt(ask) for ask in itertools.islice(itertools.cycle(shape.asks), statements)]

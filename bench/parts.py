@@ -25,7 +25,7 @@ _PARTS = (
     ("the kernel: receiving", re.compile(r"^(__GI___libc_)?(__libc_)?(read|recv|recvmsg)$")),
     ("the kernel: waiting for events", re.compile(r"^(__GI_)?epoll_p?wait$")),
     ("TLS", re.compile(r"^SSL_(read|write)(_ex)?$|wire_3tls_9TlsEngine")),
-    ("the journal", re.compile(r"gateway_(7journal|3pen)")),
+    ("the journal", re.compile(r"gateway_(7journal|3pen)|wire_6frames")),
     ("the records", re.compile(r"gateway_8recorder")),
     ("deciding", re.compile(r"gateway_10statements")),
     ("the template and the classification kept for it", re.compile(r"postgres_(8template|7reading)")),
@@ -33,8 +33,8 @@ _PARTS = (
     ("what the server answers", re.compile(r"postgres_7replies")),
     ("what the client sends", re.compile(r"postgres_(6steady|5relay|8messages)")),
     ("the short way of a statement", re.compile(r"postgres_4lane")),
-    ("session and sockets", re.compile(r"interlock_")),
-    ("the event loop", re.compile(r"uvloop|^uv__")),
+    ("sockets of our own", re.compile(r"gateway_4pump")),
+    ("sessions and connections", re.compile(r"interlock_")),
 )
 _OTHER = "everything else"
 

@@ -155,9 +155,9 @@ def test_what_follows_a_precedent_is_written_as_what_was_asked(
     payload = b"\xff" + said + b"\xff"
     of_bytes, of_objects = _recording(pages, clock), _recording(others, clock)
     of_bytes.statement_of(
-        number, asked.described, decision, payload, 1, len(payload) - 1, values, formats, clock.read()
+        number, asked.described, decision, payload, 1, len(payload) - 1, False, values, formats, clock.read()
     )
-    of_bytes.outcome_of(number, rows, 3, 4, payload, 1, len(payload) - 1, 5, clock.read())
+    of_bytes.outcome_of(number, rows, 3, 4, payload, 1, len(payload) - 1, False, 5, clock.read())
     of_objects.statement(number, Statement(said.decode(), asked.described, values, formats), decision)
     of_objects.outcome(number, Outcome(rows, 3, 4, "", said.decode()), 5)
     assert pages.payloads == others.payloads
@@ -177,8 +177,8 @@ def test_records_are_the_same_with_and_without_a_compiler(
     recording = _recording(pages, clock)
     described = Described((), When.NEVER)
     decision = Decision(Effect.ALLOW, "yes")
-    recording.statement_of(number, described, decision, said, 0, len(said), values, formats, clock.read())
-    recording.outcome_of(number, 1, 2, 3, said, 0, len(said), 4, clock.read())
+    recording.statement_of(number, described, decision, said, 0, len(said), False, values, formats, clock.read())
+    recording.outcome_of(number, 1, 2, 3, said, 0, len(said), False, 4, clock.read())
     beginning = (b'{"session":"s-1","n":', 1, b"1970-01-12T13:46:40", 500_000, number)
     shown = records_in_c.list_values(values, formats)
     assert shown is None or shown == write_parameters(values, formats)

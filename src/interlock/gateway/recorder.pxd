@@ -7,7 +7,7 @@ cimport cython
 from cpython cimport array as arrays
 
 
-cdef bytes _NO_PARAMETERS, _NO_ERROR
+cdef bytes _NO_PARAMETERS
 
 
 cdef class Recording(FrameOwner):
@@ -32,13 +32,13 @@ cdef class Recording(FrameOwner):
 
     @cython.locals(text=bytes)
     cpdef statement(self, long number, Statement statement, decision, then=*, double steady_s=*)
-    cpdef statement_of(self, long number, described, decision, bytes payload, Py_ssize_t start, Py_ssize_t end, tuple parameters, tuple formats, double steady_s)
-    cpdef outcome_of(self, long number, long long rows, long long changed, long long size_bytes, bytes payload, Py_ssize_t start, Py_ssize_t end, long took_us, double steady_s)
+    @cython.locals(kept=tuple, shown=bytes, record=bytes)
+    cpdef statement_of(self, long number, described, decision, bytes text, Py_ssize_t start, Py_ssize_t end, bint is_quoted, tuple parameters, tuple formats, double steady_s, then=*)
+    @cython.locals(record=bytes)
+    cpdef outcome_of(self, long number, long long rows, long long changed, long long size_bytes, bytes tag, Py_ssize_t start, Py_ssize_t end, bint is_quoted, long took_us, double steady_s, bytes error=*)
+    @cython.locals(tag=bytes)
     cpdef outcome(self, long number, Outcome outcome, long took_us, double steady_s=*)
     cpdef placed(self, long file, long offset)
-    @cython.locals(kept=tuple, shown=bytes)
-    cdef bytes _asked(self, long number, bytes text, Py_ssize_t start, Py_ssize_t end, bint is_quoted, tuple parameters, tuple formats, described, decision, double steady_s)
-    cdef bytes _ended(self, long number, long long rows, long long changed, long long size_bytes, bytes tag, Py_ssize_t start, Py_ssize_t end, bint is_quoted, bytes error, long took_us, double steady_s)
     cdef tuple _write_decided(self, described, decision)
     cdef _write(self, str kind_and_fields, then=*)
     @cython.locals(now_s=double, second=long)

@@ -34,7 +34,6 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote: Callable[[str], str] = encode_basestring
 _DECISIONS = 256
 _NO_PARAMETERS = b"[]"
-_NO_ERROR = b'""'
 _DENY = Effect.DENY
 
 
@@ -110,103 +109,34 @@ class Recording(FrameOwner):
         if decision.effect is _DENY:
             self.tally.add_refusal()
         text = _quoted(statement.text)
-        record = self._asked(
-            number,
-            text,
-            0,
-            len(text),
-            True,
-            statement.parameters,
-            statement.formats,
-            statement.described,
-            decision,
-            steady_s,
+        parameters, formats = statement.parameters, statement.formats
+        self.statement_of(
+            number, statement.described, decision, text, 0, len(text), True, parameters, formats, steady_s, then
         )
-        self._journal.append(self, record, then)
 
     def statement_of(
         self,
         number: int,
         described: Described,
         decision: Decision,
-        payload: bytes,
-        start: int,
-        end: int,
-        parameters: tuple[bytes | None, ...],
-        formats: tuple[int, ...],
-        steady_s: float,
-    ) -> None:
-        """As ``statement``, of one that proceeds at once: its text is the ASCII bytes of ``payload`` from ``start`` to
-        ``end``."""
-        record = self._asked(number, payload, start, end, False, parameters, formats, described, decision, steady_s)
-        self._journal.append(self, record)
-
-    def outcome_of(
-        self,
-        number: int,
-        rows: int,
-        changed: int,
-        size_bytes: int,
-        payload: bytes,
-        start: int,
-        end: int,
-        took_us: int,
-        steady_s: float,
-    ) -> None:
-        """As ``outcome``, of one without an error: its tag is what stands in ``payload`` from ``start`` to ``end``."""
-        record = self._ended(
-            number, rows, changed, size_bytes, payload, start, end, False, _NO_ERROR, took_us, steady_s
-        )
-        self._journal.append(self, record)
-
-    def held(self, number: int, request: str, impact: Impact) -> None:
-        self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
-
-    def released(self, number: int, effect: str, reason: str, *, then: Then | None = None) -> None:
-        if effect == _DENY.value:
-            self.tally.add_refusal()
-        self._write_fields("released", {"number": number, "effect": effect, "reason": reason}, then)
-
-    def outcome(self, number: int, outcome: Outcome, took_us: int, steady_s: float = 0.0) -> None:
-        tag, error = _quoted(outcome.tag), _quoted(outcome.error)
-        record = self._ended(
-            number, outcome.rows, outcome.changed, outcome.size_bytes, tag, 0, len(tag), True, error, took_us, steady_s
-        )
-        self._journal.append(self, record)
-
-    def scene(self, number: int, scene: Scene, then: Then | None = None) -> None:
-        """A moment of the terminal of statement ``number``."""
-        if isinstance(scene, TerminalOutput | TerminalInput):
-            kind = "output" if isinstance(scene, TerminalOutput) else "input"
-            self._write(f'"{kind}","number":{number},"text":{_quote(scene.text)}', then)
-        else:
-            self._write(f'"resize","number":{number},"columns":{scene.columns},"rows":{scene.rows}', then)
-
-    def close(self, why: str, completed: Callable[[], None]) -> None:
-        """The last record. ``completed`` is called when all of them are durable, a failing disk mended if need be."""
-        self._completed = completed
-        self._write_fields("close", {"why": why, "statements": self.statements})
-
-    def _asked(
-        self,
-        number: int,
         text: bytes,
         start: int,
         end: int,
         is_quoted: bool,
         parameters: tuple[bytes | None, ...],
         formats: tuple[int, ...],
-        described: Described,
-        decision: Decision,
         steady_s: float,
-    ) -> bytes:
+        then: Then | None = None,
+    ) -> None:
+        """As ``statement``, of one that is not refused: ``text`` from ``start`` to ``end`` is ASCII, or with
+        ``is_quoted`` JSON already."""
         self.statements += 1
         shown = write_parameters(parameters, formats) if parameters else _NO_PARAMETERS
         kept = self._decided.get(described)
         if kept is None or kept[0] is not decision:
             kept = self._write_decided(described, decision)
         self._tick(steady_s)
-        return records_in_c.statement_record(
+        record = records_in_c.statement_record(
             self._head,
             self.written,
             self._second_written,
@@ -219,8 +149,15 @@ class Recording(FrameOwner):
             shown,
             kept[1],
         )
+        self._journal.append(self, record, then)
 
-    def _ended(
+    def outcome(self, number: int, outcome: Outcome, took_us: int, steady_s: float = 0.0) -> None:
+        tag = _quoted(outcome.tag)
+        rows, changed, size_bytes = outcome.rows, outcome.changed, outcome.size_bytes
+        error = _quoted(outcome.error)
+        self.outcome_of(number, rows, changed, size_bytes, tag, 0, len(tag), True, took_us, steady_s, error)
+
+    def outcome_of(
         self,
         number: int,
         rows: int,
@@ -230,14 +167,15 @@ class Recording(FrameOwner):
         start: int,
         end: int,
         is_quoted: bool,
-        error: bytes,
         took_us: int,
         steady_s: float,
-    ) -> bytes:
+        error: bytes = b'""',
+    ) -> None:
+        """As ``outcome``. For ``tag`` holds what holds for the text of ``statement_of``; ``error`` is JSON."""
         if rows or changed:
             self.tally.add_rows(rows + changed)
         self._tick(steady_s)
-        return records_in_c.outcome_record(
+        record = records_in_c.outcome_record(
             self._head,
             self.written,
             self._second_written,
@@ -253,6 +191,28 @@ class Recording(FrameOwner):
             error,
             took_us,
         )
+        self._journal.append(self, record)
+
+    def held(self, number: int, request: str, impact: Impact) -> None:
+        self._write_fields("held", {"number": number, "request": request, "impact": to_plain(impact)})
+
+    def released(self, number: int, effect: str, reason: str, *, then: Then | None = None) -> None:
+        if effect == _DENY.value:
+            self.tally.add_refusal()
+        self._write_fields("released", {"number": number, "effect": effect, "reason": reason}, then)
+
+    def scene(self, number: int, scene: Scene, then: Then | None = None) -> None:
+        """A moment of the terminal of statement ``number``."""
+        if isinstance(scene, TerminalOutput | TerminalInput):
+            kind = "output" if isinstance(scene, TerminalOutput) else "input"
+            self._write(f'"{kind}","number":{number},"text":{_quote(scene.text)}', then)
+        else:
+            self._write(f'"resize","number":{number},"columns":{scene.columns},"rows":{scene.rows}', then)
+
+    def close(self, why: str, completed: Callable[[], None]) -> None:
+        """The last record. ``completed`` is called when all of them are durable, a failing disk mended if need be."""
+        self._completed = completed
+        self._write_fields("close", {"why": why, "statements": self.statements})
 
     def _write_decided(self, described: Described, decision: Decision) -> tuple[Decision, bytes]:
         """The fields from ``summary`` on, written once and kept."""

@@ -7,6 +7,9 @@ from interlock.ports.statement cimport Outcome, Statement
 cimport cython
 
 
+cdef long _NONE
+
+
 cdef class Pending:
     cdef public object number
     cdef public Statement statement
@@ -64,4 +67,5 @@ cdef class Statements(Precedents):
     cdef _fit(self, decision, statement)
     cdef long _took_us(self, Pending pending) except? -1
     cdef _forget(self, number)
+    cdef _finish_followed(self, Outcome outcome)
     cdef _look_idle(self)

@@ -28,6 +28,8 @@ from interlock.ports.statement import Described, Effect, Outcome, Statement
 
 _LOG = logging.getLogger("interlock.gateway")
 _REMEMBERED = 256
+_NONE = -1
+"""No statement's number."""
 _PROCEED = Proceed()
 
 
@@ -124,14 +126,14 @@ class Statements(Precedents):
         # What holds as long as what is known stays, by what was described.
         self._judged: dict[Described, _Judged] = {}
         self._judged_from: tuple[Snapshot | None, Rules | None] = (None, None)
-        # The one that followed a precedent, from when; 0 when there is none.
-        self._followed = 0
+        # The one that followed a precedent, and from when.
+        self._followed = _NONE
         self._followed_s = 0.0
         self.on_idle: Callable[[], None] | None = None
 
     @property
     def idle(self) -> bool:
-        return not self._pending and not self._followed
+        return not self._pending and self._followed == _NONE
 
     @property
     def holding(self) -> bool:
@@ -167,7 +169,7 @@ class Statements(Precedents):
         formats: tuple[int, ...],
     ) -> bool:
         """As ``ask``, of what is allowed by a decision that was made before and still stands."""
-        if self._over or self._followed or self._parked:
+        if self._over or self._followed != _NONE or self._parked:
             return False
         now_s = self._clock.read()
         known = self._follower.known_at(now_s)
@@ -178,18 +180,20 @@ class Statements(Precedents):
             return False
         if self._journal.failure or self._journal.is_stalled():
             return False
-        self.recording.statement_of(number, described, judged.decision, payload, start, end, parameters, formats, now_s)
+        self.recording.statement_of(
+            number, described, judged.decision, payload, start, end, False, parameters, formats, now_s
+        )
         self._followed = number
         self._followed_s = now_s
         return True
 
     def ended(self, rows: int, changed: int, size_bytes: int, payload: bytes, start: int, end: int) -> None:
-        number, self._followed = self._followed, 0
-        if not number:
-            return
+        number, self._followed = self._followed, _NONE
+        if number == _NONE:
+            raise Misuse("the end was told of a statement that followed no precedent")
         now_s = self._clock.read()
         took_us = int((now_s - self._followed_s) * 1_000_000)
-        self.recording.outcome_of(number, rows, changed, size_bytes, payload, start, end, took_us, now_s)
+        self.recording.outcome_of(number, rows, changed, size_bytes, payload, start, end, False, took_us, now_s)
         self._look_idle()
 
     def hold(self, number: int, impact: Impact, sample: Sample = NO_SAMPLE) -> None:
@@ -215,9 +219,7 @@ class Statements(Precedents):
 
     def finish(self, number: int, outcome: Outcome) -> None:
         if number == self._followed:
-            self._followed = 0
-            now_s = self._clock.read()
-            self.recording.outcome(number, outcome, int((now_s - self._followed_s) * 1_000_000), now_s)
+            self._finish_followed(outcome)
             self._look_idle()
             return
         pending = self._pending.get(number)
@@ -266,10 +268,8 @@ class Statements(Precedents):
             if pending.proceeded:
                 self.recording.outcome(pending.number, Outcome(error=f"cut off: {why}"), self._took_us(pending))
         self._pending.clear()
-        if self._followed:
-            took_us = int((self._clock.read() - self._followed_s) * 1_000_000)
-            self.recording.outcome(self._followed, Outcome(error=f"cut off: {why}"), took_us)
-            self._followed = 0
+        if self._followed != _NONE:
+            self._finish_followed(Outcome(error=f"cut off: {why}"))
 
     # What a hold tells
 
@@ -420,6 +420,11 @@ class Statements(Precedents):
 
     def _took_us(self, pending: Pending) -> int:
         return int((self._clock.read() - pending.started_s) * 1_000_000)
+
+    def _finish_followed(self, outcome: Outcome) -> None:
+        number, self._followed = self._followed, _NONE
+        now_s = self._clock.read()
+        self.recording.outcome(number, outcome, int((now_s - self._followed_s) * 1_000_000), now_s)
 
     def _forget(self, number: int) -> None:
         self._pending.pop(number, None)

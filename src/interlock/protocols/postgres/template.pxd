@@ -2,7 +2,6 @@ cimport cython
 
 cdef int _NUMBER, _DECIMAL, _STRING, _LONGEST_NUMBER, _QUOTE, _DOUBLE_QUOTE, _AMPERSAND, _DOT, _SPACE
 cdef bytes _PLAIN
-cdef bytearray _SCRATCH
 
 @cython.locals(at=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, previous=int, char=int, kind=int, out=bytearray, plain=bytes)
 cpdef find_template(bytes text, list places=*, Py_ssize_t start=*, Py_ssize_t end=*)

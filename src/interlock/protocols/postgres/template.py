@@ -23,10 +23,6 @@ _PLAIN = bytes(
 """1 for what begins neither a literal nor anything in which one would be none."""
 
 
-_SCRATCH = bytearray(16 * 1024)
-"""Where a template is put together, so that none of the usual length needs memory of its own for that."""
-
-
 def find_template(
     text: bytes, places: list[tuple[int, int]] | None = None, start: int = 0, end: int = -1
 ) -> bytes | None:
@@ -35,7 +31,7 @@ def find_template(
     ``places`` gets the start and end of every literal that was taken out, quotes included.
     """
     end = len(text) if end < 0 else end
-    out = _SCRATCH if end - start <= len(_SCRATCH) else bytearray(end - start)
+    out = bytearray(end - start)
     at = start
     size = 0
     previous = _SPACE
