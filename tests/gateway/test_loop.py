@@ -170,6 +170,29 @@ def test_what_a_turn_asks_of_the_loop_is_done_at_once() -> None:
         runner.run(ask())
 
 
+def test_what_was_asked_for_is_done_before_what_comes_next() -> None:
+    """What a task makes of the last bytes is told before the end of the connection, if the end came with them."""
+    told: list[str] = []
+
+    class Late(Receiver):
+        def data_received(self, data: bytes) -> None:
+            loop.call_soon(lambda: loop.call_soon(told.append, "made of it"))
+
+        def eof_received(self) -> None:
+            told.append("the end")
+            loop.stop()
+
+    with contextlib.closing(PumpLoop()) as loop:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        far.send(b"last words")
+        far.close()
+        pipe = loop.pump.open(near, Late())
+        loop.run_forever()
+        assert told == ["made of it", "the end"]
+        pipe.abort()
+
+
 def test_signals_and_programs_are_heard() -> None:
     async def listen() -> None:
         loop = asyncio.get_running_loop()

@@ -277,18 +277,20 @@ class Pump:
         """Turns, until the loop has something to do: one of its events (which is returned), a call, or the time."""
         self.asked = False
         self.settle()
+        if self.asked or (timeout_s is not None and timeout_s <= 0):
+            # What was asked for before is done before what the sockets bring, as in every loop of asyncio's.
+            self._loop.call_soon(self.turn, 0)
+            return True
         timeout_ms = -1
         until = 0.0
         if timeout_s is not None:
             until = records_in_c.monotonic_s() + timeout_s
-            timeout_ms = min(max(0, math.ceil(timeout_s * 1e3)), _LONGEST_MS)
-        if self.asked:
-            timeout_ms = 0
+            timeout_ms = min(math.ceil(timeout_s * 1e3), _LONGEST_MS)
         while True:
             if self.is_flooded():
                 sockets_in_c.rest_us(_REST_US)
             inner = self.turn(timeout_ms)
-            if inner or self.asked or timeout_ms == 0:
+            if inner or self.asked:
                 return inner
             if timeout_ms > 0:
                 left_s = until - records_in_c.monotonic_s()

@@ -46,6 +46,7 @@ class SshMachine:
         self._established = False
         self._ended = False
         self._number = 0
+        self._host_waiter: asyncio.Future[None] | None = None
         self._channels: dict[int, Channel] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -129,24 +130,15 @@ class SshMachine:
         except PeerError as error:
             self._fail_admission(str(error))
             return
+        self._host_waiter = waiter
         self.host.connection_made(OutletTransport(self.outlet.to_upstream, self._host_done))
         self.run(self._wait_for_host(self._admission, waiter))
 
     async def _wait_for_host(self, admission: Admission, waiter: "asyncio.Future[None]") -> None:
-        name = admission.resource.name
         try:
             await waiter
-        except asyncssh.HostKeyNotVerifiable:
-            self._fail_admission(
-                f"The host that answers for {name} is not the one that its operator named (its host key is another). "
-                "Nothing was sent to it. Tell the operator."
-            )
-            return
-        except asyncssh.PermissionDenied:
-            self._fail_admission(f"The host of {name} did not let the gateway in. Tell its operator.")
-            return
         except (asyncssh.Error, OSError) as error:
-            self._fail_admission(f"The host of {name} cannot be reached: {error}. Ask its operator whether it runs.")
+            self._fail_admission(_explain(admission.resource.name, error))
             return
         if self._ended or self._admitted is None:
             return
@@ -166,7 +158,11 @@ class SshMachine:
         name = "" if self._admission is None else self._admission.resource.name
         reason = f": {why.rstrip('.')}" if why else ""
         if not self._established:
-            self._fail_admission(f"The host of {name} cannot be reached{reason}. Ask its operator whether it runs.")
+            waiter = self._host_waiter
+            # Why the gateway left, when it did: the host hangs up on that before the task has heard of it.
+            left = waiter.exception() if waiter is not None and waiter.done() and not waiter.cancelled() else None
+            unreachable = f"The host of {name} cannot be reached{reason}. Ask its operator whether it runs."
+            self._fail_admission(unreachable if left is None else _explain(name, left))
             return
         # What its channels said last is still on the way through asyncssh's tasks: they end first.
         self._disconnect(f"The host of {name} closed the connection{reason}.")
@@ -232,3 +228,15 @@ class SshMachine:
                 connection.abort()
         for task in tuple(self._tasks):
             task.cancel()
+
+
+def _explain(name: str, error: BaseException) -> str:
+    """Why the gateway did not get in at the host of ``name``."""
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return (
+            f"The host that answers for {name} is not the one that its operator named (its host key is another). "
+            "Nothing was sent to it. Tell the operator."
+        )
+    if isinstance(error, asyncssh.PermissionDenied):
+        return f"The host of {name} did not let the gateway in. Tell its operator."
+    return f"The host of {name} cannot be reached: {error}. Ask its operator whether it runs."
