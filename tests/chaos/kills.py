@@ -21,7 +21,7 @@ import psycopg
 
 from tests.protocols.postgres.servers import TestServer, binaries, running_server
 from tests.support.libpq import conninfo_of
-from tests.support.recorded import recordings_of
+from tests.support.recorded import journal_files, recordings_of
 from tests.support.stack import Stack, running_stack
 
 _PASSWORD = "chaos"
@@ -158,10 +158,17 @@ def _wait_until_it_works(stack: Stack, load: Load, part: str, killed: int, count
 def _wait_until_sealed(stack: Stack) -> None:
     """A worker seals what dead ones left behind, some time after its start."""
     until = time.monotonic() + _RECOVERY_S
-    while any(journal.stat().st_size for journal in (stack.data / "journal").rglob("*.journal")):
+    while any(_has_content(file) for file in journal_files(stack.data / "journal")):
         if time.monotonic() > until:
             raise AssertionError(f"journals of dead workers were not sealed within {_RECOVERY_S:.0f} s")
         time.sleep(0.2)
+
+
+def _has_content(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def recorded_rows(data: Path) -> set[str]:

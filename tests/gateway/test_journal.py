@@ -15,6 +15,7 @@ from interlock.errors import Failure
 from interlock.gateway.journal import Journal
 from interlock.gateway.journaling import FrameOwner
 from interlock.gateway.pen import RING, file_path
+from interlock.gateway.recovery import read_journal
 from interlock.wire import frames
 from interlock.wire.frames import scan
 from tests.gateway.world import until
@@ -344,3 +345,20 @@ async def test_what_is_too_long_for_a_frame_harms_nobody_else(tmp_path: Path, mo
     assert not other.places
     assert not journal.is_stalled()
     await journal.close()
+
+
+async def test_room_that_a_killed_worker_left_is_not_told_of_as_a_torn_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, owner = _journal(tmp_path, Disk()), Owner()
+    journal.append(owner, b'{"session": "s-1", "n": 1, "at": "", "type": "statement", "effect": "permit"}')
+    await journal.close()
+    path = journal.path(1)
+    assert path.stat().st_size > 1 << 10
+    assert set(read_journal(journal.folder)) == {"s-1"}
+    assert not caplog.messages
+    with path.open("ab") as file:
+        file.write(b"\x40\0\0\0half a fra")
+    assert set(read_journal(journal.folder)) == {"s-1"}
+    (message,) = caplog.messages
+    assert "torn end" in message

@@ -7,6 +7,7 @@ import pytest
 
 from interlock.gateway import archive
 from tests.gateway.world import gateway, outer_worker, surroundings, until
+from tests.support.recorded import journal_files
 
 
 @pytest.fixture
@@ -77,9 +78,9 @@ async def test_a_recording_that_is_not_taken_stays_in_the_journal(tmp_path: Path
             await until(lambda: worker.shared.archive.given_up)
             await asyncio.sleep(0.2)
         assert session not in gate.desk.ends
-        assert list((tmp_path / "journal").rglob("*.journal"))
+        assert journal_files(tmp_path / "journal")
         gate.desk.refused_segments.clear()
         async with outer_worker(gate):
             records = await gate.recording(session)
-            await until(lambda: len(list((tmp_path / "journal").rglob("*.journal"))) <= 1)
+            await until(lambda: len(journal_files(tmp_path / "journal")) <= 1)
     assert [record["text"] for record in records if record["type"] == "statement"] == ["set a 1"]

@@ -1,7 +1,8 @@
-"""What a running Interlock recorded, read as its operator could: with its state, its keys and its store."""
+"""What a running Interlock recorded, read as its operator could: with its journals, its state, its keys and its store."""
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -36,6 +37,11 @@ def wait_for_recordings(data: Path, before: Collection[str], count: int, within_
         if time.monotonic() > until:
             raise AssertionError(f"{len(new)} of {count} recordings were stored")
         time.sleep(0.1)
+
+
+def journal_files(journals: Path) -> list[Path]:
+    """The files of all journals there. A journal that is taken away meanwhile has none."""
+    return [Path(folder, name) for folder, _, names in os.walk(journals) for name in names if name.endswith(".journal")]
 
 
 async def _recordings_of(data: Path) -> dict[str, Records]:

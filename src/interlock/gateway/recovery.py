@@ -25,7 +25,7 @@ from interlock.gateway.pen import SUFFIX
 from interlock.gateway.reporter import Reporter
 from interlock.gateway.sealing import Kept, RecordingStore, keep_records, read_records, write_record
 from interlock.ports.control import SegmentReport, SessionEnd, SessionStart
-from interlock.wire.frames import scan
+from interlock.wire.frames import MAGIC, scan
 
 _LOG = logging.getLogger("interlock.gateway")
 _RETRY_S = 2.0
@@ -88,7 +88,7 @@ def read_journal(folder: Path) -> dict[str, Remains]:
         size = path.stat().st_size
         if size == 0:
             continue
-        end = 0
+        end, torn = len(MAGIC), 0
         with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             content = memoryview(mapped)
             try:
@@ -98,10 +98,12 @@ def read_journal(folder: Path) -> dict[str, Remains]:
                     one.payload.release()
                     session = str(json.loads(payload)["session"])
                     found.setdefault(session, Remains(session)).add(file, one.offset, payload)
+                # A file has room ahead, which is zeros.
+                torn = len(bytes(content[end:]).rstrip(b"\0"))
             finally:
                 content.release()
-        if end and end < size:
-            _LOG.warning("The journal %s has a torn end: %d bytes are cut off.", path, size - end)
+        if torn:
+            _LOG.warning("The journal %s has a torn end: %d bytes are cut off.", path, torn)
     return found
 
 
