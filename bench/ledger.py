@@ -31,6 +31,8 @@ from interlock.domain.rights_events import VendorAdded
 from interlock.domain.work_events import PasswordUsed
 from interlock.gateway.clock import WorkerClock
 from interlock.gateway.journal import Journal
+from interlock.gateway.loop import PumpLoop, pump_of
+from interlock.gateway.pump import Pump
 from interlock.gateway.recorder import Recording
 from interlock.gateway.sealing import Kept, RecordingStore, keep_frames
 from interlock.ledger.audit import Sound, Trust, audit
@@ -223,9 +225,9 @@ class _Shelf:
         self.files.add(file)
 
 
-async def _record(folder: Path, statements: int, sessions: int) -> tuple[float, float]:
+async def _record(folder: Path, statements: int, sessions: int, pump: Pump) -> tuple[float, float]:
     """Records a second of one worker, a statement and its outcome each: durable in the journal; then in segments."""
-    journal = Journal(folder / "journal", file_bytes=64 * 1024 * 1024, durable_s=0.02, stall_s=1.0)
+    journal = Journal(folder / "journal", pump, file_bytes=64 * 1024 * 1024, durable_s=0.02, stall_s=1.0)
     clock, shelf, durable = WorkerClock(), _Shelf(), asyncio.Event()
     clock.anchor(datetime.now(UTC))
     recordings = [Recording(f"s-{number:013d}", journal, clock, shelf) for number in range(sessions)]
@@ -257,8 +259,12 @@ async def _record(folder: Path, statements: int, sessions: int) -> tuple[float, 
 def measure_records(statements: int, rounds: int) -> None:
     found = []
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
-            found.append(asyncio.run(_record(Path(folder), statements, 16)))
+        with (
+            tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder,
+            asyncio.Runner(loop_factory=PumpLoop) as runner,
+            pump_of(runner.get_loop()) as pump,
+        ):
+            found.append(runner.run(_record(Path(folder), statements, 16, pump)))
     for what, rates in zip(("durable in the journal", "put into segments"), zip(*found, strict=True), strict=True):
         shown = ", ".join(f"{rate:,.0f}" for rate in rates)
         print(f"records of one worker {what}: {statistics.median(rates):,.0f}/s (goal 100,000/s; rounds: {shown})")

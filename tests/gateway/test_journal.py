@@ -5,7 +5,7 @@ import errno
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import pytest
 from interlock.errors import Failure
 from interlock.gateway.journal import Journal
 from interlock.gateway.journaling import FrameOwner
+from interlock.gateway.loop import pump_of
 from interlock.gateway.pen import RING, file_path
+from interlock.gateway.pump import Pump
 from interlock.gateway.recovery import read_journal
 from interlock.wire import frames
 from interlock.wire.frames import scan
@@ -46,10 +48,16 @@ class Disk:
         self.synced += 1
 
 
+@pytest.fixture
+async def pump() -> AsyncIterator[Pump]:
+    with pump_of(asyncio.get_running_loop()) as found:
+        yield found
+
+
 def _journal(
-    folder: Path, disk: Callable[[int], None], *, file_bytes: int = 1 << 20, durable_s: float = 0.02
+    pump: Pump, folder: Path, disk: Callable[[int], None], *, file_bytes: int = 1 << 20, durable_s: float = 0.02
 ) -> Journal:
-    return Journal(folder, file_bytes=file_bytes, durable_s=durable_s, stall_s=0.1, sync=disk)
+    return Journal(folder, pump, file_bytes=file_bytes, durable_s=durable_s, stall_s=0.1, sync=disk)
 
 
 def _payloads(journal: Journal) -> list[bytes]:
@@ -59,10 +67,10 @@ def _payloads(journal: Journal) -> list[bytes]:
     return found
 
 
-async def test_then_is_called_only_when_the_record_and_all_before_it_are_on_disk(tmp_path: Path) -> None:
+async def test_then_is_called_only_when_the_record_and_all_before_it_are_on_disk(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
     disk.slow_s = 0.05
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     seen: list[list[bytes]] = []
     journal.append(owner, b"read")
     journal.append(owner, b"write", then=lambda: seen.append(_payloads(journal)))
@@ -73,10 +81,10 @@ async def test_then_is_called_only_when_the_record_and_all_before_it_are_on_disk
     await journal.close()
 
 
-async def test_whatever_gathers_during_a_sync_is_synced_at_once_together(tmp_path: Path) -> None:
+async def test_whatever_gathers_during_a_sync_is_synced_at_once_together(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
     disk.slow_s = 0.05
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     done: list[int] = []
     for number in range(50):
         journal.append(owner, str(number).encode(), then=partial(done.append, number))
@@ -89,19 +97,19 @@ async def test_whatever_gathers_during_a_sync_is_synced_at_once_together(tmp_pat
     await journal.close()
 
 
-async def test_a_read_is_on_disk_soon_without_being_waited_for(tmp_path: Path) -> None:
+async def test_a_read_is_on_disk_soon_without_being_waited_for(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     journal.append(owner, b"read")
     await until(lambda: owner.places)
     assert _payloads(journal) == [b"read"]
     await journal.close()
 
 
-async def test_a_slow_disk_is_seen_to_stall(tmp_path: Path) -> None:
+async def test_a_slow_disk_is_seen_to_stall(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
     disk.slow_s = 0.5
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     journal.append(owner, b"read")
     assert not journal.is_stalled()
     await until(journal.is_stalled)
@@ -114,9 +122,9 @@ def _placed(owner: Owner, count: int) -> bool:
     return len(owner.places) == count
 
 
-async def test_files_are_rotated(tmp_path: Path) -> None:
+async def test_files_are_rotated(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
-    journal = _journal(tmp_path, disk, file_bytes=100)
+    journal = _journal(pump, tmp_path, disk, file_bytes=100)
     for number in range(6):
         journal.append(owner, b"x" * 60)
         await until(partial(_placed, owner, number + 1))
@@ -125,9 +133,9 @@ async def test_files_are_rotated(tmp_path: Path) -> None:
     await journal.close()
 
 
-async def test_a_full_disk_calls_nobody_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_full_disk_calls_nobody_and_loses_nothing(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     failures: list[str] = []
     journal.on_failure = failures.append
     called: list[str] = []
@@ -156,10 +164,10 @@ def _handle_of(path: Path) -> int:
     raise AssertionError(f"{path} is not open")
 
 
-async def test_a_sync_that_fails_is_believed_once_and_the_file_given_up(tmp_path: Path) -> None:
+async def test_a_sync_that_fails_is_believed_once_and_the_file_given_up(tmp_path: Path, pump: Pump) -> None:
     # The writing thread's own fdatasync, which a character device refuses after it has taken what was written.
     owner = Owner()
-    journal = _journal(tmp_path, os.fdatasync)
+    journal = _journal(pump, tmp_path, os.fdatasync)
     failures: list[str] = []
     called: list[str] = []
     journal.on_failure = failures.append
@@ -178,10 +186,10 @@ async def test_a_sync_that_fails_is_believed_once_and_the_file_given_up(tmp_path
     await journal.close()
 
 
-async def test_more_than_may_be_under_way_waits_and_keeps_its_order(tmp_path: Path) -> None:
+async def test_more_than_may_be_under_way_waits_and_keeps_its_order(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
     disk.slow_s = 0.002
-    journal = _journal(tmp_path, disk, file_bytes=2000)
+    journal = _journal(pump, tmp_path, disk, file_bytes=2000)
     done: list[int] = []
     for number in range(3 * RING):
         journal.append(owner, str(number).encode(), then=partial(done.append, number))
@@ -192,9 +200,9 @@ async def test_more_than_may_be_under_way_waits_and_keeps_its_order(tmp_path: Pa
     await journal.close()
 
 
-async def test_many_groups_through_several_files_by_the_thread_s_own_sync(tmp_path: Path) -> None:
+async def test_many_groups_through_several_files_by_the_thread_s_own_sync(tmp_path: Path, pump: Pump) -> None:
     owner = Owner()
-    journal = _journal(tmp_path, os.fdatasync, file_bytes=20_000)
+    journal = _journal(pump, tmp_path, os.fdatasync, file_bytes=20_000)
     done: list[int] = []
     for number in range(400):
         journal.append(owner, b"%d " % number + b"x" * 400, then=partial(done.append, number))
@@ -206,9 +214,9 @@ async def test_many_groups_through_several_files_by_the_thread_s_own_sync(tmp_pa
     await journal.close()
 
 
-async def test_a_disk_with_room_for_the_records_alone_is_no_failure(tmp_path: Path) -> None:
+async def test_a_disk_with_room_for_the_records_alone_is_no_failure(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, most))
     try:
@@ -222,18 +230,18 @@ async def test_a_disk_with_room_for_the_records_alone_is_no_failure(tmp_path: Pa
     await journal.close()
 
 
-async def test_closing_syncs_what_is_left(tmp_path: Path) -> None:
+async def test_closing_syncs_what_is_left(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
-    journal = _journal(tmp_path, disk, durable_s=60)
+    journal = _journal(pump, tmp_path, disk, durable_s=60)
     journal.append(owner, b"last")
     await journal.close()
     assert _payloads(journal) == [b"last"]
     assert file_path(journal.folder, 1).stat().st_mode & 0o777 == 0o600
 
 
-async def test_closing_syncs_what_had_no_room_yet(tmp_path: Path) -> None:
+async def test_closing_syncs_what_had_no_room_yet(tmp_path: Path, pump: Pump) -> None:
     disk, owner = Disk(), Owner()
-    journal = _journal(tmp_path, disk)
+    journal = _journal(pump, tmp_path, disk)
     disk.failing = 1
     failures: list[str] = []
     journal.on_failure = failures.append
@@ -248,13 +256,13 @@ async def test_closing_syncs_what_had_no_room_yet(tmp_path: Path) -> None:
     assert len(owner.places) == RING + 7
 
 
-async def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, pump: Pump) -> None:
     (tmp_path / "journal").write_text("in the way")
     with pytest.raises(Failure, match="cannot be written: File exists"):
-        _journal(tmp_path / "journal", Disk())
+        _journal(pump, tmp_path / "journal", Disk())
 
 
-async def test_a_file_that_cannot_even_be_closed_is_given_up_all_the_same(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_even_be_closed_is_given_up_all_the_same(tmp_path: Path, pump: Pump) -> None:
     # As on a network's or a user's file system, which tells of what it lost once more when the file is closed.
     owner = Owner()
     left = 2
@@ -267,7 +275,7 @@ async def test_a_file_that_cannot_even_be_closed_is_given_up_all_the_same(tmp_pa
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         os.fdatasync(handle)
 
-    journal = _journal(tmp_path, sync)
+    journal = _journal(pump, tmp_path, sync)
     failures: list[str] = []
     called: list[str] = []
     journal.on_failure = failures.append
@@ -281,7 +289,7 @@ async def test_a_file_that_cannot_even_be_closed_is_given_up_all_the_same(tmp_pa
     await journal.close()
 
 
-async def test_a_fault_of_ours_while_writing_is_a_failure_and_no_silence(tmp_path: Path) -> None:
+async def test_a_fault_of_ours_while_writing_is_a_failure_and_no_silence(tmp_path: Path, pump: Pump) -> None:
     owner = Owner()
     left = 1
 
@@ -292,7 +300,7 @@ async def test_a_fault_of_ours_while_writing_is_a_failure_and_no_silence(tmp_pat
             raise MemoryError
         os.fdatasync(handle)
 
-    journal = _journal(tmp_path, sync)
+    journal = _journal(pump, tmp_path, sync)
     failures: list[str] = []
     journal.on_failure = failures.append
     journal.append(owner, b"first", then=lambda: failures.append("called"))
@@ -303,15 +311,15 @@ async def test_a_fault_of_ours_while_writing_is_a_failure_and_no_silence(tmp_pat
     await journal.close()
 
 
-async def test_the_file_of_a_record_that_was_not_told_of_is_not_behind_us(tmp_path: Path) -> None:
+async def test_the_file_of_a_record_that_was_not_told_of_is_not_behind_us(tmp_path: Path, pump: Pump) -> None:
     # Whoever cleans up deletes files before this one: the thread may be two files ahead of what the loop has heard.
     owner = Owner()
-    journal = _journal(tmp_path, os.fdatasync, file_bytes=100)
+    journal = _journal(pump, tmp_path, os.fdatasync, file_bytes=100)
     journal.append(owner, b"x" * 200, then=lambda: None)
-    journal._hand_over()
+    journal.hand_over()
     _wait_here(lambda: len(_payloads(journal)) == 1)
     journal.append(owner, b"y" * 200, then=lambda: None)
-    journal._hand_over()
+    journal.hand_over()
     _wait_here(lambda: len(_payloads(journal)) == 2)
     assert not owner.places
     assert journal.file < 1
@@ -329,9 +337,11 @@ def _wait_here(holds: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-async def test_what_is_too_long_for_a_frame_harms_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_too_long_for_a_frame_harms_nobody_else(
+    tmp_path: Path, pump: Pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner, other = Owner(), Owner()
-    journal = _journal(tmp_path, os.fdatasync)
+    journal = _journal(pump, tmp_path, os.fdatasync)
     called: list[str] = []
 
     monkeypatch.setattr(frames, "LONGEST_BYTES", 100)
@@ -348,9 +358,9 @@ async def test_what_is_too_long_for_a_frame_harms_nobody_else(tmp_path: Path, mo
 
 
 async def test_room_that_a_killed_worker_left_is_not_told_of_as_a_torn_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, pump: Pump, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal, owner = _journal(tmp_path, Disk()), Owner()
+    journal, owner = _journal(pump, tmp_path, Disk()), Owner()
     journal.append(owner, b'{"session": "s-1", "n": 1, "at": "", "type": "statement", "effect": "permit"}')
     await journal.close()
     path = journal.path(1)

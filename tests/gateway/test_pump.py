@@ -1,5 +1,6 @@
 """A pump and its pipes, over real sockets, one turn after the other."""
 
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from functools import partial
 import pytest
 
 from interlock.gateway.loop import PumpLoop
-from interlock.gateway.pump import Pipe, Pump, Receiver
+from interlock.gateway.pump import Pipe, Pump, Receiver, Watcher
 
 _LOT = 8 * 1024 * 1024
 _SOON_MS = 2000
@@ -308,6 +309,67 @@ def test_a_fault_of_a_receiver_ends_its_own_pipe(loop: PumpLoop, pump: Pump, con
     assert reported == [fault]
     assert one.heard.told == ["made", b"x", fault]
     assert other.heard.told == ["made", b"x"]
+
+
+class Bell(Watcher):
+    """Writes down what it was told, by its name. ``fault`` is raised each time."""
+
+    def __init__(self, name: str, told: list[str], fault: Exception | None = None) -> None:
+        super().__init__()
+        self.name, self.told, self.fault = name, told, fault
+        self.handle = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def ready(self, events: int) -> None:
+        os.eventfd_read(self.handle)
+        self._tell("heard")
+
+    def turn_over(self) -> None:
+        self._tell("over")
+
+    def _tell(self, what: str) -> None:
+        self.told.append(f"{self.name} {what}")
+        if self.fault is not None:
+            raise self.fault
+
+
+def test_what_a_watcher_asked_for_comes_after_all_reads_of_a_turn_once_and_in_order(pump: Pump, ends: Ends) -> None:
+    told: list[str] = []
+    first, second = Bell("first", told), Bell("second", told)
+    for bell in (first, second):
+        pump.watch(bell.handle, bell)
+    for bell in (second, first, second):
+        ends.heard.then = lambda _: told.append("read")
+        ends.far.sendall(b"x")
+        pump.call_after_turn(bell)
+    pump.turn(_SOON_MS)
+    assert sorted(told[:3]) == ["first heard", "read", "second heard"]
+    assert told[3:] == ["second over", "first over"]
+    pump.unwatch(first.handle)
+    os.eventfd_write(first.handle, 1)
+    pump.turn(0)
+    assert len(told) == 5
+    pump.unwatch(second.handle)
+    for bell in (first, second):
+        os.close(bell.handle)
+
+
+def test_the_fault_of_a_watcher_touches_nobody_else(loop: PumpLoop, pump: Pump, ends: Ends) -> None:
+    told: list[str] = []
+    reported: list[object] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    bells = [Bell("bad", told, RuntimeError("broken")), Bell("good", told)]
+    for bell in bells:
+        pump.watch(bell.handle, bell)
+        pump.call_after_turn(bell)
+    ends.heard.then = lambda ask: ends.pipe.write(ask)
+    ends.far.sendall(b"still served")
+    pump.turn(_SOON_MS)
+    assert sorted(told) == ["bad heard", "bad over", "good heard", "good over"]
+    assert reported == [bells[0].fault] * 2
+    assert ends.far.recv(100) == b"still served"
+    for bell in bells:
+        pump.unwatch(bell.handle)
+        os.close(bell.handle)
 
 
 def test_an_end_may_write_to_others_and_end_them(pump: Pump, connect: Callable[[], Ends]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from interlock.gateway import worker as worker_module
 from interlock.gateway.journal import Journal
+from interlock.gateway.pump import Pump
 from interlock.gateway.settings import Limits, WorkerSettings
 from tests.gateway.world import Gate, ToyClient, gateway, inner_worker, outer_worker, surroundings, until
 
@@ -36,8 +37,8 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     found = Disk()
 
-    def open_journal(settings: WorkerSettings, limits: Limits) -> Journal:
-        return Journal(settings.journal, file_bytes=1 << 20, durable_s=0.02, stall_s=limits.stall_s, sync=found)
+    def open_journal(settings: WorkerSettings, limits: Limits, pump: Pump) -> Journal:
+        return Journal(settings.journal, pump, file_bytes=1 << 20, durable_s=0.02, stall_s=limits.stall_s, sync=found)
 
     monkeypatch.setattr(worker_module, "_open_journal", open_journal)
     return found

@@ -1,4 +1,4 @@
-"""What a running Interlock recorded, read as its operator could: with its journals, its state, its keys and its store."""
+"""What a running Interlock recorded, read as its operator could: with its folders, its keys and its store."""
 
 import asyncio
 import json

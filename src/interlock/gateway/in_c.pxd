@@ -24,6 +24,17 @@ cdef extern from *:
         return __atomic_load_n(&state[PEN_DONE], __ATOMIC_ACQUIRE);
     }
 
+    /* Both are eventfds: one that cannot be counted up was told of already. */
+    static void tell(int handle) {
+        uint64_t one = 1;
+        while (write(handle, &one, sizeof one) < 0 && errno == EINTR);
+    }
+
+    static void hear(int handle) {
+        uint64_t count;
+        while (read(handle, &count, sizeof count) < 0 && errno == EINTR);
+    }
+
     /* The error's number, or 0. */
     static int pen_write(int handle, const char *content, Py_ssize_t size, long at) {
         while (size > 0) {
@@ -148,6 +159,8 @@ cdef extern from *:
     }
     """
     object gather_lines(object content, object offsets, Py_ssize_t at, long last, Py_ssize_t most)
+    void tell(int handle)
+    void hear(int handle)
     void publish(long *state, long handed)
     long look_done(long *state)
     int run_groups(

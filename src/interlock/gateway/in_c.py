@@ -4,6 +4,8 @@ It is in C because it runs beside the sessions and must not take the interpreter
 taking records out of it again.
 """
 
+import contextlib
+import os
 import re
 import time
 from array import array
@@ -17,6 +19,17 @@ _AT_A_TIME = 128
 _NUMBER = re.compile(rb',"n":([0-9]+)')
 
 Gathered = tuple[int, int, int, bytes, int]
+
+
+def tell(handle: int) -> None:
+    """Let whoever waits for an eventfd go on."""
+    os.eventfd_write(handle, 1)
+
+
+def hear(handle: int) -> None:
+    """Take what was told on an eventfd that does not block, maybe nothing."""
+    with contextlib.suppress(BlockingIOError):
+        os.eventfd_read(handle)
 
 
 def publish(state: list[int], handed: int) -> None:

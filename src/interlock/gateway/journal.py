@@ -27,6 +27,7 @@ from interlock.errors import Failure
 from interlock.gateway import records_in_c
 from interlock.gateway.journaling import FrameOwner, RecordTaker, Then
 from interlock.gateway.pen import Pen, file_path, sync_folder
+from interlock.gateway.pump import Pump, Watcher
 from interlock.wire.frames import add_frame, after_frame
 
 _LOG = logging.getLogger("interlock.gateway")
@@ -46,12 +47,27 @@ class _Batch:
         self.thens: list[Then] = []
 
 
+class _Ear(Watcher):
+    """Tells a journal what its pen says, and that a turn is over."""
+
+    def __init__(self, journal: "Journal") -> None:
+        super().__init__()
+        self._journal = journal
+
+    def ready(self, events: int) -> None:
+        self._journal.hear()
+
+    def turn_over(self) -> None:
+        self._journal.hand_over()
+
+
 class Journal(RecordTaker):
     """See the module. All methods are for the loop's thread."""
 
     def __init__(
         self,
         folder: Path,
+        pump: Pump,
         *,
         file_bytes: int,
         durable_s: float,
@@ -74,7 +90,9 @@ class Journal(RecordTaker):
         self.on_failure: Callable[[str], None] = lambda _: None
         self.folder, self._lock = _make_own(folder)
         self._pen = Pen(self.folder, file_bytes, sync)
-        self._loop.add_reader(self._pen.told, self._hear)
+        self._ear = _Ear(self)
+        self._pump = pump
+        pump.watch(self._pen.told, self._ear)
 
     @property
     def file(self) -> int:
@@ -99,18 +117,19 @@ class Journal(RecordTaker):
         if then is not None:
             queue.thens.append(then)
             if not self._asked:
-                # When the loop has done what else is ready now: all that must be synced at once is synced together.
+                # When all that came is done with: what must be synced at once is synced together.
                 self._asked = True
-                self._loop.call_soon(self._hand_over)
+                self._pump.call_after_turn(self._ear)
         elif self._timer is None:
-            self._timer = self._loop.call_later(self._durable_s, self._hand_over)
+            # It is never called off: with what comes while it runs it is early, and a new one costs more than a sync.
+            self._timer = self._loop.call_later(self._durable_s, self._time_is_up)
 
     def path(self, file: int) -> Path:
         return file_path(self.folder, file)
 
     async def close(self) -> None:
         """Sync what is left, as far as the disk lets us, and stop the thread. The files stay."""
-        self._hand_over()
+        self._time_is_up()
         until_s = time.monotonic() + _CLOSE_S
         if self._queue.frames:
             # There was no room: it is handed over as soon as there is.
@@ -120,18 +139,23 @@ class Journal(RecordTaker):
                     await self._emptied.wait()
         self._pen.stop()
         await asyncio.to_thread(self._pen.join, max(1.0, until_s - time.monotonic()))
-        self._hear()
-        self._loop.remove_reader(self._pen.told)
+        self.hear()
+        self._pump.unwatch(self._pen.told)
         self._pen.close()
         os.close(self._lock)
 
-    def _hand_over(self) -> None:
-        """Give what has gathered to the pen; when that has no room it is asked again with the next that is done."""
-        batch = self._queue
-        self._asked = bool(batch.thens)
+    # What the pump and the clock tell
+
+    def _time_is_up(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give what has gathered to the pen; when that has no room it is asked again with the next that is done."""
+        batch = self._queue
+        self._asked = bool(batch.thens)
         if not batch.frames or not self._pen.has_room():
             return
         self._asked = False
@@ -141,13 +165,15 @@ class Journal(RecordTaker):
         if self._emptied is not None:
             self._emptied.set()
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         for why in self._pen.hear():
             self._failed(why)
         while (done := self._pen.take_done()) is not None:
             self._settled(self._under_way.popleft(), *done)
         if self._queue.frames and (self._asked or self._timer is None):
-            self._hand_over()
+            self.hand_over()
+
+    # Inside
 
     def _settled(self, batch: _Batch, file: int, offset: int, taken_at: float) -> None:
         if self.failure:

@@ -20,4 +20,5 @@ cdef class Pen:
 
     cpdef bint has_room(self) except -1
     cpdef hand(self, bytearray content)
+    cpdef list hear(self)
     cpdef tuple take_done(self)

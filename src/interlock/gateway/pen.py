@@ -71,12 +71,13 @@ class Pen:
         self._sizes[at] = len(content)
         self._handed += 1
         in_c.publish(self._state, self._handed)
-        os.eventfd_write(self._state[_WAKE], 1)
+        in_c.tell(self._state[_WAKE])
 
     def hear(self) -> list[str]:
         """Why the disk failed, each time since this was last called. To be called when ``told`` can be read."""
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self.told)
+        in_c.hear(self.told)
+        if not self._troubles:
+            return []
         troubles, self._troubles = self._troubles, []
         return troubles
 

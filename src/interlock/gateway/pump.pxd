@@ -16,12 +16,21 @@ cdef class Receiver:
     cpdef data_received(self, bytes data)
 
 
-cdef class Pipe:
+cdef class Watcher:
+    cdef bint due
+    cdef Watcher next
+
+    cpdef ready(self, int events)
+    cpdef turn_over(self)
+
+
+cdef class Pipe(Watcher):
     cdef public object sock
     cdef Pump _pump
     cdef Receiver _receiver
     cdef int _handle
     cdef int _interest
+    cdef bytes _only
     cdef list _pieces
     cdef Py_ssize_t _past
     cdef Py_ssize_t _size
@@ -34,10 +43,13 @@ cdef class Pipe:
     cdef bint _closing
     cdef bint _ended
     cdef object _why
-    cdef bint listed
 
     cpdef write(self, bytes payload)
+    cpdef turn_over(self)
+    @cython.locals(only=bytes, sent=Py_ssize_t)
     cpdef flush(self)
+    cdef _gather(self)
+    cdef _drop_pieces(self)
     @cython.locals(count=Py_ssize_t)
     cdef _take_off(self, Py_ssize_t sent)
     cpdef ready(self, int events)
@@ -51,8 +63,9 @@ cdef class Pump:
     cdef object _loop
     cdef public int handle
     cdef sockets_in_c.Room _room
-    cdef list _pipes
-    cdef list _written
+    cdef list _watchers
+    cdef Watcher _first_due
+    cdef Watcher _last_due
     cdef list _ended
     cdef int _inner
     cdef bint _attached
@@ -63,12 +76,12 @@ cdef class Pump:
 
     cdef note_read(self, Py_ssize_t size_bytes)
     cpdef bint is_flooded(self) except -1
-    cdef send_soon(self, Pipe pipe)
+    cpdef call_after_turn(self, Watcher watcher)
     cdef end_soon(self, Pipe pipe)
     cdef _schedule(self)
     @cython.locals(until=double, left_s=double, timeout_ms=int, inner=bint)
     cpdef bint work(self, timeout_s) except? -1
-    @cython.locals(place=int, count=int, handle=int, inner=bint, pipe=Pipe)
+    @cython.locals(place=int, count=int, handle=int, inner=bint, watcher=Watcher)
     cpdef bint turn(self, int timeout_ms) except? -1
-    @cython.locals(place=Py_ssize_t, pipe=Pipe)
+    @cython.locals(watcher=Watcher, pipe=Pipe)
     cpdef settle(self)

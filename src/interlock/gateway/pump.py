@@ -53,15 +53,32 @@ class Receiver:
 _NOBODY = Receiver()
 
 
-class Pipe:
+class Watcher:
+    """Who waits for a handle at a pump; does nothing by itself. What it raises is told of and touches nobody else."""
+
+    def __init__(self) -> None:
+        # Whether the turn will be over for it, and who comes after it then.
+        self.due = False
+        self.next: Watcher | None = None
+
+    def ready(self, events: int) -> None: ...
+
+    def turn_over(self) -> None:
+        """What was read in this turn is done with. Called when it was asked for, once."""
+
+
+class Pipe(Watcher):
     """One connected socket. :meth:`Pump.open` makes it."""
 
     def __init__(self, pump: "Pump", sock: socket.socket, receiver: Receiver) -> None:
+        super().__init__()
         self.sock = sock
         self._pump = pump
         self._receiver = receiver
         self._handle = sock.fileno()
         self._interest = 0
+        # What waits to be sent: one piece, or all that there are.
+        self._only: bytes | None = None
         self._pieces: list[bytes] = []
         self._past = 0
         self._size = 0
@@ -73,7 +90,6 @@ class Pipe:
         self._closing = False
         self._ended = False
         self._why: Exception | None = None
-        self.listed = False
 
     # What a connection calls
 
@@ -84,14 +100,18 @@ class Pipe:
         """Send it when the turn is over. What the kernel does not take is kept as it is, not copied."""
         if self._closing or not payload:
             return
-        self._pieces.append(payload)
+        if self._size == 0:
+            self._only = payload
+        else:
+            self._gather()
+            self._pieces.append(payload)
         self._size += len(payload)
         if self._stuck:
             self._press()
         elif self._size >= _AT_ONCE_BYTES:
             self.flush()
-        elif not self.listed:
-            self._pump.send_soon(self)
+        elif not self.due:
+            self._pump.call_after_turn(self)
 
     def is_closing(self) -> bool:
         return self._closing
@@ -120,21 +140,28 @@ class Pipe:
 
     # What the pump calls
 
+    def turn_over(self) -> None:
+        self.flush()
+
     def flush(self) -> None:
-        if self._ended or not self._size:
+        if self._ended or self._size == 0:
             return
+        only = self._only
         try:
-            sent = sockets_in_c.send_pieces(self._handle, self._pieces, self._past)
+            if only is not None:
+                sent = sockets_in_c.send_one(self._handle, only)
+            else:
+                sent = sockets_in_c.send_pieces(self._handle, self._pieces, self._past)
         except OSError as error:
             self._end(error)
             return
         if sent == self._size:
-            self._pieces.clear()
-            self._past = self._size = 0
+            self._drop_pieces()
             if self._stuck:
                 self._stuck = False
                 self._attend()
         else:
+            self._gather()
             self._take_off(sent)
             if not self._stuck:
                 self._stuck = True
@@ -196,6 +223,18 @@ class Pipe:
         except Exception as error:  # noqa: BLE001 -- a receiver's fault ends its own pipe and no other
             self.fail(error)
 
+    def _gather(self) -> None:
+        if self._only is not None:
+            self._pieces.append(self._only)
+            self._only = None
+
+    def _drop_pieces(self) -> None:
+        if self._only is not None:
+            self._only = None
+        else:
+            self._pieces.clear()
+        self._past = self._size = 0
+
     def _take_off(self, sent: int) -> None:
         self._size -= sent
         sent += self._past
@@ -237,8 +276,7 @@ class Pipe:
         self._attend()
         self._ended = True
         self._why = why
-        self._pieces.clear()
-        self._past = self._size = 0
+        self._drop_pieces()
         self._pump.end_soon(self)
 
 
@@ -252,8 +290,9 @@ class Pump:
         self._loop = loop
         self._room = sockets_in_c.make_room(_MOST)
         self.handle = sockets_in_c.open_epoll()
-        self._pipes: list[Pipe | None] = []
-        self._written: list[Pipe] = []
+        self._watchers: list[Watcher | None] = []
+        self._first_due: Watcher | None = None
+        self._last_due: Watcher | None = None
         self._ended: list[Pipe] = []
         self._inner = inner
         self._attached = inner < 0
@@ -266,12 +305,24 @@ class Pump:
 
     def open(self, sock: socket.socket, receiver: Receiver) -> Pipe:
         """Take over a connected socket that does not block. What ``connection_made`` raises is the caller's."""
-        handle = sock.fileno()
-        if handle >= len(self._pipes):
-            self._pipes.extend([None] * (handle + 64 - len(self._pipes)))
-        self._pipes[handle] = pipe = Pipe(self, sock, receiver)
+        pipe = Pipe(self, sock, receiver)
+        self._place(sock.fileno(), pipe)
         pipe.start()
         return pipe
+
+    def watch(self, handle: int, watcher: Watcher) -> None:
+        """Call its ``ready`` whenever ``handle``, which stays the caller's, can be read."""
+        self._place(handle, watcher)
+        self.attend(handle, 0, _IN)
+
+    def unwatch(self, handle: int) -> None:
+        self.attend(handle, _IN, 0)
+        self._watchers[handle] = None
+
+    def _place(self, handle: int, watcher: Watcher) -> None:
+        if handle >= len(self._watchers):
+            self._watchers.extend([None] * (handle + 64 - len(self._watchers)))
+        self._watchers[handle] = watcher
 
     def work(self, timeout_s: float | None) -> bool:
         """Turns, until the loop has something to do: one of its events (which is returned), a call, or the time."""
@@ -311,9 +362,12 @@ class Pump:
                 if handle == self._inner:
                     inner = True
                     continue
-                pipe = self._pipes[handle]
-                if pipe is not None:
-                    pipe.ready(sockets_in_c.events_at(self._room, place))
+                watcher = self._watchers[handle]
+                if watcher is not None:
+                    try:
+                        watcher.ready(sockets_in_c.events_at(self._room, place))
+                    except Exception as error:  # noqa: BLE001 -- the fault of one touches no other
+                        self.report("What came on a handle met a fault of ours.", error)
             self.settle()
         finally:
             self._turning = False
@@ -329,34 +383,45 @@ class Pump:
     def settle(self) -> None:
         """Send what was written, and tell of the pipes that ended, until there is neither."""
         self._scheduled = False
-        while self._written or self._ended:
-            place = 0
-            while place < len(self._written):
-                pipe = self._written[place]
-                pipe.listed = False
-                pipe.flush()
-                place += 1
-            self._written.clear()
+        while self._first_due is not None or self._ended:
+            while self._first_due is not None:
+                watcher = self._first_due
+                self._first_due = watcher.next
+                if watcher.next is None:
+                    self._last_due = None
+                watcher.next = None
+                watcher.due = False
+                try:
+                    watcher.turn_over()
+                except Exception as error:  # noqa: BLE001 -- the fault of one touches no other
+                    self.report("The end of a turn met a fault of ours.", error)
             if self._ended:
                 pipe = self._ended.pop(0)
-                self._pipes[pipe.sock.fileno()] = None
+                self._watchers[pipe.sock.fileno()] = None
                 pipe.finish()
 
     def close(self) -> None:
         """Close everything that is open; no receiver hears of it."""
         self.settle()
-        for pipe in self._pipes:
-            if pipe is not None:
-                pipe.drop()
-        self._pipes.clear()
+        for watcher in self._watchers:
+            if isinstance(watcher, Pipe):
+                watcher.drop()
+        self._watchers.clear()
         sockets_in_c.close_epoll(self.handle)
         sockets_in_c.give_room_back(self._room)
 
-    # What pipes call
+    # What watchers call
 
-    def send_soon(self, pipe: Pipe) -> None:
-        pipe.listed = True
-        self._written.append(pipe)
+    def call_after_turn(self, watcher: Watcher) -> None:
+        """Call its ``turn_over`` when all that came in this turn was handed on: in the order of asking, and once."""
+        if watcher.due:
+            return
+        watcher.due = True
+        last, self._last_due = self._last_due, watcher
+        if last is None:
+            self._first_due = watcher
+        else:
+            last.next = watcher
         if self._attached:
             self._schedule()
 

@@ -70,6 +70,14 @@ cdef extern from *:
         return PyErr_SetFromErrno(PyExc_OSError);
     }
 
+    static Py_ssize_t send_one(int handle, PyObject *piece) {
+        ssize_t sent;
+        do sent = send(handle, PyBytes_AS_STRING(piece), (size_t)PyBytes_GET_SIZE(piece), MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        if (sent >= 0) return sent;
+        return errno == EAGAIN ? 0 : failed();
+    }
+
     static Py_ssize_t send_pieces(int handle, PyObject *pieces, Py_ssize_t past) {
         struct iovec parts[PIECES_AT_ONCE];
         struct msghdr message = {.msg_iov = parts};
@@ -83,8 +91,7 @@ cdef extern from *:
             past = 0;
         }
         message.msg_iovlen = (size_t)count;
-        do sent = count == 1 ? send(handle, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-                             : sendmsg(handle, &message, MSG_NOSIGNAL);
+        do sent = sendmsg(handle, &message, MSG_NOSIGNAL);
         while (sent < 0 && errno == EINTR);
         if (sent >= 0) return sent;
         return errno == EAGAIN ? 0 : failed();
@@ -101,4 +108,5 @@ cdef extern from *:
     int handle_at(Room room, int place)
     int events_at(Room room, int place)
     bytes receive(int handle)
+    Py_ssize_t send_one(int handle, bytes piece) except -1
     Py_ssize_t send_pieces(int handle, list pieces, Py_ssize_t past) except -1

@@ -75,6 +75,11 @@ def receive(handle: int) -> bytes | None:
         return None
 
 
+def send_one(handle: int, piece: bytes) -> int:
+    """Send as much as the kernel takes. Returns how many bytes. Raises OSError."""
+    return send_pieces(handle, [piece], 0)
+
+
 def send_pieces(handle: int, pieces: list[bytes], past: int) -> int:
     """Send as much as the kernel takes, the first of the pieces from ``past`` on. Returns how many bytes.
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from interlock.ports.control import SessionCount
 
 _FEWEST_ROWS = 100
+_MOST_ROWS = 10**18
+"""More than any server has; one that says so is not counted further."""
 
 
 class Tally:
@@ -23,7 +25,7 @@ class Tally:
         self._next_refused = 1
 
     def add_rows(self, rows: int) -> None:
-        self.rows += rows
+        self.rows = min(self.rows + rows, _MOST_ROWS)
         if self.rows >= self._next_rows:
             self._next_rows = self.rows + max(_FEWEST_ROWS, self.rows // 4)
             self._tell()

@@ -214,7 +214,7 @@ def _assemble(
         per_s=limits.interrupts_per_s,
         per_address_per_s=limits.interrupts_per_address_per_s,
     )
-    journal = _open_journal(settings, limits)
+    journal = _open_journal(settings, limits, pump)
     return Shared(
         limits=limits,
         clock=clock,
@@ -232,9 +232,10 @@ def _assemble(
     )
 
 
-def _open_journal(settings: WorkerSettings, limits: Limits) -> Journal:
+def _open_journal(settings: WorkerSettings, limits: Limits, pump: Pump) -> Journal:
     return Journal(
         settings.journal,
+        pump,
         file_bytes=limits.journal_file_bytes,
         durable_s=limits.durable_s,
         stall_s=limits.stall_s,

@@ -290,7 +290,7 @@ class Lane:
         self.taken = False
         changed = 0
         if payload[tag_at] != _SELECT:
-            changed = messages.count_changed(messages.decode(payload[tag_at:tag_end]))
+            changed = messages.count_changed_in(payload, tag_at, tag_end)
         portal = None
         if self._bound is None:
             if self._statements.known:

@@ -39,5 +39,8 @@ cpdef tuple read_execute(bytes raw)
 cpdef tuple read_named(bytes raw, str what)
 cpdef int read_ready(bytes raw) except -1
 cpdef str read_tag(bytes raw)
+cdef int _SPACE, _ZERO, _NINE, _COUNT_DIGITS
 cpdef long long count_changed(str tag) except? -1
+@cython.locals(at=Py_ssize_t, count="long long")
+cpdef long long count_changed_in(bytes raw, Py_ssize_t start, Py_ssize_t end) except? -1
 cpdef long long read_count(str word) except? -1

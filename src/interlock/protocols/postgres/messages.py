@@ -24,6 +24,8 @@ COPY_DONE = b"c\x00\x00\x00\x04"
 SSL_REQUEST = struct.pack("!ii", 8, SSL_REQUEST_CODE)
 
 _COUNT_DIGITS = 18
+_CHANGING = (b"INSERT ", b"UPDATE ", b"DELETE ", b"MERGE ")
+_SPACE, _ZERO, _NINE = b" 09"
 _LENGTH = struct.Struct("!i")
 _SHORT = struct.Struct("!h")
 
@@ -360,10 +362,23 @@ def read_tag(raw: bytes) -> str:
 
 def count_changed(tag: str) -> int:
     """How many rows a command tag says were changed; COPY counts when the caller knows that it was a COPY FROM."""
-    if tag.startswith("SELECT"):
-        return 0
-    words = tag.split(" ")
-    return read_count(words[-1]) if words[0] in ("INSERT", "UPDATE", "DELETE", "MERGE") else 0
+    raw = encode(tag)
+    return count_changed_in(raw, 0, len(raw))
+
+
+def count_changed_in(raw: bytes, start: int, end: int) -> int:
+    """As ``count_changed``, of the tag that stands in ``raw`` from ``start`` to ``end``; nothing is made of it."""
+    if raw[start:end].startswith(_CHANGING) and raw[end - 1] <= _NINE:
+        at = end
+        while _ZERO <= raw[at - 1] <= _NINE:
+            at -= 1
+        if raw[at - 1] == _SPACE and end - at <= _COUNT_DIGITS:
+            count = 0
+            while at < end:
+                count = count * 10 + raw[at] - _ZERO
+                at += 1
+            return count
+    return 0
 
 
 def read_count(word: str) -> int:

@@ -297,7 +297,7 @@ class Replies:
         self.in_block = status == IN_TRANSACTION
         self.copying = None
         self.stale_settings = self.transaction_over = False
-        if status == IDLE:
+        if status == IDLE and self.portals.known:
             self._forget_portals()
 
     def _forget_portals(self) -> None:

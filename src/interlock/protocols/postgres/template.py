@@ -9,6 +9,8 @@ That a mark stands for what PostgreSQL's own parser takes for a constant is chec
 that could be doubted (comments, dollar quotes, prefixed strings, control characters) has no template.
 """
 
+from interlock.protocols.postgres import template_in_c
+
 _NUMBER, _DECIMAL, _STRING = 1, 2, 3
 """The marks. No text that has a template holds these bytes."""
 
@@ -31,7 +33,7 @@ def find_template(
     ``places`` gets the start and end of every literal that was taken out, quotes included.
     """
     end = len(text) if end < 0 else end
-    out = bytearray(end - start)
+    out = template_in_c.make_room(end - start)
     at = start
     size = 0
     previous = _SPACE
@@ -40,7 +42,7 @@ def find_template(
         char = text[at]
         after = at + 1
         if plain[char]:
-            out[size] = char
+            template_in_c.put(out, size, char)
             size += 1
             at = after
             previous = char
@@ -64,23 +66,18 @@ def find_template(
         if kind:
             if places is not None:
                 places.append((at, after))
-            out[size] = kind
+            template_in_c.put(out, size, kind)
             size += 1
             at = after
         else:
             while at < after:
                 if text[at] <= _STRING:
                     return None
-                out[size] = text[at]
+                template_in_c.put(out, size, text[at])
                 size += 1
                 at += 1
         previous = text[after - 1]
-    return _cut(out, size)
-
-
-def _cut(out: bytearray, size: int) -> bytes:
-    begun = out
-    return bytes(begun[:size])
+    return template_in_c.take(out, size)
 
 
 def _is_doubtful(text: bytes, at: int, end: int, char: int, previous: int) -> bool:
@@ -112,10 +109,14 @@ def _kind_of_number(text: bytes, start: int, after: int, end: int) -> int:
     """The mark of a number, 0 for one that is not plain."""
     if after < end and _continues_word(text[after]):
         return 0
-    point = text.find(b".", start, after)
-    if point < 0:
+    points = 0
+    at = start
+    while at < after:
+        points += text[at] == _DOT
+        at += 1
+    if points == 0:
         return _NUMBER if after - start <= _LONGEST_NUMBER else 0
-    return _DECIMAL if point + 1 < after and text.find(b".", point + 1, after) < 0 else 0
+    return _DECIMAL if points == 1 and text[after - 1] != _DOT else 0
 
 
 def _end_of_string(text: bytes, at: int, end: int) -> int:
