@@ -69,3 +69,14 @@ def test_frames_are_laid_down_alike_with_and_without_a_compiler(written: list[by
         assert after_frame(gathered, ends[-1]) == len(plain)
         ends.append(len(plain))
     assert gathered == plain
+
+
+def test_a_checksum_is_zlibs_at_every_length() -> None:
+    """It is worked out in blocks of sixteen and of eight bytes, and the rest alone."""
+    content = bytes(value * 31 % 251 for value in range(5000))
+    for size in [*range(300), 4095, 4096, 4097, 5000]:
+        for start in range(0, 16, 5):
+            laid_down, plain = bytearray(), bytearray()
+            add_frame(laid_down, content[start : start + size])
+            frames_in_c.add_frame(plain, content[start : start + size])
+            assert laid_down == plain, (size, start)

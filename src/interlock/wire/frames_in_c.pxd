@@ -3,11 +3,39 @@ cdef extern from *:
     #include <stdint.h>
     #include <string.h>
 
-    /* CRC-32 as zlib's (RFC 1952, 8), eight bytes at a time. */
+    #if defined(__x86_64__) && defined(__GNUC__)
+    #include <immintrin.h>
+    #define CRC_CAN_FOLD __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1")
+
+    /* Sixteen bytes at a time, by multiplication without carry: V. Gopal and others, Fast CRC Computation for Generic
+       Polynomials Using PCLMULQDQ Instruction (Intel, 2009), with its constants for this polynomial, reflected.
+       ``size`` is a multiple of 16 and not 0. */
+    __attribute__((target("pclmul,sse4.1")))
+    static uint32_t crc_folded(uint32_t crc, const unsigned char *at, Py_ssize_t size) {
+        const __m128i by_128 = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0), by_64 = _mm_set_epi64x(0, 0x163cd6124);
+        const __m128i barrett = _mm_set_epi64x(0x1f7011641, 0x1db710641), low = _mm_set_epi32(0, -1, 0, -1);
+        __m128i sum = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at), _mm_cvtsi32_si128((int)crc));
+        for (at += 16, size -= 16; size > 0; at += 16, size -= 16)
+            sum = _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(sum, by_128, 0x00),
+                                              _mm_clmulepi64_si128(sum, by_128, 0x11)),
+                                _mm_loadu_si128((const __m128i *)at));
+        sum = _mm_xor_si128(_mm_clmulepi64_si128(sum, by_128, 0x10), _mm_srli_si128(sum, 8));
+        sum = _mm_xor_si128(_mm_clmulepi64_si128(_mm_and_si128(sum, low), by_64, 0x00), _mm_srli_si128(sum, 4));
+        __m128i whole = _mm_and_si128(_mm_clmulepi64_si128(_mm_and_si128(sum, low), barrett, 0x10), low);
+        return (uint32_t)_mm_extract_epi32(_mm_xor_si128(_mm_clmulepi64_si128(whole, barrett, 0x00), sum), 1);
+    }
+    #else
+    #define CRC_CAN_FOLD 0
+    #define crc_folded(crc, at, size) (crc)
+    #endif
+
+    /* CRC-32 as zlib's (RFC 1952, 8): what is not folded goes eight bytes at a time. */
     static uint32_t crc_tables[8][256];
+    static int crc_folds;
 
     static void crc_prepare(void) {
         if (crc_tables[7][255]) return;
+        crc_folds = CRC_CAN_FOLD;
         for (uint32_t byte = 0; byte < 256; byte++) {
             uint32_t crc = byte;
             for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
@@ -25,6 +53,12 @@ cdef extern from *:
     }
 
     static uint32_t crc_of(uint32_t crc, const unsigned char *at, Py_ssize_t size) {
+        if (crc_folds && size >= 16) {
+            Py_ssize_t whole = size & ~(Py_ssize_t)15;
+            crc = crc_folded(crc, at, whole);
+            at += whole;
+            size -= whole;
+        }
         for (; size >= 8; at += 8, size -= 8) {
             uint32_t low = little_endian(at) ^ crc, high = little_endian(at + 4);
             crc = crc_tables[7][low & 0xFF] ^ crc_tables[6][low >> 8 & 0xFF] ^ crc_tables[5][low >> 16 & 0xFF] ^

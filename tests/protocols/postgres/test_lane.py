@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from interlock.domain.decisions import Fence
 from interlock.errors import PeerError
-from interlock.ports.protocol import Proceed, Verdict
+from interlock.ports.protocol import Proceed, Refused, Verdict
 from interlock.ports.statement import Statement
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.session import PostgresMachine
@@ -65,19 +65,25 @@ exchanges = st.one_of(
 )
 
 
-def hold(chunks: list[bytes], way: Way, rule: Callable[[Statement], Verdict | None]) -> dict[str, Any]:
-    """All that came of the dialogue, on either side and at the gateway."""
+def hold(
+    chunks: list[bytes], way: Way, rule: Callable[[Statement], Verdict | None], *, late: bool = False
+) -> dict[str, Any]:
+    """All that came of the dialogue, on either side and at the gateway. ``late``: verdicts are not there at once."""
     cut_client, cut_server, precedents = way
-    book = Playbook(rule=rule, precedents=precedents)
+    book = Playbook(rule=(lambda _: None) if late else rule, precedents=precedents)
     machine, server = open_session(book), ScriptedServer()
     sent = bytearray()
+    told = 0
     for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
         for piece in cut_client(chunk):
             machine.client_bytes(piece)
-        while upstream := book.take_upstream():
+        while (upstream := book.take_upstream()) or (late and told < len(book.asked)):
             sent += upstream
-            for piece in cut_server(server.receive(upstream)):
-                machine.upstream_bytes(piece)
+            if upstream:
+                for piece in cut_server(server.receive(upstream)):
+                    machine.upstream_bytes(piece)
+            else:
+                told = _tell_next(book, machine, rule, told)
     said = book.take_client()
     machine.client_bytes(messages.TERMINATE)
     return {
@@ -90,33 +96,48 @@ def hold(chunks: list[bytes], way: Way, rule: Callable[[Statement], Verdict | No
     }
 
 
+def _tell_next(book: Playbook, machine: PostgresMachine, rule: Callable[[Statement], Verdict | None], told: int) -> int:
+    """The verdict on what was asked first and not told yet."""
+    number = list(book.asked)[told]
+    verdict = rule(book.asked[number])
+    assert isinstance(verdict, Proceed | Refused)
+    if isinstance(verdict, Proceed):
+        book.proceeded.add(number)
+    machine.decided(number, verdict)
+    return told + 1
+
+
 def _fenced(statement: Statement) -> Verdict | None:
     verdict = refuse_no(statement)
     return Proceed((Fence(100),)) if isinstance(verdict, Proceed) and statement.text.startswith("UPDATE") else verdict
 
 
 @settings(max_examples=150, deadline=None)
-@given(chunks=st.lists(exchanges, min_size=1, max_size=8), fenced=st.booleans())
-def test_every_way_comes_to_the_same(chunks: list[bytes], fenced: bool) -> None:
+@given(chunks=st.lists(exchanges, min_size=1, max_size=8), fenced=st.booleans(), late=st.booleans())
+def test_every_way_comes_to_the_same(chunks: list[bytes], fenced: bool, late: bool) -> None:
     rule = _fenced if fenced else refuse_no
-    first, *others = [hold(chunks, way, rule) for way in WAYS]
+    first, *others = [hold(chunks, way, rule, late=late) for way in WAYS]
     for other in others:
         assert other == first
 
 
 @settings(max_examples=150, deadline=None)
-@given(chunks=st.lists(exchanges, min_size=1, max_size=6))
-def test_a_client_that_does_not_wait_is_answered_as_one_by_one(chunks: list[bytes]) -> None:
-    """The second statement comes while the first is on the short way."""
+@given(chunks=st.lists(exchanges, min_size=1, max_size=6), late=st.booleans())
+def test_a_client_that_does_not_wait_is_answered_as_one_by_one(chunks: list[bytes], late: bool) -> None:
+    """The second statement comes while the first is on the short way, or asked about."""
 
     def talk(cut: Cut, precedents: bool = False) -> tuple[bytes, dict[int, str]]:
-        book = Playbook(precedents=precedents)
+        book = Playbook(rule=(lambda _: None) if late else refuse_no, precedents=precedents)
         machine, server = open_session(book), ScriptedServer()
+        told = 0
         for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
             for piece in cut(chunk):
                 machine.client_bytes(piece)
-        while upstream := book.take_upstream():
-            machine.upstream_bytes(server.receive(upstream))
+        while (upstream := book.take_upstream()) or (late and told < len(book.asked)):
+            if upstream:
+                machine.upstream_bytes(server.receive(upstream))
+            else:
+                told = _tell_next(book, machine, refuse_no, told)
         return book.take_client(), {number: repr(one) for number, one in book.finished.items()}
 
     assert [talk(*way) for way in SHORT] == [talk(_in_two)] * 2
@@ -133,20 +154,56 @@ ENDS: dict[str, Callable[[PostgresMachine], None]] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("statement", [messages.query("SELECT 3 AS rows"), run("", parse="SELECT 3 AS rows")])
-def test_what_happens_in_the_middle_is_the_same_either_way(statement: bytes, end: str) -> None:
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("statement", [messages.query("SELECT 3 AS rows"), run("", parse="SELECT 3 AS rows"), run("a")])
+def test_what_happens_in_the_middle_is_the_same_either_way(statement: bytes, late: bool, end: str) -> None:
+    """While the answer is awaited, or the verdict: which comes afterwards, as it may."""
+
     def talk(cut: Cut, precedents: bool = False) -> tuple[object, ...]:
         book = Playbook(precedents=precedents)
         machine, server = open_session(book), ScriptedServer()
+        machine.client_bytes(messages.parse("a", "SELECT 3 AS rows") + messages.SYNC)
+        machine.upstream_bytes(server.receive(book.take_upstream()))
+        if late:
+            book.rule = lambda _: None
         for piece in cut(statement):
             machine.client_bytes(piece)
         sent = book.take_upstream()
         ENDS[end](machine)
+        if late:
+            _tell_next(book, machine, refuse_no, 0)
         machine.upstream_bytes(server.receive(sent))
         said = (book.take_client(), book.take_upstream(), book.calls, len(book.asides))
         return (*said, {number: repr(one) for number, one in book.finished.items()})
 
     assert [talk(*way) for way in SHORT] == [talk(_in_two)] * 2
+
+
+@pytest.mark.parametrize("spoil", [Proceed((Fence(100),)), Refused("No.")])
+@pytest.mark.parametrize("statement", [messages.query("COMMIT"), run("a")])
+def test_a_late_verdict_lets_only_its_own_statement_through(statement: bytes, spoil: Proceed | Refused) -> None:
+    def talk(cut: Cut) -> tuple[object, ...]:
+        book = Playbook()
+        machine, server = open_session(book), ScriptedServer()
+        machine.client_bytes(messages.parse("a", "COMMIT") + messages.SYNC)
+        machine.upstream_bytes(server.receive(book.take_upstream()))
+        machine.client_bytes(messages.query("BEGIN"))
+        machine.upstream_bytes(server.receive(book.take_upstream()))
+        book.rule = lambda _: None
+        for piece in cut(statement):
+            machine.client_bytes(piece)
+        (number,) = set(book.asked) - book.proceeded
+        machine.decided(number - 1, Proceed())
+        machine.decided(number + 1, Proceed())
+        assert not book.take_upstream()
+        book.proceeded |= {number} if isinstance(spoil, Proceed) else set()
+        machine.decided(number, spoil)
+        sent = book.take_upstream()
+        machine.decided(number, Proceed())
+        assert not book.take_upstream()
+        return sent, book.take_client()
+
+    assert talk(_whole) == talk(_in_two)
 
 
 def test_a_portal_of_the_short_way_is_one_that_the_long_way_knows() -> None:

@@ -5,9 +5,10 @@ from interlock.protocols.postgres.names cimport Portal, Prepared, Running, new_p
 from interlock.protocols.postgres.reading cimport Reader, Reading
 from interlock.protocols.postgres.relay cimport Relay
 from interlock.protocols.postgres.replies cimport Awaited, Replies
+from interlock.protocols.postgres.whole cimport is_empty, is_ready, is_string, length_at
 cimport cython
 
-cdef int _HEADER_BYTES, _QUERY, _PARSE, _BIND, _PARSED, _BOUND, _ROWS, _NO_ROWS, _ROW, _COMPLETE, _READY, _IDLE, _SELECT
+cdef int _HEADER_BYTES, _QUERY, _PARSE, _BIND, _PARSED, _BOUND, _ROWS, _NO_ROWS, _ROW, _COMPLETE, _IDLE, _SELECT
 cdef int _LONGEST_BYTES, _KEPT_PARSES, _KEPT_PARSE_BYTES
 cdef dict _TAILS
 cdef tuple _NOTHING
@@ -15,6 +16,7 @@ cdef tuple _NOTHING
 
 cdef class Lane:
     cdef public bint taken
+    cdef public bint asked
     cdef Relay _relay
     cdef Replies _replies
     cdef Reader _reader
@@ -28,6 +30,7 @@ cdef class Lane:
     cdef Running _running
     cdef long _number
     cdef Reading _reading
+    cdef bytes _payload
     cdef Prepared _prepared
     cdef BindMessage _bound
     cdef Prepared _parsed
@@ -43,20 +46,23 @@ cdef class Lane:
     cdef bint _ask_query(self, bytes payload, Py_ssize_t size) except -1
     @cython.locals(parse_end=Py_ssize_t, raw=bytes, prepared=Prepared, reading=Reading)
     cdef bint _ask_parsed(self, bytes payload, Py_ssize_t size) except -1
-    @cython.locals(relay=Relay, size=Py_ssize_t, end=Py_ssize_t, bound=BindMessage, prepared=Prepared, portal=Portal, running=Running, reading=Reading, number=long)
+    @cython.locals(relay=Relay, size=Py_ssize_t, end=Py_ssize_t, bound=BindMessage, prepared=Prepared, portal=Portal, running=Running, reading=Reading, number=long, waits=bint)
     cdef bint _ask_bound(self, bytes payload, Prepared parsed, Py_ssize_t at) except -1
     @cython.locals(found=Prepared)
     cdef Prepared _find(self, BindMessage bound, Prepared parsed)
     cdef _go_on(self, bytes payload, Prepared parsed, Portal portal, Running running, verdict, Py_ssize_t at, Py_ssize_t end)
     @cython.locals(text=bytes, reading=Reading)
     cdef bint _follow(self, long number, Prepared prepared, BindMessage bound) except -1
+    cdef _wait(self, long number, Reading reading, Running running, bytes payload)
+    @cython.locals(relay=Relay, reading=Reading, running=Running, payload=bytes)
+    cpdef bint decided(self, long number, verdict) except -1
     @cython.locals(relay=Relay)
     cdef _take(self, long number, Reading reading, Running running, bytes payload)
     @cython.locals(at=Py_ssize_t, end=Py_ssize_t, tag_at=Py_ssize_t)
     cpdef bint take_answer(self, bytes payload) except -1
     @cython.locals(described=bint, optional=bint, rows=Py_ssize_t, size=Py_ssize_t, code=int, length=Py_ssize_t, after=Py_ssize_t)
     cdef Py_ssize_t _scan(self, bytes payload, Py_ssize_t at, Py_ssize_t end) except -1
-    @cython.locals(replies=Replies, portal=Portal, running=Running, changed="long long")
+    @cython.locals(replies=Replies, portal=Portal, running=Running, reading=Reading, ends=bint, changed="long long")
     cdef _finish(self, bytes payload, Py_ssize_t tag_at, Py_ssize_t tag_end, int status)
     cdef Running _make_running(self)
     @cython.locals(portal=Portal, prepared=Prepared)
@@ -65,10 +71,5 @@ cdef class Lane:
     cdef _replace_portal(self, Portal portal)
     @cython.locals(running=Running, portal=Portal, parsed=Prepared, replies=Replies, batch=long)
     cpdef unfold(self)
-
-
-@cython.locals(highest=Py_ssize_t)
-cdef Py_ssize_t _length_at(bytes raw, Py_ssize_t at) except -1
-cdef bint _is_empty(bytes raw, Py_ssize_t at, Py_ssize_t end, int code) except -1
-cdef bint _is_ready(bytes raw, Py_ssize_t at, Py_ssize_t end) except -1
-cdef bint _is_string(bytes raw, Py_ssize_t at, Py_ssize_t end) except -1
+    @cython.locals(running=Running, prepared=Prepared, bound=BindMessage, payload=bytes, end=Py_ssize_t)
+    cdef _unfold_asked(self)

@@ -8,7 +8,8 @@ taken here from the bytes as they came, without a message or an awaited answer m
              [P] B [D] E S                               [1] 2 [T|n] D... C Z
 
 Where the gateway has a precedent for it, nothing is made of the statement at all but its template: no text, no verdict,
-no outcome (:mod:`interlock.ports.precedents`). Else it is asked about as everywhere.
+no outcome (:mod:`interlock.ports.precedents`). Else it is asked about as everywhere; it keeps its place here while the
+gateway writes its record down, as it does before every COMMIT.
 
 It is the same as what ``relay.py``, ``steady.py`` and ``replies.py`` do with the messages one by one, and whoever
 changes one of them changes the other. INVARIANT: as soon as anything does not fit (a second statement before the
@@ -21,7 +22,7 @@ Nothing goes upstream before its Proceed.
 
 from interlock.errors import Misuse
 from interlock.ports.precedents import Precedents
-from interlock.ports.protocol import Proceed, Verdict
+from interlock.ports.protocol import Proceed, Refused, Verdict
 from interlock.protocols.postgres import messages
 from interlock.protocols.postgres.framer import Framer
 from interlock.protocols.postgres.messages import BindMessage
@@ -30,15 +31,14 @@ from interlock.protocols.postgres.reading import Reader, Reading
 from interlock.protocols.postgres.relay import Relay
 from interlock.protocols.postgres.replies import IDLE, Awaited
 from interlock.protocols.postgres.scripts import Scripts, why_unusable
+from interlock.protocols.postgres.whole import HEADER_BYTES, is_empty, is_ready, is_string, length_at
 
 _LONGEST_BYTES = 16 * 1024
 """What is longer goes the long way, where the time is spent elsewhere."""
 
-_HEADER_BYTES = 5
-"""Type byte and length."""
-
+_HEADER_BYTES = HEADER_BYTES
 _QUERY, _PARSE, _BIND = b"QPB"
-_PARSED, _BOUND, _ROWS, _NO_ROWS, _ROW, _COMPLETE, _READY = b"12TnDCZ"
+_PARSED, _BOUND, _ROWS, _NO_ROWS, _ROW, _COMPLETE = b"12TnDC"
 _IDLE = IDLE
 _SELECT = b"S"[0]
 """How the tag of what changes nothing begins."""
@@ -53,7 +53,7 @@ _KEPT_PARSE_BYTES = 2048
 
 
 class Lane:
-    """The short way of one session. ``taken`` while an answer is awaited on it."""
+    """The short way of one session. ``taken`` while an answer is awaited on it, ``asked`` while a verdict is."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Lane:
     ) -> None:
         """``framers`` are the client's and the server's."""
         self.taken = False
+        self.asked = False
         self._relay = relay
         self._replies = relay.replies
         self._reader = reader
@@ -78,6 +79,8 @@ class Lane:
         self._running: Running | None = None
         self._number = 0
         self._reading: Reading | None = None
+        # What is sent when the verdict has come.
+        self._payload = b""
         # Of one that was bound: what to, and with which values.
         self._prepared: Prepared | None = None
         self._bound: BindMessage | None = None
@@ -93,7 +96,7 @@ class Lane:
 
     def ask(self, payload: bytes) -> bool:
         """Take ``payload`` the short way. False: it has to go the long way, and nothing happened."""
-        if self.taken:
+        if self.taken or self.asked:
             self.unfold()
             return False
         size = len(payload)
@@ -108,7 +111,7 @@ class Lane:
 
     def _ask_query(self, payload: bytes, size: int) -> bool:
         relay = self._relay
-        if _length_at(payload, 1) != size - 1 or payload[size - 1]:
+        if length_at(payload, 1) != size - 1 or payload[size - 1]:
             return False
         reading = self._reader.find_in(payload, _HEADER_BYTES, size - 1, self._read_only)
         if reading is None or not reading.steady:
@@ -120,17 +123,18 @@ class Lane:
             running = new_running(number, reading)
             text = payload[_HEADER_BYTES : size - 1].decode("ascii")
             verdict = relay.ask_text(running, text)
+            if verdict is None:
+                self._wait(number, reading, running, payload)
+                return True
             if not isinstance(verdict, Proceed) or verdict.obligations:
                 relay.start(self._scripts.go_on_with_query(payload, text, running, verdict))
                 return True
-        # As send_query: the batch of the query, and the one after it.
-        relay.batch += 1
         self._take(number, reading, running, payload)
         return True
 
     def _ask_parsed(self, payload: bytes, size: int) -> bool:
         """A Parse of the unnamed statement; anything else goes the long way."""
-        parse_end = _length_at(payload, 1) + 1
+        parse_end = length_at(payload, 1) + 1
         if not _HEADER_BYTES < parse_end <= size or payload[_HEADER_BYTES]:
             return False
         raw = payload[:parse_end]
@@ -153,7 +157,7 @@ class Lane:
         size = len(payload)
         if size - at < _HEADER_BYTES or payload[at] != _BIND:
             return False
-        end = at + 1 + _length_at(payload, at + 1)
+        end = at + 1 + length_at(payload, at + 1)
         described = _TAILS.get(payload[end:]) if at < end <= size else None
         if described is None:
             return False
@@ -164,18 +168,23 @@ class Lane:
         reading = prepared.reading
         number = relay.count()
         running = None
+        waits = False
         if not self._follow(number, prepared, bound):
             portal = new_portal("", prepared, bound)
             running = new_running(number, reading)
             verdict = relay.ask_portal(running, portal)
-            if not isinstance(verdict, Proceed) or verdict.obligations:
+            waits = verdict is None and parsed is None
+            if not waits and (not isinstance(verdict, Proceed) or verdict.obligations):
                 self._go_on(payload, parsed, portal, running, verdict, at, end)
                 return True
         self._prepared = prepared
         self._bound = bound
         self._parsed = parsed
         self._described = described
-        self._take(number, reading, running, payload)
+        if waits and running is not None:
+            self._wait(number, reading, running, payload)
+        else:
+            self._take(number, reading, running, payload)
         return True
 
     def _follow(self, number: int, prepared: Prepared, bound: BindMessage) -> bool:
@@ -215,14 +224,40 @@ class Lane:
         relay.start(self._scripts.go_on_with_bind(payload[at:end], portal, running, verdict))
         relay.put(self._client.feed(payload[end:]))
 
+    def _wait(self, number: int, reading: Reading, running: Running, payload: bytes) -> None:
+        """It was asked about, and what the gateway says comes later: ``decided``."""
+        self._number = number
+        self._reading = reading
+        self._running = running
+        self._payload = payload
+        self.asked = True
+
+    def decided(self, number: int, verdict: Proceed | Refused) -> bool:
+        """Take the verdict that was waited for. False: it is another's, or takes the statement off the short way."""
+        relay, reading, running = self._relay, self._reading, self._running
+        if not self.asked or number != self._number or reading is None or running is None:
+            return False
+        if not isinstance(verdict, Proceed) or verdict.obligations or not relay.is_idle():
+            return False
+        self.asked = False
+        relay.note(running, verdict)
+        payload, self._payload = self._payload, b""
+        self._take(number, reading, running, payload)
+        return True
+
     def _take(self, number: int, reading: Reading, running: Running | None, payload: bytes) -> None:
         """It may go: send it on. No answer but its own is awaited now."""
         relay = self._relay
+        if self._bound is None:
+            # As send_query: the batch of the query, and the one after it.
+            relay.batch += 1
         self._batch = relay.batch
         relay.batch += 1
         self._number = number
         self._reading = reading
         self._running = running
+        if running is not None:
+            self._replies.begin(running)
         self.taken = True
         relay.outlet.to_upstream(payload)
 
@@ -236,9 +271,9 @@ class Lane:
         at = 0
         end = len(payload)
         if self._bound is not None:
-            if self._parsed is not None and _is_empty(payload, 0, end, _PARSED):
+            if self._parsed is not None and is_empty(payload, 0, end, _PARSED):
                 at = _HEADER_BYTES
-            if (at == 0) != (self._parsed is None) or not _is_empty(payload, at, end, _BOUND):
+            if (at == 0) != (self._parsed is None) or not is_empty(payload, at, end, _BOUND):
                 self.unfold()
                 return False
             at += _HEADER_BYTES
@@ -260,7 +295,7 @@ class Lane:
         size = 0
         while end - at >= _HEADER_BYTES:
             code = payload[at]
-            length = _length_at(payload, at + 1)
+            length = length_at(payload, at + 1)
             after = at + 1 + length
             if length < 4 or after > end:
                 return 0
@@ -270,9 +305,9 @@ class Lane:
                 rows += 1
                 size += after - at
             elif code == _COMPLETE:
-                if (described and not optional) or not _is_ready(payload, after, end):
+                if (described and not optional) or not is_ready(payload, after, end):
                     return 0
-                if not _is_string(payload, at + _HEADER_BYTES, after):
+                if not is_string(payload, at + _HEADER_BYTES, after):
                     return 0
                 self._rows = rows
                 self._size_bytes = size
@@ -286,9 +321,10 @@ class Lane:
 
     def _finish(self, payload: bytes, tag_at: int, tag_end: int, status: int) -> None:
         """As ``Replies`` at the end of such an exchange. The tag stands from ``tag_at`` to ``tag_end``."""
-        replies, running = self._replies, self._running
+        replies, running, reading = self._replies, self._running, self._reading
         self.taken = False
         changed = 0
+        ends = reading is not None and reading.ends_transaction
         if payload[tag_at] != _SELECT:
             changed = messages.count_changed_in(payload, tag_at, tag_end)
         portal = None
@@ -296,13 +332,15 @@ class Lane:
             if self._statements.known:
                 self._statements.known.pop("", None)
         else:
-            if status != _IDLE:
+            if status != _IDLE and not ends:
                 # Inside a transaction the portal stays.
                 portal = self._make_portal(self._make_running() if running is None else running)
             if self._parsed is not None:
                 self._statements.known[""] = self._parsed
                 self._parsed = None
             self._bound = self._prepared = None
+            if ends:
+                replies.forget_portals()
         self._replace_portal(portal)
         if running is None:
             if portal is not None and portal.running is not None:
@@ -310,7 +348,6 @@ class Lane:
             self._precedents.ended(self._rows, changed, self._size_bytes, payload, tag_at, tag_end)
         else:
             self._running = None
-            running.begun = True
             running.rows = self._rows
             running.size_bytes = self._size_bytes
             running.tag = messages.decode(payload[tag_at:tag_end])
@@ -345,6 +382,8 @@ class Lane:
 
     def unfold(self) -> None:
         """What is under way here goes on message by message, as if it had been asked about and sent so."""
+        if self.asked:
+            self._unfold_asked()
         if not self.taken:
             return
         self.taken = False
@@ -369,27 +408,17 @@ class Lane:
         replies.expect(Awaited("E", running))
         replies.expect(Awaited("S"))
 
-
-def _length_at(raw: bytes, at: int) -> int:
-    """The length that a message's header announces, without its type byte."""
-    highest = raw[at]  # in a variable of its own, which is as wide as the whole
-    return (highest << 24) | (raw[at + 1] << 16) | (raw[at + 2] << 8) | raw[at + 3]
-
-
-def _is_empty(raw: bytes, at: int, end: int, code: int) -> bool:
-    """Whether a message of type ``code`` without a body stands at ``at``."""
-    return end - at >= _HEADER_BYTES and raw[at] == code and _length_at(raw, at + 1) == 4
-
-
-def _is_ready(raw: bytes, at: int, end: int) -> bool:
-    """Whether a ReadyForQuery, and nothing after it, stands at ``at``."""
-    return end - at == 6 and raw[at] == _READY and _length_at(raw, at + 1) == 5 and raw[end - 1] in b"ITE"
-
-
-def _is_string(raw: bytes, at: int, end: int) -> bool:
-    """Whether the bytes from ``at`` to ``end`` are one ASCII string with its NUL."""
-    if end <= at or raw[end - 1]:
-        return False
-    while 0 < raw[at] < 128:
-        at += 1
-    return at == end - 1
+    def _unfold_asked(self) -> None:
+        running, prepared, bound = self._running, self._prepared, self._bound
+        if running is None:
+            raise Misuse("nothing was asked about on the short way")
+        self.asked = False
+        self._running = None
+        payload, self._payload = self._payload, b""
+        if prepared is None or bound is None:
+            text = payload[_HEADER_BYTES:-1].decode("ascii")
+            self._relay.start(self._scripts.go_on_with_query(payload, text, running, None))
+            return
+        self._bound = self._prepared = None
+        end = 1 + length_at(payload, 1)
+        self._go_on(payload, None, new_portal("", prepared, bound), running, None, 0, end)

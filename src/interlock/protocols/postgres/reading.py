@@ -22,8 +22,7 @@ class Reading:
 
     ``unsettles``: settings or the names of prepared statements may be others once it has run. ``plain``: it runs and
     makes nothing by name, takes no copy data and gives the session no other name, so that what it is depends on nothing
-    but its text. ``steady``: also,
-    it changes no setting, ends no transaction, and copies nothing.
+    but its text. ``steady``: also, it changes no setting and copies nothing.
     """
 
     def __init__(self, classified: Classified) -> None:
@@ -41,7 +40,7 @@ class Reading:
         makes_names = bool(classified.prepares or classified.renames)
         self.plain = not (self.runs_names or makes_names or classified.copies_in or classified.unknown)
         # What comes of it is rows, a tag and the state of the transaction: what the short way may take (lane.py).
-        self.steady = self.plain and not (self.unsettles or self.ends_transaction or classified.copies_out)
+        self.steady = self.plain and not (self.unsettles or classified.copies_out)
         self._never: Described | None = None
         self._at_commit: Described | None = None
         self._now: Described | None = None

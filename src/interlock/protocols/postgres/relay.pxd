@@ -49,7 +49,7 @@ cdef class Relay:
     cpdef ask_portal(self, Running running, Portal portal)
     cdef _ask(self, Running running, Statement statement)
     cpdef expect_verdict(self, Running running)
-    cdef _note(self, Running running, verdict)
+    cdef note(self, Running running, verdict)
     cpdef long count(self) except -1
     cpdef Running number(self, Reading reading)
     cpdef effect_of(self, Reading reading)

@@ -296,7 +296,7 @@ class Relay:
     def _ask(self, running: Running, statement: Statement) -> Verdict | None:
         self.expect_verdict(running)
         verdict = self.outlet.ask(running.number, statement)
-        return None if verdict is None else self._note(running, verdict)
+        return None if verdict is None else self.note(running, verdict)
 
     def expect_verdict(self, running: Running) -> None:
         """From now on ``decided`` is listened to for ``running``."""
@@ -309,9 +309,9 @@ class Relay:
         verdict, self._verdict = self._verdict, None
         if verdict is None:
             raise Misuse("a script went on without the verdict that it waits for")
-        return self._note(running, verdict)
+        return self.note(running, verdict)
 
-    def _note(self, running: Running, verdict: Verdict) -> Verdict:
+    def note(self, running: Running, verdict: Verdict) -> Verdict:
         """A statement that may proceed is finished once, whatever happens from here."""
         if isinstance(verdict, Proceed) and not running.over:
             self.replies.proceeding[running.number] = running

@@ -42,6 +42,7 @@ cdef class Replies:
     cdef public dict proceeding
 
     cpdef expect(self, Awaited awaited)
+    cpdef begin(self, Running running)
     cpdef take(self, piece)
     cpdef end(self, Running running, str error=*)
     @cython.locals(running=Running)
@@ -57,7 +58,7 @@ cdef class Replies:
     cdef _follow_names(self, Running running, str tag)
     cdef _confirm(self, Awaited head, int code)
     cpdef become_ready(self, int status)
-    cdef _forget_portals(self)
+    cpdef forget_portals(self)
     @cython.locals(head=Awaited)
     cdef _take_error(self, Message message)
     @cython.locals(first=Awaited)

@@ -119,8 +119,12 @@ class Replies:
 
     def expect(self, awaited: Awaited) -> None:
         self.expected.append(awaited)
-        running = awaited.running
-        if running is not None and not running.begun:
+        if awaited.running is not None:
+            self.begin(awaited.running)
+
+    def begin(self, running: Running) -> None:
+        """It is on its way: what it may change is not certain until it has ended."""
+        if not running.begun:
             running.begun = True
             self.unsettled += running.reading.unsettles
             self.ending_block += running.reading.ends_transaction
@@ -252,7 +256,7 @@ class Replies:
         begins = tag in ("BEGIN", "START TRANSACTION") if classified.unknown else classified.begins_transaction
         ends = tag in ("COMMIT", "PREPARE TRANSACTION") if classified.unknown else classified.ends_transaction
         if ends:
-            self._forget_portals()
+            self.forget_portals()
         if begins or ends:
             self.in_block = begins
             self.implicit_block = False
@@ -274,7 +278,7 @@ class Replies:
             if tag != "DISCARD ALL" and not tag.startswith("DEALLOCATE"):
                 return
             known.clear()
-            self._forget_portals()
+            self.forget_portals()
 
     def _confirm(self, head: Awaited, code: int) -> None:
         if head.statement is not None:
@@ -298,9 +302,9 @@ class Replies:
         self.copying = None
         self.stale_settings = self.transaction_over = False
         if status == IDLE and self.portals.known:
-            self._forget_portals()
+            self.forget_portals()
 
-    def _forget_portals(self) -> None:
+    def forget_portals(self) -> None:
         """A transaction ended, and its portals with it."""
         for portal in self.portals.known.values():
             if portal.running is not None:

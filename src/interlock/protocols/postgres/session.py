@@ -143,6 +143,8 @@ class PostgresMachine:
     def decided(self, number: int, verdict: Proceed | Refused) -> None:
         with self._boundary:
             if self._relay is not None and self._steady is not None and self._phase is _OPEN:
+                if self._lane is not None and self._lane.decided(number, verdict):
+                    return
                 self._unfold()
                 self._relay.decided(number, verdict)
                 self._steady.pump()
