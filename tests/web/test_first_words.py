@@ -9,7 +9,8 @@ import pytest
 import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from interlock.web.first_words import Crowd, bounded_by
+from interlock.identity.api_client import KEPT_S
+from interlock.web.first_words import HEAD_S, IDLE_S, Crowd, bounded_by
 from tests.gateway.world import until
 
 CALL = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -115,6 +116,15 @@ async def test_who_says_nothing_or_drips_is_let_go_of() -> None:
             one.cancel()
         await asyncio.gather(*drips, return_exceptions=True)
         await until(lambda: not len(crowd))
+
+
+async def test_a_connection_that_rests_is_ended_long_after_our_clients_use_it() -> None:
+    assert 2 * KEPT_S < IDLE_S < HEAD_S
+    async with listening(Crowd(idle_s=0.3)) as connect:
+        client = await connect()
+        for _ in range(2):
+            assert (await client.says(CALL)).endswith(b"ok")
+        assert await client.ended()
 
 
 async def test_one_too_many_takes_the_place_of_the_oldest() -> None:

@@ -22,7 +22,10 @@ from interlock.identity.dpop import ProofMaker
 from interlock.identity.keys import PrivateKey
 from interlock.ports.clock import Clock, SystemClock
 
+KEPT_S = 5.0
+"""How long a connection that rests is used again. Servers keep it longer (``web/first_words.py``)."""
 _TIMEOUT = httpx2.Timeout(20, connect=5)
+_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEPT_S)
 _UNREACHABLE = "Check the address, and that `interlock up` is running there."
 
 
@@ -72,7 +75,12 @@ class ApiClient:
         self.server = server_address(server)
         self.auth = DpopAuth(key, token, clock)
         self._http = httpx2.Client(
-            base_url=self.server, auth=self.auth, verify=_trust(authority), timeout=_TIMEOUT, trust_env=False
+            base_url=self.server,
+            auth=self.auth,
+            verify=_trust(authority),
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            trust_env=False,
         )
 
     def __enter__(self) -> "ApiClient":
@@ -132,7 +140,12 @@ class AsyncApiClient:
         self.auth = DpopAuth(key, token, clock)
         self._context = _trust(authority)
         self._http = httpx2.AsyncClient(
-            base_url=self.server, auth=self.auth, verify=self._context, timeout=_TIMEOUT, trust_env=False
+            base_url=self.server,
+            auth=self.auth,
+            verify=self._context,
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            trust_env=False,
         )
 
     def trust_also(self, authority: str) -> None:
