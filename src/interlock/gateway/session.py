@@ -12,13 +12,14 @@ from interlock.gateway.admission import Rights
 from interlock.gateway.connection import Connection
 from interlock.gateway.door import judge_clear_text, judge_credentials
 from interlock.gateway.feed_messages import Key
+from interlock.gateway.judging import Party
 from interlock.gateway.recorder import Recording
 from interlock.gateway.shared import Shared
 from interlock.gateway.sides import Sides
 from interlock.gateway.signals import Signals
 from interlock.gateway.stages import Stage
 from interlock.gateway.standing import Standing
-from interlock.gateway.statements import Party, Statements
+from interlock.gateway.statements import Statements
 from interlock.gateway.timers import Timers
 from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import (

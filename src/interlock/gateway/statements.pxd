@@ -1,6 +1,7 @@
 from interlock.gateway.clock cimport WorkerClock
 from interlock.gateway.follower cimport Follower
 from interlock.gateway.journal cimport Journal
+from interlock.gateway.judging cimport Judge, Judged
 from interlock.gateway.recorder cimport Recording
 from interlock.ports.precedents cimport Precedents
 from interlock.ports.statement cimport Outcome, Statement
@@ -25,18 +26,11 @@ cdef class Pending:
 cdef Pending _new_pending(number, Statement statement, double started_s)
 
 
-cdef class _Judged:
-    cdef public object decision
-    cdef public bint at_once
-    cdef public object yes
-
-
 cdef class Statements(Precedents):
     cdef public object shared
     cdef public str session
     cdef public object rights
     cdef public Recording recording
-    cdef object _honours
     cdef object _teller
     cdef Follower _follower
     cdef Journal _journal
@@ -44,27 +38,21 @@ cdef class Statements(Precedents):
     cdef dict _pending
     cdef dict _parked
     cdef bint _over
-    cdef object _met
-    cdef dict _judged
-    cdef tuple _judged_from
+    cdef Judge _judge
     cdef long _followed
     cdef double _followed_s
     cdef public object on_idle
 
     @cython.locals(pending=Pending, started_s=double)
     cpdef ask(self, number, Statement statement)
-    @cython.locals(judged=_Judged, known=tuple, now_s=double)
+    @cython.locals(judged=Judged, known=tuple, now_s=double)
     cpdef bint follow(self, long number, described, bytes payload, Py_ssize_t start, Py_ssize_t end, tuple parameters, tuple formats) except -1
     @cython.locals(number=long, now_s=double)
     cpdef ended(self, long long rows, long long changed, long long size_bytes, bytes payload, Py_ssize_t start, Py_ssize_t end)
     @cython.locals(pending=Pending, now_s=double)
     cpdef finish(self, number, Outcome outcome)
-    @cython.locals(judged=_Judged, statement=Statement)
+    @cython.locals(judged=Judged, statement=Statement)
     cdef _decide(self, Pending pending, tuple known, double steady_s)
-    @cython.locals(kept=_Judged)
-    cdef _Judged _judge(self, Statement statement, tuple known)
-    cdef _alarmed(self, decision, Statement statement, snapshot)
-    cdef _fit(self, decision, statement)
     cdef long _took_us(self, Pending pending) except? -1
     cdef _forget(self, number)
     cdef _finish_followed(self, Outcome outcome)

@@ -7,30 +7,27 @@ obligation, and the statement's record is in the journal: on disk when its chang
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol
 
-from interlock.domain.actions import Action
-from interlock.domain.decisions import Decision, Fence, Obligation
+from interlock.domain.decisions import Decision, Fence
 from interlock.domain.decisions import Effect as Allow
 from interlock.domain.snapshot import Snapshot
 from interlock.errors import Misuse
-from interlock.gateway.admission import GONE, Rights, question
 from interlock.gateway.holds import Hold
+from interlock.gateway.judging import Judge, Party
 from interlock.gateway.recorder import Recording
 from interlock.gateway.rules import Rules
 from interlock.gateway.shared import Shared
 from interlock.ports.precedents import Precedents
 from interlock.ports.protocol import Held, Impact, Proceed, Refused, Verdict
 from interlock.ports.sample import NO_SAMPLE, Sample
-from interlock.ports.statement import Described, Effect, Outcome, Statement
+from interlock.ports.statement import Described, Outcome, Statement
 
 _LOG = logging.getLogger("interlock.gateway")
-_REMEMBERED = 256
 _NONE = -1
 """No statement's number."""
-_PROCEED = Proceed()
 
 
 class Stage(Enum):
@@ -82,30 +79,6 @@ class Teller(Protocol):
     def told(self, sentence: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
-    """Whose statements they are, and what the machine can keep."""
-
-    session: str
-    rights: Rights
-    honours: frozenset[type]
-
-
-class _Judged:
-    """A decision, fitted to the machine.
-
-    ``at_once``: the statement may go out when its record was written, before it is on disk. A machine that calls a
-    change a read is not believed. ``yes`` is what it is told then.
-    """
-
-    def __init__(self, decision: Decision, described: Described) -> None:
-        self.decision = decision
-        changes = any(need.action.changes for need in described.needs)
-        believed = described.effect is Effect.AT_COMMIT or (described.effect is Effect.NEVER and not changes)
-        self.at_once = believed and decision.effect is Allow.ALLOW
-        self.yes = Proceed(decision.obligations) if decision.obligations else _PROCEED
-
-
 class Statements(Precedents):
     """What a machine asks of the gateway in one session. It is the :class:`~interlock.gateway.holds.HoldParty`."""
 
@@ -114,18 +87,14 @@ class Statements(Precedents):
         self.session = party.session
         self.rights = party.rights
         self.recording = recording
-        self._honours = party.honours
         self._teller = teller
         self._pending: dict[int, Pending] = {}
         self._parked: dict[int, Pending] = {}
         self._over = False
-        self._met: str | None = None
         self._follower = shared.follower
         self._clock = shared.clock
         self._journal = shared.journal
-        # What holds as long as what is known stays, by what was described.
-        self._judged: dict[Described, _Judged] = {}
-        self._judged_from: tuple[Snapshot | None, Rules | None] = (None, None)
+        self._judge = Judge(shared, party)
         # The one that followed a precedent, and from when.
         self._followed = _NONE
         self._followed_s = 0.0
@@ -173,10 +142,10 @@ class Statements(Precedents):
             return False
         now_s = self._clock.read()
         known = self._follower.known_at(now_s)
-        if known is None or known is not self._judged_from:
+        if known is None:
             return False
-        judged = self._judged.get(described)
-        if judged is None or not judged.at_once or judged.yes is not _PROCEED:
+        judged = self._judge.find_precedent(described, known)
+        if judged is None:
             return False
         if self._journal.failure or self._journal.is_stalled():
             return False
@@ -280,7 +249,7 @@ class Statements(Precedents):
         known = self.shared.known
         if known is None:
             return Decision(Allow.DENY, stale_sentence(self.shared), needs=pending.statement.needs)
-        return self._judge(pending.statement, known).decision
+        return self._judge.judge(pending.statement, known).decision
 
     def show(self, sentence: str) -> None:
         if not self._over:
@@ -307,8 +276,7 @@ class Statements(Precedents):
         pending.stage = Stage.RECORDING
         # One approved statement ends the alarm's hold that it was held for, and no later one. The feed says so too, and
         # the client may be faster.
-        self._met = None if pending.decision is None else pending.decision.reason
-        self._judged.clear()
+        self._judge.meet(pending.decision)
         # The people who approved took the fence away: they saw the count.
         kept = tuple(one for one in decision.obligations if not isinstance(one, Fence))
         pending.decision = replace(decision, obligations=kept)
@@ -322,7 +290,7 @@ class Statements(Precedents):
         if self._journal.failure:
             self._forget(pending.number)
             return Refused("The recording cannot be written, so nothing is allowed.", "recording")
-        judged = self._judge(statement, known)
+        judged = self._judge.judge(statement, known)
         decision = pending.decision = judged.decision
         if judged.at_once and not self._journal.is_stalled():
             self.recording.statement(pending.number, statement, decision, None, steady_s)
@@ -340,49 +308,6 @@ class Statements(Precedents):
         pending.stage = Stage.RECORDING
         self.recording.statement(pending.number, statement, decision, then=lambda: self._recorded(pending))
         return None
-
-    def _judge(self, statement: Statement, known: tuple[Snapshot, Rules]) -> _Judged:
-        """Decide, or remember what was decided on the same needs from the same knowledge and holds at any moment."""
-        snapshot, rules = known
-        judged_from = self._judged_from
-        if judged_from[0] is not snapshot or judged_from[1] is not rules:
-            self._judged_from = known
-            self._judged.clear()
-        described = statement.described
-        kept = self._judged.get(described)
-        if kept is not None:
-            return kept
-        asked = question(self.rights, described.needs, known, self.shared.now())
-        decision = GONE if asked is None else rules.decider.decide(asked)
-        judged = _Judged(self._fit(self._alarmed(decision, statement, snapshot), statement), described)
-        if asked is not None and rules.decider.lasts(asked):
-            if len(self._judged) >= _REMEMBERED:
-                self._judged.clear()
-            self._judged[described] = judged
-        return judged
-
-    def _alarmed(self, decision: Decision, statement: Statement, snapshot: Snapshot) -> Decision:
-        """What a detection wants another person to approve first. Statements that reach nothing, such as a ROLLBACK,
-        go on."""
-        why = snapshot.alarms.get(self.session)
-        if why is None or why == self._met or decision.effect is not Allow.ALLOW or not statement.needs:
-            return decision
-        return replace(decision, effect=Allow.HOLD, reason=why)
-
-    def _fit(self, decision: Decision, statement: Statement) -> Decision:
-        """What the machine cannot keep is not allowed: a write that it cannot count is held, all else refused."""
-        if decision.effect is Allow.DENY:
-            return decision
-        foreign = [one for one in decision.obligations if type(one) not in self._honours]
-        if foreign:
-            return replace(decision, effect=Allow.DENY, reason=_explain_foreign(foreign, self.rights), obligations=())
-        fenced = decision.effect is Allow.ALLOW and any(isinstance(one, Fence) for one in decision.obligations)
-        if fenced and not statement.fenceable and any(need.action is Action.WRITE for need in statement.needs):
-            reason = (
-                "The rows that this would change cannot be counted while it runs, so another person must approve it."
-            )
-            return replace(decision, effect=Allow.HOLD, reason=reason)
-        return decision
 
     def _held(self, statement: Statement) -> Held:
         rules = self.shared.follower.rules
@@ -437,11 +362,3 @@ class Statements(Precedents):
 
 def stale_sentence(shared: Shared) -> str:
     return f"Nothing is allowed now, because {shared.follower.why_stale}. Try again in a moment."
-
-
-def _explain_foreign(foreign: list[Obligation], rights: Rights) -> str:
-    names = " and ".join(type(one).__name__ for one in foreign)
-    return (
-        f"The policy allows this only with {names}, which the gateway cannot keep for {rights.resource.kind}, so it is "
-        "refused. Whoever keeps the policy can change that."
-    )
