@@ -2,6 +2,7 @@
 
 import os
 import re
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,8 @@ _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 _COUNT = re.compile(r"actually processed: (\d+)")
 _FIRST, _FIRST_EACH = 1000, 25
 """Transactions, at least, of all clients and of each in the run that finds out how fast it goes."""
+_OPENINGS = 3
+"""How often letting the clients in is measured, for the median."""
 _MICROSECONDS = 2
 """The column of pgbench's log in which a transaction's time stands, in µs."""
 
@@ -84,12 +87,16 @@ class Slicer:
     def _find_pace(self) -> Pace:
         # The first time costs what is made once.
         self._pgbench("-t", "1")
-        before = settled_cpu_s(self._pids)
-        self._pgbench("-t", "1")
-        opening_s = settled_cpu_s(self._pids) - before
+        opening_s = statistics.median(self._open() for _ in range(_OPENINGS))
         each = max(_FIRST_EACH, _FIRST // self._run.clients)
         rate, _ = read_report(self._pgbench("-t", str(each)))
         return Pace(opening_s, rate)
+
+    def _open(self) -> float:
+        """CPU seconds that letting the clients in costs, with a transaction each."""
+        before = settled_cpu_s(self._pids)
+        self._pgbench("-t", "1")
+        return settled_cpu_s(self._pids) - before
 
     def _pgbench(self, *words: str) -> str:
         return _pgbench([*self._run.words(), *words], self._variables())

@@ -35,7 +35,6 @@ Workload = Callable[[Stage, Options], Iterator[Line]]
 
 WORKLOADS: Mapping[str, Workload] = {
     "idle": idle,
-    "unseen": unseen,
     "latency": one_client,
     "select": select_only,
     "tpcb": tpcb,
@@ -46,8 +45,10 @@ WORKLOADS: Mapping[str, Workload] = {
     "writes": writes,
     "masked": masked,
     "workers": workers,
+    "unseen": unseen,
 }
-"""In the order in which they are run. The memory of idle sessions comes first: it needs processes that are fresh."""
+"""In the order in which they are run. The memory of idle sessions comes first: it needs processes that are fresh. What
+takes no part of the stage comes last: nothing is left to be cleaned up beside it."""
 
 _NO_GOAL = frozenset({"slow-reader", "writes", "masked"})
 _ORDINARY_SESSIONS = 700

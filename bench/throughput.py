@@ -14,6 +14,8 @@ from bench.stage import DATABASE, DIRECT, INTERLOCK, PEERS, PGBOUNCER, Stage
 MODES = ("simple", "extended", "prepared")
 SELECT, TPCB = ("-S",), ("-b", "tpcb-like")
 Paces = dict[str, Pace]
+_FEW, _LONGEST_S = 8, 3
+"""A slice with many clients: letting them in costs as much CPU as a second of their queries, and is taken off."""
 _LEAST_ADDED_US = 1.0
 """Under this an added latency is the noise of two medians, and no ratio to it means anything."""
 
@@ -104,6 +106,7 @@ def _compare(stage: Stage, options: Options, cell: Cell, peers: Sequence[str], p
     ``paces`` are those of as many clients, and are filled when they are not known.
     """
     count = cell.run.clients + 1
+    seconds = _LONGEST_S if cell.run.clients > _FEW and options.rounds > 1 else options.seconds
     slicers = {
         peer: Slicer(
             cell.run,
@@ -117,7 +120,7 @@ def _compare(stage: Stage, options: Options, cell: Cell, peers: Sequence[str], p
     slices: dict[str, list[Slice]] = {peer: [] for peer in peers}
     for number in range(options.rounds):
         for peer in turns(list(peers), number):
-            slices[peer].append(slicers[peer].slice(options.seconds))
+            slices[peer].append(slicers[peer].slice(seconds))
     return slices
 
 
