@@ -4,8 +4,10 @@ import asyncio
 import errno
 import os
 import resource
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -355,6 +357,39 @@ async def test_what_is_too_long_for_a_frame_harms_nobody_else(
     assert not other.places
     assert not journal.is_stalled()
     await journal.close()
+
+
+async def test_a_read_that_found_no_room_in_time_does_not_wait_for_the_next_time(tmp_path: Path, pump: Pump) -> None:
+    gate, owner, other = threading.Event(), Owner(), Owner()
+
+    def sync(handle: int) -> None:
+        gate.wait()
+        os.fdatasync(handle)
+
+    journal = _journal(pump, tmp_path, sync, durable_s=3600)
+    for _ in range(RING):
+        journal.append(other, b"write", then=lambda: None)
+        journal.hand_over()
+    journal.append(owner, b"read")
+    journal._time_is_up()
+    journal.append(owner, b"another")
+    gate.set()
+    await until(partial(_placed, owner, 2))
+    await journal.close()
+
+
+async def test_nothing_is_laid_down_or_told_of_after_the_end(tmp_path: Path, pump: Pump) -> None:
+    journal, owner = _journal(pump, tmp_path, os.fdatasync), Owner()
+    await journal.close()
+    told: list[str] = []
+    # They have the numbers that the journal gave back.
+    with ExitStack() as held:
+        foreign = [held.enter_context((tmp_path / str(number)).open("wb")) for number in range(8)]
+        journal.append(owner, b"late", then=lambda: told.append("durable"))
+        await asyncio.sleep(0.1)
+        assert [os.fstat(file.fileno()).st_size for file in foreign] == [0] * 8
+    assert not told
+    assert not owner.places
 
 
 async def test_room_that_a_killed_worker_left_is_not_told_of_as_a_torn_end(

@@ -155,10 +155,9 @@ class Journal(RecordTaker):
     def hand_over(self) -> None:
         """Give what has gathered to the pen; when that has no room it is asked again with the next that is done."""
         batch = self._queue
-        self._asked = bool(batch.thens)
-        if not batch.frames or not self._pen.has_room():
+        self._asked = bool(batch.frames) and not self._pen.has_room()
+        if self._asked or not batch.frames:
             return
-        self._asked = False
         self._queue = _Batch()
         self._under_way.append(batch)
         self._pen.hand(batch.frames)

@@ -60,7 +60,8 @@ class Pen:
         self._thread.start()
 
     def has_room(self) -> bool:
-        return self._handed - self._settled < RING
+        """Whether ``hand`` may be called: never again once it was told to stop."""
+        return not self._state[_STOPPING] and self._handed - self._settled < RING
 
     def hand(self, content: bytearray) -> None:
         """Take ``content``, which nobody changes any more, to be laid down. Only while there is room."""

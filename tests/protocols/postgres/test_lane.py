@@ -5,7 +5,7 @@ the client's in two pieces (the long way), the server's in two pieces (begun on 
 and in whether the gateway lets statements follow precedents.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -66,17 +66,27 @@ exchanges = st.one_of(
 
 
 def hold(
-    chunks: list[bytes], way: Way, rule: Callable[[Statement], Verdict | None], *, late: bool = False
+    chunks: list[bytes],
+    way: Way,
+    rule: Callable[[Statement], Verdict | None],
+    *,
+    late: bool = False,
+    cancels: Collection[int] = (),
 ) -> dict[str, Any]:
-    """All that came of the dialogue, on either side and at the gateway. ``late``: verdicts are not there at once."""
+    """All that came of the dialogue, on either side and at the gateway. ``late``: verdicts are not there at once.
+
+    The client cancels behind the chunks that ``cancels`` names, before anything is answered: too late for this server.
+    """
     cut_client, cut_server, precedents = way
     book = Playbook(rule=(lambda _: None) if late else rule, precedents=precedents)
     machine, server = open_session(book), ScriptedServer()
     sent = bytearray()
     told = 0
-    for chunk in [*chunks, messages.COPY_DONE + messages.SYNC]:
+    for number, chunk in enumerate([*chunks, messages.COPY_DONE + messages.SYNC]):
         for piece in cut_client(chunk):
             machine.client_bytes(piece)
+        if number in cancels:
+            machine.interrupted()
         while (upstream := book.take_upstream()) or (late and told < len(book.asked)):
             sent += upstream
             if upstream:
@@ -90,9 +100,10 @@ def hold(
         "sent": bytes(sent),
         "said": said,
         "asked": {number: (one, one.effect) for number, one in book.asked.items()},
-        "finished": {number: repr(one) for number, one in book.finished.items()},
+        "finished": [(number, repr(one)) for number, one in book.finished.items()],
         "held": book.held,
         "calls": book.calls,
+        "asides": len(book.asides),
     }
 
 
@@ -113,12 +124,53 @@ def _fenced(statement: Statement) -> Verdict | None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(chunks=st.lists(exchanges, min_size=1, max_size=8), fenced=st.booleans(), late=st.booleans())
-def test_every_way_comes_to_the_same(chunks: list[bytes], fenced: bool, late: bool) -> None:
+@given(
+    chunks=st.lists(exchanges, min_size=1, max_size=8),
+    fenced=st.booleans(),
+    late=st.booleans(),
+    cancels=st.sets(st.integers(0, 7), max_size=2),
+)
+def test_every_way_comes_to_the_same(chunks: list[bytes], fenced: bool, late: bool, cancels: set[int]) -> None:
     rule = _fenced if fenced else refuse_no
-    first, *others = [hold(chunks, way, rule, late=late) for way in WAYS]
+    first, *others = [hold(chunks, way, rule, late=late, cancels=cancels) for way in WAYS]
     for other in others:
         assert other == first
+
+
+def test_a_cancellation_that_came_too_late_is_none_of_the_next_statement() -> None:
+    update = messages.query("UPDATE orders SET n = 1")
+    talks = [hold([update, update, update], way, _fenced, cancels={1}) for way in WAYS]
+    assert all(talk == talks[0] for talk in talks)
+    assert b"57014" not in talks[0]["said"]
+    assert len(talks[0]["finished"]) == 3
+
+
+def test_a_cancellation_that_came_too_late_is_none_of_the_commit() -> None:
+    """The COMMIT waits for its record when the next statement comes, and goes all the same."""
+    commit, after = messages.query("COMMIT"), messages.query("SELECT 3 AS rows")
+
+    def talk(cut: Cut) -> tuple[bytes, bytes]:
+        book = Playbook(rule=_fenced)
+        machine, server = open_session(book), ScriptedServer()
+        for chunk in [messages.query("BEGIN"), commit, after, messages.query("BEGIN")]:
+            machine.client_bytes(chunk)
+            machine.upstream_bytes(server.receive(book.take_upstream()))
+        machine.client_bytes(messages.query("UPDATE orders SET n = 1"))
+        machine.interrupted()
+        while upstream := book.take_upstream():
+            machine.upstream_bytes(server.receive(upstream))
+        book.rule = lambda _: None
+        for piece in cut(commit):
+            machine.client_bytes(piece)
+        number = max(book.asked)
+        machine.client_bytes(after)
+        book.proceeded.add(number)
+        machine.decided(number, Proceed())
+        return book.take_upstream(), book.take_client()
+
+    sent, said = talk(_whole)
+    assert sent == commit
+    assert (sent, said) == talk(_in_two)
 
 
 @settings(max_examples=150, deadline=None)

@@ -62,7 +62,7 @@ cdef class Lane:
     cpdef bint take_answer(self, bytes payload) except -1
     @cython.locals(described=bint, optional=bint, rows=Py_ssize_t, size=Py_ssize_t, code=int, length=Py_ssize_t, after=Py_ssize_t)
     cdef Py_ssize_t _scan(self, bytes payload, Py_ssize_t at, Py_ssize_t end) except -1
-    @cython.locals(replies=Replies, portal=Portal, running=Running, reading=Reading, ends=bint, changed="long long")
+    @cython.locals(replies=Replies, portal=Portal, running=Running, reading=Reading, ends=bint, bound=bint, changed="long long")
     cdef _finish(self, bytes payload, Py_ssize_t tag_at, Py_ssize_t tag_end, int status)
     cdef Running _make_running(self)
     @cython.locals(portal=Portal, prepared=Prepared)

@@ -102,6 +102,8 @@ class Lane:
         size = len(payload)
         if size < _HEADER_BYTES or size > _LONGEST_BYTES or not self._client.is_clear() or not self._relay.is_idle():
             return False
+        # As for each message of the long way: a cancellation of what came before is no cancellation of this.
+        self._relay.cancelled = False
         code = payload[0]
         if code == _QUERY:
             return self._ask_query(payload, size)
@@ -328,9 +330,13 @@ class Lane:
         if payload[tag_at] != _SELECT:
             changed = messages.count_changed_in(payload, tag_at, tag_end)
         portal = None
-        if self._bound is None:
+        bound = self._bound is not None
+        if not bound:
+            # Its end is told with the ReadyForQuery, after what the transaction took with it.
+            replies.become_ready(status)
             if self._statements.known:
                 self._statements.known.pop("", None)
+            self._replace_portal(None)
         else:
             if status != _IDLE and not ends:
                 # Inside a transaction the portal stays.
@@ -339,9 +345,9 @@ class Lane:
                 self._statements.known[""] = self._parsed
                 self._parsed = None
             self._bound = self._prepared = None
+            self._replace_portal(portal)
             if ends:
                 replies.forget_portals()
-        self._replace_portal(portal)
         if running is None:
             if portal is not None and portal.running is not None:
                 portal.running.begun = portal.running.over = True
@@ -353,7 +359,8 @@ class Lane:
             running.tag = messages.decode(payload[tag_at:tag_end])
             running.changed = changed
             replies.end(running)
-        replies.become_ready(status)
+        if bound:
+            replies.become_ready(status)
 
     def _make_running(self) -> Running:
         """What asking would have made of the statement that is under way."""

@@ -4,6 +4,9 @@ from interlock.protocols.postgres.row_mask cimport RowMask
 cimport cython
 
 
+cdef long long _MOST_ROWS
+
+
 cdef class Running:
     cdef public object number
     cdef public Reading reading
@@ -19,6 +22,7 @@ cdef class Running:
     cdef public bint deferred
     cdef public RowMask mask
 
+    cpdef add_changed(self, long long rows)
     cpdef Outcome outcome(self)
 
 

@@ -21,6 +21,10 @@ NAME_BYTES = 63
 """How much of a name counts for a server (NAMEDATALEN). What is longer is the same name as its beginning."""
 
 
+_MOST_ROWS = 10**18
+"""More than any server has: from here on what a server says that it changed is not added up."""
+
+
 class Running:
     """A statement that was told to proceed, and what came of it so far. ``finish`` was called when ``over``.
 
@@ -45,6 +49,9 @@ class Running:
     @property
     def classified(self) -> Classified:
         return self.reading.classified
+
+    def add_changed(self, rows: int) -> None:
+        self.changed = min(self.changed + rows, _MOST_ROWS)
 
     def start_again(self) -> None:
         """What it did was undone; it will run once more."""

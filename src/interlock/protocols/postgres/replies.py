@@ -239,11 +239,11 @@ class Replies:
         if running is None:
             return
         running.tag = tag
-        running.changed += messages.count_changed(tag)
+        running.add_changed(messages.count_changed(tag))
         classified = running.classified
         if tag.startswith("COPY "):
             if classified.copies_in:
-                running.changed += messages.read_count(tag[5:])
+                running.add_changed(messages.read_count(tag[5:]))
             elif classified.copies_out:
                 running.rows = messages.read_count(tag[5:])
         elif tag == "PREPARE" or tag.startswith(("DEALLOCATE", "DISCARD")):

@@ -183,7 +183,7 @@ class PostgresMachine:
             shared = not admission.resource.personal
             self._reported = Reported(admission.read_only, admission.person if shared else "")
             own = str(admission.resource.settings.get("database") or admission.resource.name)
-            if admission.resource.personal and opening.database not in (None, own):
+            if admission.resource.personal and opening.database is not None and opening.database != own:
                 raise StartupError(
                     "3D000",
                     f"Your account on {admission.resource.name} is for its database {own} alone.",
