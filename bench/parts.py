@@ -37,6 +37,13 @@ _PARTS = (
     ("sessions and connections", re.compile(r"interlock_")),
 )
 _OTHER = "everything else"
+_OURS = re.compile(r"^__pyx_(?:f|pf|pw|gb)_(9interlock_.*)$")
+_PART = re.compile(r"(\d+)(.*)$")
+_INTERPRETER = re.compile(
+    r"^_*(Py|pymain|builtin|cfunction|method_|slot_|do_call|object_|vectorcall|context_run|task_|libc_start)"
+)
+_NOT_OURS = 6
+"""Of a stack without a function of ours the innermost of these many are shown."""
 
 
 def main() -> None:
@@ -56,7 +63,7 @@ def main() -> None:
         print(f"| {name} | {count / sum(counted.values()):.1%} |")
     folder = RESULTS / "last"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "stacks.svg").write_text(stacks("Where a statement's time goes", samples))
+    (folder / "stacks.svg").write_text(stacks("Where a statement's time goes", [shown(stack) for stack in samples]))
     print(f"\nThe stacks: {folder / 'stacks.svg'}")
 
 
@@ -89,6 +96,37 @@ def _stacks(lines: Iterable[str]) -> Iterable[list[str]]:
             stack = []
     if stack:
         yield stack[::-1]
+
+
+def shown(stack: list[str]) -> list[str]:
+    """What readers want to see of a stack (outermost first): from our first function on, without the interpreter's."""
+    first = next((place for place, symbol in enumerate(stack) if _OURS.match(symbol)), None)
+    inner = stack if first is None else stack[first:]
+    found: list[str] = []
+    for name in (readable(symbol) for symbol in inner if not _INTERPRETER.match(symbol) or symbol is inner[-1]):
+        # A function and what calls it from Python have the same name.
+        if not found or found[-1] != name:
+            found.append(name)
+    return found[-_NOT_OURS:] if first is None else found
+
+
+def readable(symbol: str) -> str:
+    """A function of ours by the name that stands in its file: Cython writes how long each part is before it."""
+    ours = _OURS.match(symbol)
+    if ours is None:
+        return symbol
+    parts: list[str] = []
+    rest = ours[1]
+    while (part := _PART.match(rest)) is not None:
+        size = int(part[1])
+        name, after = part[2][:size], part[2][size:]
+        if not after.startswith("_"):
+            # The last one, and the number is another: which function of its kind it is.
+            rest = part[2]
+            break
+        parts.append(name)
+        rest = after[1:]
+    return ".".join([*parts[2:], rest])
 
 
 def _part_of(stack: list[str]) -> str:
