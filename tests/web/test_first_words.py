@@ -120,7 +120,7 @@ async def test_who_says_nothing_or_drips_is_let_go_of() -> None:
 
 async def test_a_connection_that_rests_is_ended_long_after_our_clients_use_it() -> None:
     assert 2 * KEPT_S < IDLE_S < HEAD_S
-    async with listening(Crowd(idle_s=0.3)) as connect:
+    async with listening(Crowd(idle_s=1)) as connect:
         client = await connect()
         for _ in range(2):
             assert (await client.says(CALL)).endswith(b"ok")

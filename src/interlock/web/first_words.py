@@ -17,7 +17,7 @@ from interlock.services.attempts import network_of
 
 HEAD_S = 20.0
 """How long the head of a call may take, from when the connection is there or its last call was answered."""
-IDLE_S = 15.0
+IDLE_S = 15
 """How long a connection is kept between two calls: far longer than clients of ours do (``identity/api_client.py``), so
 that none is ended in the moment in which the next call is on its way."""
 UNREAD_S = 120.0
@@ -34,7 +34,7 @@ class Crowd:
         self,
         *,
         head_s: float = HEAD_S,
-        idle_s: float = IDLE_S,
+        idle_s: int = IDLE_S,
         unread_s: float = UNREAD_S,
         most: int = MOST,
         most_of_one: int = MOST_OF_ONE_NETWORK,
@@ -78,7 +78,7 @@ class BoundedHttp(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive = self.crowd.idle_s  # type: ignore[assignment]
+        self.timeout_keep_alive = self.crowd.idle_s
         self._network = network_of(self.client[0]) if self.client else "unknown"
         self._waiting: asyncio.TimerHandle | None = None
         self._gone = self._unread = False
